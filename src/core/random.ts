@@ -1,0 +1,8 @@
+/** Randomness, as core sees it. */
+
+export interface Random {
+  /** In [0, 1): for jitter, never for secrets. */
+  fraction(): number
+  /** An unguessable identifier: at least 128 bits, of `[A-Za-z0-9_-]`. */
+  id(): string
+}

@@ -1,0 +1,27 @@
+/**
+ * A legacy client's session, as data: all of it can be stored and taken up by another replica. What cannot move (open
+ * streams, upstream channels, pending calls) is its attachment, `session-attachment.ts`.
+ */
+
+import type { Revision } from '../../protocol/revision.ts'
+
+export interface Session {
+  readonly id: string
+  readonly bindingKey: string
+  readonly ownerKey: string
+  /** '' for `/mcp`, otherwise the server or virtual server of `/<name>/mcp`. */
+  readonly endpoint: string
+  readonly revision: Revision
+  /** The client's `clientInfo` and `capabilities`, as JSON text. */
+  readonly clientInfo: string
+  readonly clientCapabilities: string
+  readonly createdAtMs: number
+  lastUsedAtMs: number
+  initialized: boolean
+  /** '' until `logging/setLevel`. */
+  logLevel: string
+  /** Upstream id -> URIs the client subscribed to, in the upstream's own form. */
+  subscriptions: Record<string, string[]>
+  /** Upstream task ids of this owner's calls: upstream id -> ids. */
+  tasks: Record<string, string[]>
+}

@@ -1,0 +1,33 @@
+/** Port: child processes. Each one is capped, reaped and dies with its owner, grandchildren included (design §7.7). */
+
+export interface SpawnRequest {
+  readonly command: string
+  readonly args: readonly string[]
+  /** The whole environment of the child. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string | undefined
+}
+
+export interface ChildHandler {
+  onStdout(chunk: Uint8Array): void
+  /** For logs and `status`; at most some KiB are kept by anyone. */
+  onStderr(chunk: Uint8Array): void
+  onDrain(): void
+  /** Once, when the process is gone or never started (`code` null and `error` set). */
+  onExit(exit: { readonly code: number | null; readonly signal: string | null; readonly error: string | undefined }): void
+}
+
+export interface Child {
+  /** 0 where it never started. */
+  readonly pid: number
+  /** latin1 view of UTF-8. False: buffer full, wait for onDrain. */
+  write(text: string): boolean
+  pause(): void
+  resume(): void
+  /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface Spawner {
+  spawn(request: SpawnRequest, handler: ChildHandler): Child
+}
