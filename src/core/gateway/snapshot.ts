@@ -1,0 +1,95 @@
+/** The configuration as one immutable value, compiled once from whatever it was written in. Pinned per exchange. */
+
+export interface StdioServer {
+  readonly transport: 'stdio'
+  readonly command: string
+  readonly args: readonly string[]
+  /** Resolved; may hold secrets: never printed. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string | undefined
+}
+
+export interface HttpServer {
+  readonly transport: 'http'
+  readonly url: string
+  /** Resolved; may hold secrets: never printed. Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface ServerSnapshot {
+  /** Stable across renames; today the name itself unless the configuration gives an `id`. */
+  readonly id: string
+  /** As in `/<name>/mcp` and `name__tool`. */
+  readonly name: string
+  readonly enabled: boolean
+  readonly target: StdioServer | HttpServer
+  /** Which eras to try; `auto` probes. */
+  readonly era: 'auto' | 'legacy' | 'modern'
+  readonly share: 'all' | 'principal' | 'session'
+  readonly state: 'none' | 'replayable' | 'opaque'
+  readonly trustAnnotations: boolean
+  readonly connectTimeoutMs: number
+  readonly requestIdleTimeoutMs: number
+  readonly requestTotalTimeoutMs: number
+}
+
+export interface Limits {
+  readonly headerBytes: number
+  readonly bodyBytes: number
+  readonly jsonDepth: number
+  readonly resultBytes: number
+  readonly headerTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly streamsPerPrincipal: number
+  readonly sessionsPerPrincipal: number
+  readonly exchanges: number
+  readonly sessionIdleMs: number
+  readonly childrenPerUpstream: number
+  readonly childrenPerPrincipal: number
+  readonly childrenPerHost: number
+  readonly childIdleMs: number
+  readonly childQueueMs: number
+  readonly bufferedEvents: number
+  readonly bufferedEventBytes: number
+  readonly bufferedEventAgeMs: number
+}
+
+/** Defaults of design §6 and §4. */
+export const DEFAULT_LIMITS: Limits = {
+  headerBytes: 16 * 1024,
+  bodyBytes: 4 * 1024 * 1024,
+  jsonDepth: 128,
+  resultBytes: 16 * 1024 * 1024,
+  headerTimeoutMs: 10_000,
+  bodyTimeoutMs: 10_000,
+  streamsPerPrincipal: 256,
+  sessionsPerPrincipal: 1_000,
+  exchanges: 10_000,
+  sessionIdleMs: 30 * 60_000,
+  childrenPerUpstream: 8,
+  childrenPerPrincipal: 4,
+  childrenPerHost: 64,
+  childIdleMs: 5 * 60_000,
+  childQueueMs: 10_000,
+  bufferedEvents: 1_000,
+  bufferedEventBytes: 4 * 1024 * 1024,
+  bufferedEventAgeMs: 5 * 60_000,
+}
+
+export interface Snapshot {
+  /** SHA-256 of the canonical configuration, secrets by reference. */
+  readonly digest: string
+  readonly servers: readonly ServerSnapshot[]
+  /** Between server and tool on `/mcp`. */
+  readonly separator: string
+  /** Items per page of a list. */
+  readonly pageSize: number
+  readonly limits: Limits
+}
+
+/** Port: where snapshots come from. */
+export interface SnapshotSource {
+  current(): Snapshot
+  /** Calls `onChange` after each accepted change; returns a function that unsubscribes. */
+  subscribe(onChange: (snapshot: Snapshot) => void): () => void
+}

@@ -1,0 +1,55 @@
+/**
+ * One configured upstream server: how it is reached, what it was found to be, and how it is doing. Nothing that goes wrong
+ * here is thrown at another upstream's exchanges (design §7.6).
+ */
+
+import type { WireText } from '../../protocol/json.ts'
+import type { Era, Revision } from '../../protocol/revision.ts'
+import type { ServerSnapshot } from '../gateway/snapshot.ts'
+import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
+
+/** What probing found for one era. JSON texts are as the server wrote them. */
+export interface EraProfile {
+  readonly era: Era
+  readonly revision: Revision
+  /** `capabilities` of the initialize or discover result. */
+  readonly capabilities: WireText
+  /** `serverInfo`; '' where it gave none. */
+  readonly serverInfo: WireText
+  readonly instructions: string
+}
+
+export interface UpstreamProfile {
+  readonly legacy: EraProfile | undefined
+  readonly modern: EraProfile | undefined
+}
+
+export interface UpstreamStatus {
+  readonly state: 'starting' | 'ready' | 'degraded' | 'stopped'
+  /** For people: why it is degraded, and what to do; '' when ready. */
+  readonly detail: string
+  readonly eras: readonly Era[]
+  readonly children: number
+  readonly sessions: number
+  readonly restarts: number
+  /** Epoch milliseconds of the last success; 0 for never. */
+  readonly lastSeenAtMs: number
+}
+
+export interface Upstream {
+  readonly id: string
+  readonly name: string
+  readonly config: ServerSnapshot
+  status(): UpstreamStatus
+  /** What the server is. Probes at first use and after a failure; rejects with `upstream_unavailable` when it is down. */
+  profile(): Promise<UpstreamProfile>
+  /** The last profile found, without waiting. */
+  knownProfile(): UpstreamProfile | undefined
+  /** The channel of the modern era, shared by everybody. */
+  modern(): Promise<Channel>
+  /** A legacy session. Rejects with `upstream_unavailable` or `overloaded`. */
+  openLegacy(options: OpenLegacy): Promise<LegacyChannel>
+  /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
+  forgetProfile(): void
+  close(): Promise<void>
+}
