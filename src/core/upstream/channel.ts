@@ -28,6 +28,11 @@ export interface ChannelFailure {
 export interface CallHandler {
   /** A notification or a server's request on this call's own stream. False: pause the stream until `CallControl.resume`. */
   onMessage(message: Message): boolean
+  /**
+   * The server ended this call's stream without a response; the channel takes it up again after `retryMs` (2025-11-25,
+   * Transports: the server may close the connection at any time after an event id). Not a failure; any number of times.
+   */
+  onSuspended?(retryMs: number): void
   onResponse(message: Message): void
   onFailure(failure: ChannelFailure): void
 }
