@@ -1,0 +1,57 @@
+/** One client request being served, from decoded to its one outcome. Stages fill it in; `finish` ends it exactly once. */
+
+import type { Era, Revision } from '../../protocol/revision.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import type { CallControl } from '../upstream/channel.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { HttpRequest } from './http-exchange.ts'
+import type { Outcome } from './outcome.ts'
+import type { Reply } from './reply.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** Where a request goes: which upstream server, and what it calls there what the client named. */
+export interface Route {
+  readonly upstream: Upstream
+  /** The upstream's own tool or prompt name, URI or task id; '' where the method names nothing. */
+  readonly subject: string
+  /** True on `/mcp`, where names and URIs carry the server's mark and answers must be rewritten. */
+  readonly marked: boolean
+  /** HTTP header pairs that mirror tool arguments (`x-mcp-header`), re-made for the upstream. */
+  readonly paramHeaders: readonly (readonly [name: string, value: string])[]
+  /** The upstream's own `requestState`, opened; undefined where the request has none. */
+  readonly requestState: string | undefined
+}
+
+export interface Exchange {
+  readonly id: string
+  readonly receivedAtMs: number
+  readonly startedTicks: number
+  readonly transport: 'http' | 'sse' | 'stdio'
+  /** '' for `/mcp`, else the name in `/<name>/mcp`. */
+  readonly endpoint: string
+  readonly snapshot: Snapshot
+  /** Only where the request came over HTTP. */
+  readonly http: HttpRequest | undefined
+  era: Era
+  /** Undefined until it is known (a request without a version, a session not looked up yet). */
+  revision: Revision | undefined
+  text: WireText
+  message: Message | undefined
+  principal: Principal | undefined
+  session: LiveSession | undefined
+  route: Route | undefined
+  credential: readonly (readonly [name: string, value: string])[]
+  /** Given back when the exchange finishes. */
+  release: (() => void) | undefined
+  /** The upstream call in flight, where there is one. */
+  carriage: CallControl | undefined
+  /** Ticks of the last sign of life, for the idle timeout. */
+  lastActivityTicks: number
+  reply: Reply
+  outcome: Outcome | undefined
+  /** Run when the exchange finishes, in the order added. */
+  readonly onFinished: (() => void)[]
+}

@@ -1,0 +1,36 @@
+/** The reply to a modern POST: JSON where nothing came before the response, otherwise a stream that ends with it. */
+
+import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../session/sse-text.ts'
+import type { HttpResponse } from './http-exchange.ts'
+import type { Reply } from './reply.ts'
+
+export function createHttpReply(response: HttpResponse): Reply {
+  let streaming = false
+  let written = 0
+  const open = (): void => {
+    if (streaming) return
+    streaming = true
+    response.head(200, SSE_HEADERS)
+  }
+  return {
+    send(text) {
+      open()
+      written += text.length
+      return response.write(sseText(text))
+    },
+    onDrain: (run) => response.onDrain(run),
+    suspend() {},
+    keepAlive() {
+      open()
+      response.write(SSE_KEEP_ALIVE)
+    },
+    finish(answer) {
+      if (streaming) {
+        if (answer !== undefined) response.write(sseText(answer.text))
+        response.end()
+      } else if (answer !== undefined) response.answer(answer.status, answer.headers, answer.text)
+      else response.destroy()
+      return written + (answer?.text.length ?? 0)
+    },
+  }
+}

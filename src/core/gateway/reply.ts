@@ -1,0 +1,23 @@
+/** The way back to the client of one exchange, whatever its transport. */
+
+import type { WireText } from '../../protocol/json.ts'
+
+/** A final answer, rendered for an era; transports without status or headers ignore them. */
+export interface FinalAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** '' for an answer without a body. */
+  readonly text: WireText
+}
+
+export interface Reply {
+  /** Sends a message ahead of the final answer, on this exchange's own stream. False: slow; wait for `onDrain`. */
+  send(text: WireText): boolean
+  onDrain(run: () => void): void
+  /** Ends the exchange's stream with this answer; undefined ends it without one. Returns the bytes written. */
+  finish(answer: FinalAnswer | undefined): number
+  /** The upstream suspended its stream (2025-11-25 polling): a resumable client is told to come back, others wait. */
+  suspend(retryMs: number): void
+  /** A quiet while went by: whatever keeps the connection open without saying anything. */
+  keepAlive(): void
+}

@@ -1,0 +1,106 @@
+/**
+ * A session on the replica that serves it: its stored data and the attachment that cannot move. Everything here can be
+ * lost; `data` is what another replica needs to go on.
+ */
+
+import type { IdText } from '../../protocol/message.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Channel, LegacyChannel } from '../upstream/channel.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { SessionStream } from './session-stream.ts'
+import type { Session } from './session.ts'
+import type { StreamReply } from './stream-reply.ts'
+
+/** A server's request that was passed on to the client and waits for its answer. */
+export interface PendingRequest {
+  readonly channel: Channel
+  readonly upstream: Upstream
+  /** The id and progress token as the server wrote them. */
+  readonly upstreamIdText: IdText
+  readonly upstreamToken: string
+  readonly method: string
+}
+
+/** A session's own channel to one upstream server. */
+export interface OwnChannel {
+  readonly upstream: Upstream
+  readonly channel: LegacyChannel
+}
+
+export interface LiveSession {
+  readonly data: Session
+  /** What the client holds: the sealed id. '' on stdio. */
+  readonly handle: string
+  /** The client's own requests in flight, by its ids. */
+  readonly inFlight: Map<IdText, Exchange>
+  /** By the id under which the client got it. */
+  readonly pending: Map<IdText, PendingRequest>
+  /** POST streams that can be resumed, by stream id. */
+  readonly replies: Map<string, StreamReply>
+  /** Newest last. */
+  readonly streams: SessionStream[]
+  readonly own: Map<string, Promise<OwnChannel>>
+  /** Upstreams whose state for this session was lost: the next call to them must say so. */
+  readonly lost: Set<string>
+  /** Tasks that this client hosts for servers (2025-11-25): task id -> upstream id. */
+  readonly hostedTasks: Map<string, string>
+  /** Run when the session ends. */
+  readonly onEnded: Set<() => void>
+  readonly backlog: WireText[]
+  nextRequestId: number
+  ended: boolean
+}
+
+/** Messages kept for a session without an open stream; the oldest give way. */
+const BACKLOG_LENGTH = 256
+
+export function createLiveSession(data: Session, handle: string): LiveSession {
+  return {
+    data,
+    handle,
+    inFlight: new Map(),
+    pending: new Map(),
+    replies: new Map(),
+    streams: [],
+    own: new Map(),
+    lost: new Set(),
+    hostedTasks: new Map(),
+    onEnded: new Set(),
+    backlog: [],
+    nextRequestId: 1,
+    ended: false,
+  }
+}
+
+/**
+ * Sends what belongs to no call. One message goes to exactly one stream, the newest (2025-11-25, Transports, Multiple
+ * Connections); without one it waits, bounded.
+ */
+export function deliver(session: LiveSession, text: WireText): boolean {
+  const stream = session.streams.at(-1)
+  if (stream !== undefined) return stream.write(text)
+  session.backlog.push(text)
+  if (session.backlog.length > BACKLOG_LENGTH) session.backlog.shift()
+  return true
+}
+
+/** Makes `stream` the newest, and sends what waited for one. Returns a function that takes it away again. */
+export function addStream(session: LiveSession, stream: SessionStream): () => void {
+  session.streams.push(stream)
+  for (const text of session.backlog.splice(0)) stream.write(text)
+  return () => {
+    const index = session.streams.indexOf(stream)
+    if (index >= 0) session.streams.splice(index, 1)
+  }
+}
+
+/**
+ * Where to send a server's message that names no call: on the one call's stream if there is just one in flight, else
+ * on the session's stream, else on the newest call's.
+ */
+export function deliverUnattributed(session: LiveSession, text: WireText): boolean {
+  const calls = [...session.inFlight.values()].filter((exchange) => exchange.carriage !== undefined)
+  const only = calls.length === 1 ? calls[0] : session.streams.length === 0 ? calls.at(-1) : undefined
+  return only === undefined ? deliver(session, text) : only.reply.send(text)
+}

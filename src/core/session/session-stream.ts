@@ -1,0 +1,38 @@
+/** The long-lived ways to a legacy client: its GET streams, its HTTP+SSE stream, or the one pipe of stdio. */
+
+import type { WireText } from '../../protocol/json.ts'
+import type { HttpResponse } from '../gateway/http-exchange.ts'
+import type { EventBuffer } from './event-buffer.ts'
+import { SSE_KEEP_ALIVE, sseText } from './sse-text.ts'
+
+export interface SessionStream {
+  /** False: the client is slow. The message is on its way all the same. */
+  write(text: WireText): boolean
+  keepAlive(): void
+  onDrain(run: () => void): void
+  end(): void
+}
+
+/** A GET stream of Streamable HTTP: every message is kept for resumption under `streamId`. */
+export function createGetStream(
+  response: HttpResponse,
+  events: EventBuffer,
+  ids: { readonly sessionId: string; readonly streamId: string },
+): SessionStream {
+  return {
+    write: (text) => response.write(sseText(text, events.append(ids.sessionId, ids.streamId, text))),
+    keepAlive: () => void response.write(SSE_KEEP_ALIVE),
+    onDrain: (run) => response.onDrain(run),
+    end: () => response.end(),
+  }
+}
+
+/** The stream of HTTP+SSE (2024-11-05): everything the client is told goes here. It cannot be resumed. */
+export function createSseStream(response: HttpResponse): SessionStream {
+  return {
+    write: (text) => response.write(sseText(text, '', 'message')),
+    keepAlive: () => void response.write(SSE_KEEP_ALIVE),
+    onDrain: (run) => response.onDrain(run),
+    end: () => response.end(),
+  }
+}

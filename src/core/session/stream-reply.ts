@@ -1,0 +1,102 @@
+/**
+ * The reply to a POST on a 2025-03-26 … 2025-11-25 session. It answers with JSON where nothing came before the response,
+ * otherwise with a stream that outlives its connection: a client that went away has not cancelled, and resumes with
+ * `Last-Event-ID` (2025-11-25, Transports, Resumability and Redelivery).
+ */
+
+import type { WireText } from '../../protocol/json.ts'
+import type { HttpResponse } from '../gateway/http-exchange.ts'
+import type { FinalAnswer, Reply } from '../gateway/reply.ts'
+import type { BufferedEvent, EventBuffer } from './event-buffer.ts'
+import { SSE_HEADERS, SSE_KEEP_ALIVE, ssePrime, sseText } from './sse-text.ts'
+
+export interface StreamReply extends Reply {
+  /** Goes on at another connection, after the events it missed. */
+  resume(response: HttpResponse, missed: readonly BufferedEvent[]): void
+}
+
+export interface StreamReplyOptions {
+  readonly response: HttpResponse
+  readonly events: EventBuffer
+  readonly sessionId: string
+  readonly streamId: string
+  /** Priming events and `retry` exist for 2025-11-25 clients only. */
+  readonly priming: boolean
+  /** Called once the stream has ended and nothing of it is left to resume. */
+  readonly onDone: () => void
+}
+
+/** What a primed client is told to wait before it comes back, unless the upstream says otherwise. */
+const RETRY_MS = 1_000
+
+export function createStreamReply(options: StreamReplyOptions): StreamReply {
+  const { events, sessionId, streamId, priming } = options
+  let response: HttpResponse | undefined
+  let onDrain: (() => void) | undefined
+  let streaming = false
+  let written = 0
+
+  const attach = (next: HttpResponse): void => {
+    response = next
+    next.onGone(() => {
+      if (response === next) response = undefined
+      // Whoever waits for this connection to drain would wait for ever: events now only go to the buffer.
+      onDrain?.()
+    })
+    next.onDrain(() => onDrain?.())
+  }
+  const write = (text: WireText): boolean => {
+    written += text.length
+    return response?.write(text) ?? true
+  }
+  const open = (retryMs: number): void => {
+    if (streaming) return
+    streaming = true
+    response?.head(200, SSE_HEADERS)
+    if (priming) write(ssePrime(events.append(sessionId, streamId, ''), retryMs))
+  }
+  const leave = (): void => {
+    const leaving = response
+    response = undefined
+    leaving?.end()
+  }
+
+  attach(options.response)
+  return {
+    send(text) {
+      open(RETRY_MS)
+      return write(sseText(text, events.append(sessionId, streamId, text)))
+    },
+    onDrain: (run) => void (onDrain = run),
+    suspend(retryMs) {
+      if (!priming) return
+      open(retryMs)
+      leave()
+    },
+    keepAlive() {
+      open(RETRY_MS)
+      write(SSE_KEEP_ALIVE)
+    },
+    resume(next, missed) {
+      leave()
+      attach(next)
+      next.head(200, SSE_HEADERS)
+      streaming = true
+      for (const { eventId, text } of missed) if (text !== '') write(sseText(text, eventId))
+    },
+    finish(answer: FinalAnswer | undefined) {
+      const delivered = response !== undefined
+      if (!streaming) {
+        if (answer === undefined) response?.answer(200, SSE_HEADERS, '')
+        else response?.answer(answer.status, answer.headers, answer.text)
+        written += answer?.text.length ?? 0
+      } else {
+        if (answer !== undefined) write(sseText(answer.text, events.append(sessionId, streamId, answer.text)))
+        leave()
+      }
+      if (delivered) events.dropStream(sessionId, streamId)
+      options.onDone()
+      return written
+    },
+  }
+}
