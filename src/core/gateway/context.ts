@@ -1,0 +1,66 @@
+/** Everything that stages and carriers work with: the ports, and the parts of the gateway built over them. */
+
+import type { Ledger } from '../audit/ledger.ts'
+import type { Telemetry } from '../audit/telemetry.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Keyring } from '../auth/keyring.ts'
+import type { ReplayGuard } from '../auth/replay-guard.ts'
+import type { LegacyPool } from '../bridge/legacy-pool.ts'
+import type { Watches } from '../bridge/watches.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Clock } from '../clock.ts'
+import type { Hints } from '../event/hints.ts'
+import type { Limiter } from '../policy/limiter.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { Random } from '../random.ts'
+import type { EventBuffer } from '../session/event-buffer.ts'
+import type { SessionStore } from '../session/session-store.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Credentials } from '../vault/credentials.ts'
+import type { Exchange } from './exchange.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { ServerSnapshot, SnapshotSource } from './snapshot.ts'
+import type { UpstreamSet } from './upstream-set.ts'
+
+/** Something worth a line in the log. `fields` hold no secret and no message content. */
+export interface LogEvent {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly event: string
+  readonly fields?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** The ports, by name, and who Portolan says it is. */
+export interface GatewayDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly keyring: Keyring
+  readonly authenticator: Authenticator
+  readonly sessions: SessionStore
+  readonly events: EventBuffer
+  readonly hints: Hints
+  readonly peers: PeerLink
+  readonly snapshots: SnapshotSource
+  readonly limiter: Limiter
+  readonly policy: Policy
+  readonly credentials: Credentials
+  readonly replayGuard: ReplayGuard
+  readonly ledger: Ledger
+  readonly telemetry: Telemetry
+  readonly upstreams: (server: ServerSnapshot) => Upstream
+  /** `serverInfo` and `clientInfo` of Portolan itself. */
+  readonly self: { readonly name: string; readonly version: string }
+  readonly log: (event: LogEvent) => void
+}
+
+export interface GatewayContext {
+  readonly deps: GatewayDeps
+  readonly upstreams: UpstreamSet
+  readonly sessions: Sessions
+  readonly catalog: Catalog
+  readonly pool: LegacyPool
+  readonly watches: Watches
+  /** Every exchange that has not finished. */
+  readonly inFlight: Set<Exchange>
+  draining: boolean
+}
