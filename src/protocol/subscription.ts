@@ -1,0 +1,144 @@
+/** The filter of `subscriptions/listen`, and what its stream begins and ends with (S26 basic/patterns/subscriptions). */
+import { hasCapability } from './method.ts'
+import { isJsonObject } from './json-value.ts'
+import type { JsonObject, JsonValue } from './json-value.ts'
+import { META } from './meta.ts'
+import { fail, ok } from './result.ts'
+import type { Result } from './result.ts'
+import type { ServerCapabilities } from './capability.ts'
+
+export interface SubscriptionFilter {
+  readonly toolsListChanged: boolean
+  readonly promptsListChanged: boolean
+  readonly resourcesListChanged: boolean
+  /** URIs, each once, in the client's order. */
+  readonly resourceSubscriptions: readonly string[]
+  /** Tasks extension. Each once, in the client's order. */
+  readonly taskIds: readonly string[]
+  /** Keys of extensions that we do not know, as received. */
+  readonly other: JsonObject
+}
+
+export interface FilterFault {
+  readonly reason: 'wrong_type'
+  /** The key within `notifications`; undefined where `notifications` itself is no object. */
+  readonly key: string | undefined
+  readonly expected: 'an object' | 'a boolean' | 'an array of strings'
+}
+
+const FLAGS = ['toolsListChanged', 'promptsListChanged', 'resourcesListChanged'] as const
+const LISTS = ['resourceSubscriptions', 'taskIds'] as const
+
+/** The filter that asks for nothing. */
+export const NO_SUBSCRIPTIONS: SubscriptionFilter = {
+  toolsListChanged: false,
+  promptsListChanged: false,
+  resourcesListChanged: false,
+  resourceSubscriptions: [],
+  taskIds: [],
+  other: {},
+}
+
+/** Reads `params.notifications` of a listen, or of its acknowledgement. */
+export function readFilter(value: JsonValue | undefined): Result<SubscriptionFilter, FilterFault> {
+  if (!isJsonObject(value)) return fail({ reason: 'wrong_type', key: undefined, expected: 'an object' })
+  const flags: { [key in (typeof FLAGS)[number]]?: boolean } = {}
+  for (const key of FLAGS) {
+    const flag = value[key] ?? false
+    if (typeof flag !== 'boolean') return fail({ reason: 'wrong_type', key, expected: 'a boolean' })
+    flags[key] = flag
+  }
+  const lists: { [key in (typeof LISTS)[number]]?: readonly string[] } = {}
+  for (const key of LISTS) {
+    const list: JsonValue = value[key] ?? []
+    if (!isStringArray(list)) return fail({ reason: 'wrong_type', key, expected: 'an array of strings' })
+    lists[key] = [...new Set(list)]
+  }
+  const known: readonly string[] = [...FLAGS, ...LISTS]
+  const other = Object.fromEntries(Object.entries(value).filter(([key]) => !known.includes(key)))
+  return ok({ ...NO_SUBSCRIPTIONS, ...flags, ...lists, other })
+}
+
+function isStringArray(value: JsonValue): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
+}
+
+/** The filter as JSON: what is not asked for is omitted. */
+export function writeFilter(filter: SubscriptionFilter): JsonObject {
+  const flags = FLAGS.filter((key) => filter[key]).map((key) => [key, true] as const)
+  const lists = LISTS.filter((key) => filter[key].length > 0).map((key) => [key, filter[key]] as const)
+  return Object.fromEntries<JsonValue>([...flags, ...lists, ...Object.entries(filter.other)])
+}
+
+/** What both ask for. Of unknown keys, those in both, with the values of `honoured`: the upstream's word counts. */
+export function intersectFilters(requested: SubscriptionFilter, honoured: SubscriptionFilter): SubscriptionFilter {
+  const uris = new Set(honoured.resourceSubscriptions)
+  const ids = new Set(honoured.taskIds)
+  return {
+    toolsListChanged: requested.toolsListChanged && honoured.toolsListChanged,
+    promptsListChanged: requested.promptsListChanged && honoured.promptsListChanged,
+    resourcesListChanged: requested.resourcesListChanged && honoured.resourcesListChanged,
+    resourceSubscriptions: requested.resourceSubscriptions.filter((uri) => uris.has(uri)),
+    taskIds: requested.taskIds.filter((id) => ids.has(id)),
+    other: Object.fromEntries(Object.entries(honoured.other).filter(([key]) => Object.hasOwn(requested.other, key))),
+  }
+}
+
+/** The part of the filter that a server with these capabilities can honour. Task ids and unknown keys stay: ask it. */
+export function honourable(requested: SubscriptionFilter, capabilities: ServerCapabilities): SubscriptionFilter {
+  return {
+    ...requested,
+    toolsListChanged: requested.toolsListChanged && hasCapability(capabilities, 'tools.listChanged'),
+    promptsListChanged: requested.promptsListChanged && hasCapability(capabilities, 'prompts.listChanged'),
+    resourcesListChanged: requested.resourcesListChanged && hasCapability(capabilities, 'resources.listChanged'),
+    resourceSubscriptions: hasCapability(capabilities, 'resources.subscribe') ? requested.resourceSubscriptions : [],
+  }
+}
+
+/** Whether the filter asks for this notification. What extensions added passes where they added a key to the filter. */
+export function matches(filter: SubscriptionFilter, method: string, params: JsonObject): boolean {
+  switch (method) {
+    case 'notifications/tools/list_changed':
+      return filter.toolsListChanged
+    case 'notifications/prompts/list_changed':
+      return filter.promptsListChanged
+    case 'notifications/resources/list_changed':
+      return filter.resourcesListChanged
+    case 'notifications/resources/updated': {
+      const uri = params['uri']
+      return typeof uri === 'string' && filter.resourceSubscriptions.some((subscribed) => covers(subscribed, uri))
+    }
+    case 'notifications/tasks': {
+      const id = params['taskId']
+      return typeof id === 'string' && filter.taskIds.includes(id)
+    }
+    // Request-scoped: they never travel on a listen stream (S26 basic/transports/streamable-http, Receiving Messages).
+    case 'notifications/progress':
+    case 'notifications/message':
+      return false
+    default:
+      return Object.keys(filter.other).length > 0
+  }
+}
+
+/** An update may name a sub-resource of the one subscribed to (schema, ResourceUpdatedNotificationParams). */
+function covers(subscribed: string, updated: string): boolean {
+  if (!updated.startsWith(subscribed)) return false
+  if (updated.length === subscribed.length || subscribed.endsWith('/')) return true
+  const next = updated[subscribed.length]
+  return next === '/' || next === '?' || next === '#'
+}
+
+/** The first message of a listen's stream. `subscriptionId` is the id of this hop's listen. */
+export function acknowledgedNotification(subscriptionId: string | number, filter: SubscriptionFilter): JsonObject {
+  return {
+    jsonrpc: '2.0',
+    method: 'notifications/subscriptions/acknowledged',
+    params: { _meta: { [META.subscriptionId]: subscriptionId }, notifications: writeFilter(filter) },
+  }
+}
+
+/** The `result` of a listen that ends gracefully. */
+export function listenResult(subscriptionId: string | number): JsonObject {
+  return { resultType: 'complete', _meta: { [META.subscriptionId]: subscriptionId } }
+}
