@@ -1,0 +1,137 @@
+/**
+ * The `portolan` object of a configuration file, as a zod schema: what it may hold, and for each setting the sentence that
+ * docs/configuration.md shows. Unknown keys are errors here. Defaults live in `DEFAULTS`, so that "not said" stays visible.
+ */
+
+import { z } from 'zod'
+import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
+import type { Limits } from '../../core/gateway/snapshot.ts'
+
+const port = z.int().min(0).max(65_535)
+const text = z.string().min(1)
+const texts = z.array(text)
+
+const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
+  headerBytes: 'All request headers together, in bytes; beyond: 431',
+  bodyBytes: 'One request body, in bytes; beyond: 413',
+  jsonDepth: 'How deeply the JSON of a message may be nested',
+  resultBytes: 'A result that must be rewritten, in bytes; others stream without a cap',
+  headerTimeoutMs: 'Until all headers of a request have arrived, in milliseconds',
+  bodyTimeoutMs: 'Until the whole body of a request has arrived, in milliseconds; beyond: 408',
+  streamsPerPrincipal: 'Open streams of one principal',
+  sessionsPerPrincipal: 'Live sessions of one principal',
+  exchanges: 'Requests in flight in one process; beyond: 503 with Retry-After',
+  sessionIdleMs: 'After this long without a request a session ends, in milliseconds',
+  childrenPerUpstream: 'Child processes of one stdio server',
+  childrenPerPrincipal: 'Child processes that one principal has to itself',
+  childrenPerHost: 'Child processes of all stdio servers together',
+  childIdleMs: 'After this long without use a child process is stopped, in milliseconds',
+  childQueueMs: 'How long a call waits for a child process when a cap is reached, in milliseconds; then 503',
+  bufferedEvents: 'Events that one session keeps for clients that resume',
+  bufferedEventBytes: 'The same, in bytes',
+  bufferedEventAgeMs: 'The same, in milliseconds',
+}
+
+/** The longest time and the largest number that any limit takes: setTimeout and buffers go no further. */
+const MAX_LIMIT = 2 ** 31 - 1
+const limit = (key: keyof Limits) => z.int().min(1).max(MAX_LIMIT).optional().describe(LIMIT_TEXTS[key])
+
+const limits = z.strictObject({
+  headerBytes: limit('headerBytes'),
+  bodyBytes: limit('bodyBytes'),
+  jsonDepth: limit('jsonDepth'),
+  resultBytes: limit('resultBytes'),
+  headerTimeoutMs: limit('headerTimeoutMs'),
+  bodyTimeoutMs: limit('bodyTimeoutMs'),
+  streamsPerPrincipal: limit('streamsPerPrincipal'),
+  sessionsPerPrincipal: limit('sessionsPerPrincipal'),
+  exchanges: limit('exchanges'),
+  sessionIdleMs: limit('sessionIdleMs'),
+  childrenPerUpstream: limit('childrenPerUpstream'),
+  childrenPerPrincipal: limit('childrenPerPrincipal'),
+  childrenPerHost: limit('childrenPerHost'),
+  childIdleMs: limit('childIdleMs'),
+  childQueueMs: limit('childQueueMs'),
+  bufferedEvents: limit('bufferedEvents'),
+  bufferedEventBytes: limit('bufferedEventBytes'),
+  bufferedEventAgeMs: limit('bufferedEventAgeMs'),
+} satisfies Record<keyof Limits, z.ZodType>)
+
+const timeMs = z.int().min(1).max(MAX_LIMIT).optional()
+
+const serverOptions = z.strictObject({
+  id: text.max(64).optional().describe('Keeps sessions, tasks and records together when the server is renamed'),
+  enabled: z.boolean().optional().describe('`false` leaves the server out; so do the clients\' `disabled: true` and `enabled: false`'),
+  era: z.enum(['auto', 'legacy', 'modern']).optional().describe('Which protocol eras to try; `auto` asks the server'),
+  share: z.enum(['all', 'principal', 'session']).optional().describe('Who may share one child process or upstream session'),
+  state: z.enum(['none', 'replayable', 'opaque']).optional().describe('What a restarted child process has lost'),
+  placement: z.enum(['replica', 'singleton']).optional().describe('One child on each replica, or one in all; the same while there is one process'),
+  trustAnnotations: z.boolean().optional().describe('Believe `idempotentHint` and `readOnlyHint`: such calls may be sent again when their outcome is unknown'),
+  timeouts: z
+    .strictObject({
+      connectMs: timeMs.describe('Until the server is reached, or its process has answered, in milliseconds'),
+      requestIdleMs: timeMs.describe('How long a call may be silent, in milliseconds'),
+      requestTotalMs: timeMs.describe('How long a call may take, in milliseconds'),
+    })
+    .optional(),
+})
+
+/** The `portolan` object. */
+export const portolanSchema = z.strictObject({
+  version: z.literal(1).describe('The version of this object'),
+  listen: z
+    .strictObject({
+      host: text.optional().describe('Address to listen on; anything but loopback needs `tls` or `trustedProxies`'),
+      port: port.optional().describe('TCP port; 0 takes any free one'),
+      socket: text.optional().describe('Path of a unix socket, instead of host and port'),
+      publicUrl: z.url({ protocol: /^https?$/ }).optional().describe('Where clients reach it, when that differs from host and port'),
+      allowedHosts: texts.optional().describe('Further `Host` values to answer to, as `name` or `name:port`'),
+      allowedOrigins: texts.optional().describe('Exact origins of web pages that may call it'),
+      trustedProxies: texts.optional().describe('Addresses or networks whose `Forwarded` and `X-Forwarded-For` are believed'),
+      tls: z
+        .strictObject({
+          cert: text.describe('Path of the certificate chain, PEM; read again on reload'),
+          key: text.describe('Path of the private key, PEM; read again on reload'),
+        })
+        .optional(),
+    })
+    .optional(),
+  auth: z.enum(['token', 'none']).optional().describe('`token`: made at the first start; `none`: only on loopback or a unix socket'),
+  separator: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,8}$/)
+    .optional()
+    .describe('Between server and tool in names on `/mcp`: one to eight of `A-Z a-z 0-9 _ -`'),
+  pageSize: z.int().min(1).max(10_000).optional().describe('Items on one page of a list'),
+  limits: limits.optional(),
+  operations: z
+    .strictObject({
+      socket: text.optional().describe('Path of the unix socket for `portolan status`'),
+      host: text.optional().describe('Also serve `/status` and `/metrics` on this loopback address'),
+      port: port.optional().describe('Also serve `/status` and `/metrics` on this TCP port'),
+    })
+    .optional(),
+  servers: z.record(z.string(), serverOptions).optional(),
+})
+
+export type PortolanOptions = z.infer<typeof portolanSchema>
+export type ServerOptions = z.infer<typeof serverOptions>
+
+/** What holds where the file says nothing. Paths below the data folder are filled in when that folder is known. */
+export const DEFAULTS = {
+  listen: { host: '127.0.0.1', port: 7400 },
+  auth: 'token',
+  separator: '__',
+  pageSize: 100,
+  limits: DEFAULT_LIMITS,
+  operations: { socket: '<data folder>/operations.sock', host: '127.0.0.1' },
+  server: {
+    enabled: true,
+    era: 'auto',
+    share: 'all',
+    state: 'opaque',
+    placement: 'replica',
+    trustAnnotations: false,
+    timeouts: { connectMs: 30_000, requestIdleMs: 5 * 60_000, requestTotalMs: 60 * 60_000 },
+  },
+} as const
