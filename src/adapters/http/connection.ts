@@ -1,0 +1,67 @@
+/** One client connection and the answers still due on it: when it closes, each of them learns that its peer is gone. */
+import type { Socket } from 'node:net'
+
+/** An answer that was not ended yet. */
+export interface OpenAnswer {
+  leave(): void
+}
+
+export interface Connection {
+  add(answer: OpenAnswer): void
+  /** The answer was ended. Does nothing for one that is not there. */
+  remove(answer: OpenAnswer): void
+  /** How many answers are due. */
+  readonly dueCount: number
+  /** Whether the next answer is to be the last one on this connection. */
+  closing(): boolean
+}
+
+export interface Connections {
+  /** The connection of `socket`, the same one each time. */
+  of(socket: Socket): Connection
+  /** Answers due on all connections. */
+  readonly dueCount: number
+}
+
+/** Keeps count of open answers. `closing` says whether the listener is shutting down. */
+export function createConnections(closing: () => boolean): Connections {
+  const bySocket = new WeakMap<Socket, Connection>()
+  let total = 0
+
+  function open(socket: Socket): Connection {
+    const due = new Set<OpenAnswer>()
+    socket.once('close', () => {
+      const left = [...due]
+      due.clear()
+      total -= left.length
+      for (const answer of left) answer.leave()
+    })
+    return {
+      add(answer) {
+        due.add(answer)
+        total++
+      },
+      remove(answer) {
+        if (due.delete(answer)) total--
+      },
+      get dueCount() {
+        return due.size
+      },
+      closing,
+    }
+  }
+
+  return {
+    of(socket) {
+      let connection = bySocket.get(socket)
+      if (connection === undefined) {
+        connection = open(socket)
+        bySocket.set(socket, connection)
+      }
+      return connection
+    },
+    get dueCount() {
+      return total
+    },
+  }
+}
