@@ -12,7 +12,8 @@ export type Command =
   | { readonly kind: 'http'; readonly port: number; readonly maxSessionCount: number; readonly idleTimeoutMs: number }
 
 /** A command, or what is wrong with the command line. */
-export type CommandLine = { readonly ok: true; readonly command: Command } | { readonly ok: false; readonly fault: { readonly message: string } }
+export type CommandLine = { readonly ok: true; readonly command: Command } | UsageFault
+type UsageFault = { readonly ok: false; readonly fault: { readonly message: string } }
 
 /** Printed by `--help`. */
 export const HELP = `Usage: reference-server [--http] [--port PORT] [--max-sessions N] [--session-idle-seconds N]
@@ -59,7 +60,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-function fault(message: string): { readonly ok: false; readonly fault: { readonly message: string } } {
+function fault(message: string): UsageFault {
   return { ok: false, fault: { message } }
 }
 

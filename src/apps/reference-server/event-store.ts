@@ -24,7 +24,8 @@ export function createEventStore(maxEventCount: number): EventStore {
     replayEventsAfter: async (lastEventId, { send }) => {
       const streamId = events.get(lastEventId)?.streamId
       if (streamId === undefined) throw new Error('The event is unknown or too old')
-      for (const [eventId, event] of [...events]) {
+      // What is stored while this loop waits is replayed too: the new stream gets nothing directly until the replay is over.
+      for (const [eventId, event] of events) {
         if (event.streamId === streamId && Number(eventId) > Number(lastEventId) && carriesMessage(event.message)) {
           await send(eventId, event.message)
         }

@@ -6,7 +6,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { localhostHostValidation, localhostOriginValidation, toNodeHandler } from '@modelcontextprotocol/node'
 import type { NodeIncomingMessageLike } from '@modelcontextprotocol/node'
 import {
-  classifyInboundRequest, createMcpHandler, DEFAULT_MAX_REQUEST_BODY_SIZE, isInitializeRequest, isJsonContentType,
+  classifyInboundRequest,
+  createMcpHandler,
+  DEFAULT_MAX_REQUEST_BODY_SIZE as MAX_BODY_BYTES,
+  isInitializeRequest,
+  isJsonContentType,
 } from '@modelcontextprotocol/server'
 import { createRequestServer } from './server.ts'
 import { createSessionTable } from './sessions.ts'
@@ -38,7 +42,8 @@ export async function serveHttp(state: ReferenceState, options: HttpOptions): Pr
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     // DNS rebinding: a page that made its name resolve to this address must not reach a server on loopback.
     if (!checkHost(request, response) || !checkOrigin(request, response)) return
-    if (new URL(request.url ?? '/', `http://${LOOPBACK}`).pathname !== ENDPOINT) return refuse(response, 404, -32601, `Only ${ENDPOINT} is served`)
+    const { pathname } = new URL(request.url ?? '/', `http://${LOOPBACK}`)
+    if (pathname !== ENDPOINT) return refuse(response, 404, -32601, `Only ${ENDPOINT} is served`)
     const body = request.method === 'POST' ? await readBody(request) : ({ ok: true, value: undefined } as const)
     if (!body.ok) return refuse(response, body.fault.status, body.fault.code, body.fault.message)
     const protocolVersion = oneHeader(request, 'mcp-protocol-version')
@@ -83,7 +88,12 @@ export async function serveHttp(state: ReferenceState, options: HttpOptions): Pr
   }
 }
 
-async function serveSession(sessions: SessionTable, request: IncomingMessage, response: ServerResponse, body: unknown): Promise<void> {
+async function serveSession(
+  sessions: SessionTable,
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: unknown,
+): Promise<void> {
   const sessionId = oneHeader(request, 'mcp-session-id')
   if (sessionId !== undefined) {
     const transport = sessions.use(sessionId, response)
@@ -105,13 +115,14 @@ type BodyFault = { readonly status: number; readonly code: number; readonly mess
 type Body = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly fault: BodyFault }
 
 async function readBody(request: IncomingMessage): Promise<Body> {
-  if (!isJsonContentType(request.headers['content-type'] ?? null)) return bodyFault(415, -32000, 'Content-Type must be application/json')
+  const contentType = request.headers['content-type'] ?? null
+  if (!isJsonContentType(contentType)) return bodyFault(415, -32000, 'Content-Type must be application/json')
   const chunks: Buffer[] = []
   let lengthBytes = 0
   // Leaving the loop must not destroy the request: its connection still carries the refusal.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     lengthBytes += chunk.byteLength
-    if (lengthBytes > DEFAULT_MAX_REQUEST_BODY_SIZE) return bodyFault(413, -32000, `The body exceeds ${DEFAULT_MAX_REQUEST_BODY_SIZE} bytes`)
+    if (lengthBytes > MAX_BODY_BYTES) return bodyFault(413, -32000, `The body exceeds ${MAX_BODY_BYTES} bytes`)
     chunks.push(chunk)
   }
   try {

@@ -41,7 +41,7 @@ export const ASK_CONFIRMATION = {
   answer: CONFIRMATION,
 }
 
-/** The accepted form under `key`, or undefined when it is missing, declined or does not match `schema`: then it is asked again. */
+/** The accepted form under `key`; undefined when it is missing, declined or does not match `schema`, and is asked again. */
 export function accepted<Content>(ctx: ServerContext, key: string, schema: z.ZodType<Content>): Content | undefined {
   return acceptedContent(ctx.mcpReq.inputResponses, key, schema)
 }

@@ -7,7 +7,9 @@ import { RED_PIXEL_PNG } from './media.ts'
 
 const ARG1_VALUES = ['testAlpha', 'testBeta', 'testValue1', 'unlike']
 const TWO_ARGUMENTS = z.object({
-  arg1: completable(z.string().describe('First test argument'), (value) => ARG1_VALUES.filter((known) => known.startsWith(value))),
+  arg1: completable(z.string().describe('First test argument'), (typed) =>
+    ARG1_VALUES.filter((value) => value.startsWith(typed)),
+  ),
   arg2: z.string().describe('Second test argument'),
 })
 const RESOURCE_ARGUMENT = z.object({ resourceUri: z.string().describe('URI of the resource to embed') })
@@ -33,10 +35,17 @@ export function registerPrompts(server: McpServer): RegisteredPrompt {
   )
   server.registerPrompt(
     'test_prompt_with_embedded_resource',
-    { title: 'Prompt with a resource', description: 'Embeds the resource that its argument names', argsSchema: RESOURCE_ARGUMENT },
+    {
+      title: 'Prompt with a resource',
+      description: 'Embeds the resource that its argument names',
+      argsSchema: RESOURCE_ARGUMENT,
+    },
     ({ resourceUri }) =>
       messages(
-        { type: 'resource', resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' } },
+        {
+          type: 'resource',
+          resource: { uri: resourceUri, mimeType: 'text/plain', text: 'Embedded resource content for testing.' },
+        },
         textContent('Please process the embedded resource above.'),
       ),
   )

@@ -8,7 +8,12 @@ import type { RequestStateCodec, ServerEventBus } from '@modelcontextprotocol/se
 export type ListName = 'tools' | 'prompts' | 'resources'
 
 /** What a tool seals into `requestState` between two rounds. `tool` is checked, so that no tool accepts another's state. */
-export type RoundState = { readonly tool: string; readonly round?: number; readonly name?: string; readonly elicitationId?: string }
+export type RoundState = {
+  readonly tool: string
+  readonly round?: number
+  readonly name?: string
+  readonly elicitationId?: string
+}
 
 /** The resource whose text is the number of cancelled `test_wait` calls. */
 export const CANCELLED_CALLS_URI = 'test://cancelled-calls'

@@ -19,22 +19,37 @@ type ToolConfig<Input> = {
   readonly title?: string
   readonly annotations?: ToolAnnotations
 }
+type Arguments<Input extends StandardSchemaWithJSON> = StandardSchemaWithJSON.InferOutput<Input>
 type Call<Input extends StandardSchemaWithJSON> = (
-  args: StandardSchemaWithJSON.InferOutput<Input>,
+  args: Arguments<Input>,
   ctx: ServerContext,
   state: ReferenceState,
 ) => ToolAnswer | Promise<ToolAnswer>
 
-/** The schema of a tool without arguments. */
-export const NO_ARGUMENTS = z.object({})
+const NO_ARGUMENTS = z.object({})
 
 /** A fixture of the tool `name`. `call` may run several times for one call of the client: once for each round of input. */
-export function tool<Input extends StandardSchemaWithJSON>(name: string, config: ToolConfig<Input>, call: Call<Input>): ToolFixture {
+export function tool<Input extends StandardSchemaWithJSON>(
+  name: string,
+  config: ToolConfig<Input>,
+  call: Call<Input>,
+): ToolFixture {
   return (server, state) => {
-    const handler = (args: StandardSchemaWithJSON.InferOutput<Input>, ctx: ServerContext): ToolAnswer | Promise<ToolAnswer> =>
+    const handler: (...args: [Arguments<Input>, ServerContext]) => ToolAnswer | Promise<ToolAnswer> = (args, ctx) =>
       call(args, ctx, state)
     return server.registerTool<StandardSchemaWithJSON, StandardSchemaWithJSON>(name, config, handler)
   }
+}
+
+/** A fixture of the tool `name` that takes no arguments. */
+export function plainTool(
+  name: string,
+  description: string,
+  call: (ctx: ServerContext, state: ReferenceState) => ToolAnswer | Promise<ToolAnswer>,
+  annotations?: ToolAnnotations,
+): ToolFixture {
+  const config = { description, inputSchema: NO_ARGUMENTS, ...(annotations !== undefined && { annotations }) }
+  return tool(name, config, (_args, ctx, state) => call(ctx, state))
 }
 
 /** A result of one text. */

@@ -1,7 +1,7 @@
 // Tools that change what the server lists or serves, so that clients are told.
 import { z } from 'zod'
 import type { ListName } from './state.ts'
-import { NO_ARGUMENTS, text, tool } from './tool.ts'
+import { plainTool, text, tool } from './tool.ts'
 import type { ToolFixture } from './tool.ts'
 
 const TRIGGERS: readonly (readonly [name: string, list: ListName])[] = [
@@ -14,20 +14,24 @@ const TOUCH = z.object({ uri: z.string().default('test://watched-resource') })
 /** Triggers of list changes and of resource updates. */
 export const CHANGE_TOOLS: readonly ToolFixture[] = [
   ...TRIGGERS.map(([name, list]) =>
-    tool(name, { description: `Shows or hides one entry of the list of ${list}`, inputSchema: NO_ARGUMENTS }, (_args, _ctx, state) => {
+    plainTool(name, `Shows or hides one entry of the list of ${list}`, (_ctx, state) => {
       state.toggle(list)
       return text(`The list of ${list} changed`)
     }),
   ),
-  tool('test_trigger_resource_update', { description: 'Announces that a resource changed', inputSchema: TOUCH }, ({ uri }, _ctx, state) => {
-    state.touch(uri)
-    return text(`Announced ${uri}`)
-  }),
+  tool(
+    'test_trigger_resource_update',
+    { description: 'Announces that a resource changed', inputSchema: TOUCH },
+    ({ uri }, _ctx, state) => {
+      state.touch(uri)
+      return text(`Announced ${uri}`)
+    },
+  ),
 ]
 
 /** The tool that `test_trigger_tool_change` shows and hides. */
-export const OPTIONAL_TOOL: ToolFixture = tool(
+export const OPTIONAL_TOOL: ToolFixture = plainTool(
   'test_optional_tool',
-  { description: 'Listed after an odd number of test_trigger_tool_change calls', inputSchema: NO_ARGUMENTS },
+  'Listed after an odd number of test_trigger_tool_change calls',
   () => text('The optional tool was there'),
 )

@@ -3,7 +3,7 @@ import { fromJsonSchema } from '@modelcontextprotocol/server'
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { RED_PIXEL_PNG, SILENT_WAV } from './media.ts'
-import { NO_ARGUMENTS, text, tool } from './tool.ts'
+import { plainTool, text, tool } from './tool.ts'
 import type { ToolFixture } from './tool.ts'
 
 const FORECAST = z.object({
@@ -12,8 +12,10 @@ const FORECAST = z.object({
   conditions: z.enum(['sunny', 'cloudy', 'rainy']),
 })
 const FORECAST_INPUT = z.object({ city: z.string().default('Lisbon') })
+const NOTHING = z.object({})
 const WORDS = fromJsonSchema<string[]>({ type: 'array', items: { type: 'string' } })
 
+const HARMLESS = { readOnlyHint: true, idempotentHint: true, openWorldHint: false }
 const IMAGE = { type: 'image', data: RED_PIXEL_PNG, mimeType: 'image/png' } as const
 
 /** Tools without arguments that always give the same result. */
@@ -70,10 +72,8 @@ const FIXED: readonly (readonly [name: string, description: string, result: Call
 
 /** Content of every kind; results with and without structure; a failure. */
 export const CONTENT_TOOLS: readonly ToolFixture[] = [
-  ...FIXED.map(([name, description, result]) =>
-    tool(name, { description, inputSchema: NO_ARGUMENTS, annotations: { readOnlyHint: true, idempotentHint: true, openWorldHint: false } }, () => result),
-  ),
-  tool('test_error_handling', { description: 'Always fails', inputSchema: NO_ARGUMENTS }, () => {
+  ...FIXED.map(([name, description, result]) => plainTool(name, description, () => result, HARMLESS)),
+  plainTool('test_error_handling', 'Always fails', () => {
     throw new Error('This tool intentionally returns an error for testing')
   }),
   tool(
@@ -94,7 +94,7 @@ export const CONTENT_TOOLS: readonly ToolFixture[] = [
     'test_structured_list',
     {
       description: 'Answers with an array that its output schema describes: such schemas exist from 2026-07-28 on',
-      inputSchema: NO_ARGUMENTS,
+      inputSchema: NOTHING,
       outputSchema: WORDS,
       annotations: { readOnlyHint: true },
     },

@@ -3,16 +3,18 @@
 import { CLIENT_CAPABILITIES_META_KEY, inputRequired, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
 import type { InputRequests, ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { accepted, ASK_COLOR, ASK_CONFIRMATION, ASK_NAME, ASK_STEP_NAME, listedRoots, roots, sampledText, sampling } from './input.ts'
+import {
+  accepted, ASK_COLOR, ASK_CONFIRMATION, ASK_NAME, ASK_STEP_NAME, listedRoots, roots, sampledText, sampling,
+} from './input.ts'
 import type { ReferenceState, RoundState } from './state.ts'
-import { NO_ARGUMENTS, text, tool } from './tool.ts'
+import { plainTool, text } from './tool.ts'
 import type { ToolAnswer, ToolFixture } from './tool.ts'
 
 const PREFIX = 'test_input_required_result'
 const GREETING_TOKENS = 50
-const ENVELOPE = z.object({
-  [CLIENT_CAPABILITIES_META_KEY]: z.object({ elicitation: z.unknown(), sampling: z.unknown(), roots: z.unknown() }).partial().optional(),
-})
+const INPUT_CAPABILITIES = z.object({ elicitation: z.unknown(), sampling: z.unknown(), roots: z.unknown() }).partial()
+// The SDK's type of the envelope has no members.
+const ENVELOPE = z.object({ [CLIENT_CAPABILITIES_META_KEY]: INPUT_CAPABILITIES.optional() })
 
 function round(
   name: string,
@@ -20,14 +22,14 @@ function round(
   call: (ctx: ServerContext, state: ReferenceState, tool: string) => ToolAnswer | Promise<ToolAnswer>,
 ): ToolFixture {
   const toolName = `${PREFIX}_${name}`
-  return tool(toolName, { description, inputSchema: NO_ARGUMENTS }, (_args, ctx, state) => call(ctx, state, toolName))
+  return plainTool(toolName, description, (ctx, state) => call(ctx, state, toolName))
 }
 
 /** The verified state of an earlier round of this tool; the state of another tool is as good as forged. */
 function stateOf(ctx: ServerContext, toolName: string): RoundState | undefined {
   const state = ctx.mcpReq.requestState<RoundState>()
-  if (state !== undefined && state.tool !== toolName) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'requestState of another tool')
-  return state
+  if (state === undefined || state.tool === toolName) return state
+  throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'requestState of another tool')
 }
 
 async function askWithState(inputRequests: InputRequests, state: ReferenceState, sealed: RoundState): Promise<ToolAnswer> {
@@ -41,7 +43,8 @@ async function multipleInputs(ctx: ServerContext, state: ReferenceState, toolNam
   if (name !== undefined && greeting !== undefined && clientRoots !== undefined) {
     return text(`${greeting} ${name}: ${clientRoots.length} root(s) visible`)
   }
-  const inputRequests = { user_name: ASK_NAME.request, greeting: sampling('Generate a greeting', GREETING_TOKENS), client_roots: roots() }
+  const askGreeting = sampling('Generate a greeting', GREETING_TOKENS)
+  const inputRequests = { user_name: ASK_NAME.request, greeting: askGreeting, client_roots: roots() }
   return askWithState(inputRequests, state, { tool: toolName })
 }
 
@@ -94,7 +97,9 @@ export const INPUT_REQUIRED_TOOLS: readonly ToolFixture[] = [
   round('request_state', 'Asks with a state that the retry must return', (ctx, state, name) =>
     confirmed(ctx, state, name, 'state-ok: requestState verified and confirmation received'),
   ),
-  round('tampered_state', 'Refuses a state that was changed', (ctx, state, name) => confirmed(ctx, state, name, 'integrity-ok: requestState verified')),
+  round('tampered_state', 'Refuses a state that was changed', (ctx, state, name) =>
+    confirmed(ctx, state, name, 'integrity-ok: requestState verified'),
+  ),
   round('multiple_inputs', 'Asks for a form, a completion and roots at once', multipleInputs),
   round('multi_round', 'Asks twice, with a state that changes', multiRound),
   round('state_only', 'Asks for nothing but a retry', async (ctx, state, name) =>

@@ -4,7 +4,7 @@ import { inputRequired, inputResponse, UrlElicitationRequiredError } from '@mode
 import type { ElicitRequestFormParams, ElicitRequestURLParams, InputRequest } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 import { form, formAnswer, listedRoots, roots, sampledText, sampling, textForm } from './input.ts'
-import { isModern, NO_ARGUMENTS, text, tool } from './tool.ts'
+import { isModern, plainTool, text, tool } from './tool.ts'
 import type { ToolFixture } from './tool.ts'
 
 const ANSWER = 'answer'
@@ -47,7 +47,13 @@ const ENUMS_FORM: ElicitRequestFormParams['requestedSchema'] = {
       enum: ['opt1', 'opt2', 'opt3'],
       enumNames: ['Option One', 'Option Two', 'Option Three'],
     },
-    untitledMulti: { type: 'array', description: 'Choose up to three', minItems: 1, maxItems: 3, items: { type: 'string', enum: OPTIONS } },
+    untitledMulti: {
+      type: 'array',
+      description: 'Choose up to three',
+      minItems: 1,
+      maxItems: 3,
+      items: { type: 'string', enum: OPTIONS },
+    },
     titledMulti: {
       type: 'array',
       description: 'Choose up to three by their titles',
@@ -71,11 +77,15 @@ const FORMS: readonly (readonly [name: string, description: string, request: Inp
     'Asks for a form with a default in every field',
     form('Please review and update the form fields with defaults', DEFAULTS_FORM),
   ],
-  ['test_elicitation_sep1330_enums', 'Asks for a form with every kind of choice', form('Please select options from the enum fields', ENUMS_FORM)],
+  [
+    'test_elicitation_sep1330_enums',
+    'Asks for a form with every kind of choice',
+    form('Please select options from the enum fields', ENUMS_FORM),
+  ],
 ]
 
 const formTools = FORMS.map(([name, description, request]) =>
-  tool(name, { description, inputSchema: NO_ARGUMENTS }, (_args, ctx) => {
+  plainTool(name, description, (ctx) => {
     const answer = formAnswer(ctx, ANSWER)
     if (answer === undefined) return inputRequired({ inputRequests: { [ANSWER]: request } })
     return text(`Elicitation completed: action=${answer.action}, content=${JSON.stringify(answer.content)}`)
@@ -86,7 +96,7 @@ const formTools = FORMS.map(([name, description, request]) =>
  * Until 2025-11-25 a visit has an id, and the client is told when it is over (elicitation, URL mode); from 2026-07-28 on it
  * has neither. The id travels from the first round to the second inside the sealed state.
  */
-const urlTool = tool('test_elicitation_url', { description: 'Asks the user to visit a URL', inputSchema: NO_ARGUMENTS }, async (_args, ctx, state) => {
+const urlTool = plainTool('test_elicitation_url', 'Asks the user to visit a URL', async (ctx, state) => {
   const answer = inputResponse(ctx.mcpReq.inputResponses, ANSWER)
   if (answer.kind === 'elicit') {
     const elicitationId = ctx.mcpReq.requestState<{ elicitationId?: string }>()?.elicitationId
@@ -105,7 +115,7 @@ const urlTool = tool('test_elicitation_url', { description: 'Asks the user to vi
 
 /** Tools that need one answer of the client. */
 export const INPUT_TOOLS: readonly ToolFixture[] = [
-  tool('test_sampling', { description: 'Asks the model of the client to complete a prompt', inputSchema: PROMPT }, ({ prompt }, ctx) => {
+  tool('test_sampling', { description: 'Asks the model of the client', inputSchema: PROMPT }, ({ prompt }, ctx) => {
     const answer = sampledText(ctx, ANSWER)
     if (answer === undefined) return inputRequired({ inputRequests: { [ANSWER]: sampling(prompt, MAX_TOKENS) } })
     return text(`LLM response: ${answer}`)
@@ -117,22 +127,19 @@ export const INPUT_TOOLS: readonly ToolFixture[] = [
   }),
   ...formTools,
   urlTool,
-  tool(
-    'test_elicitation_url_required',
-    { description: 'Refuses until the user visited a URL: error -32042 until 2025-11-25, a request for input after', inputSchema: NO_ARGUMENTS },
-    (_args, ctx) => {
-      if (!isModern(ctx)) throw new UrlElicitationRequiredError([{ mode: 'url', ...CONSENT, elicitationId: randomUUID() }])
-      const answer = inputResponse(ctx.mcpReq.inputResponses, ANSWER)
-      if (answer.kind === 'elicit') return text(`URL elicitation: action=${answer.action}`)
-      return inputRequired({ inputRequests: { [ANSWER]: inputRequired.elicitUrl(CONSENT) } })
-    },
-  ),
-  tool('test_list_roots', { description: 'Asks the client for its roots', inputSchema: NO_ARGUMENTS }, (_args, ctx) => {
+  // Until 2025-11-25 a server may also refuse with -32042; from 2026-07-28 on that error does not exist.
+  plainTool('test_elicitation_url_required', 'Refuses until the user visited a URL', (ctx) => {
+    if (!isModern(ctx)) throw new UrlElicitationRequiredError([{ mode: 'url', ...CONSENT, elicitationId: randomUUID() }])
+    const answer = inputResponse(ctx.mcpReq.inputResponses, ANSWER)
+    if (answer.kind === 'elicit') return text(`URL elicitation: action=${answer.action}`)
+    return inputRequired({ inputRequests: { [ANSWER]: inputRequired.elicitUrl(CONSENT) } })
+  }),
+  plainTool('test_list_roots', 'Asks the client for its roots', (ctx) => {
     const answer = listedRoots(ctx, ANSWER)
     if (answer === undefined) return inputRequired({ inputRequests: { [ANSWER]: roots() } })
     return text(`Roots: ${answer.map((root) => root.uri).join(', ')}`)
   }),
-  tool('test_missing_capability', { description: 'Needs the sampling capability', inputSchema: NO_ARGUMENTS }, (_args, ctx) => {
+  plainTool('test_missing_capability', 'Needs the sampling capability', (ctx) => {
     if (sampledText(ctx, ANSWER) !== undefined) return text('The client completed the prompt')
     return inputRequired({ inputRequests: { [ANSWER]: sampling('Reply with the single word: pong', MAX_TOKENS) } })
   }),

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerContext } from '@modelcontextprotocol/server'
 import { z } from 'zod'
-import { NO_ARGUMENTS, text, tool } from './tool.ts'
+import { plainTool, text, tool } from './tool.ts'
 import type { ToolFixture } from './tool.ts'
 
 const STEP_MS = 50
@@ -28,7 +28,7 @@ async function report(ctx: ServerContext, progress: number, total: number, messa
 
 /** Progress, logging, waiting and stream closure. */
 export const REPORT_TOOLS: readonly ToolFixture[] = [
-  tool('test_tool_with_logging', { description: 'Logs three messages while it runs', inputSchema: NO_ARGUMENTS }, async (_args, ctx) => {
+  plainTool('test_tool_with_logging', 'Logs three messages while it runs', async (ctx) => {
     await ctx.mcpReq.log('info', 'Tool execution started', LOGGER)
     await delay(STEP_MS)
     await ctx.mcpReq.log('info', 'Tool processing data', LOGGER)
@@ -36,11 +36,13 @@ export const REPORT_TOOLS: readonly ToolFixture[] = [
     await ctx.mcpReq.log('info', 'Tool execution completed', LOGGER)
     return text('Tool with logging executed successfully')
   }),
-  tool('test_logging_tool', { description: 'Logs one message of each of three levels', inputSchema: NO_ARGUMENTS }, async (_args, ctx) => {
-    for (const level of ['debug', 'info', 'error'] as const) await ctx.mcpReq.log(level, { fixture: 'test_logging_tool', level }, LOGGER)
+  plainTool('test_logging_tool', 'Logs one message of each of three levels', async (ctx) => {
+    for (const level of ['debug', 'info', 'error'] as const) {
+      await ctx.mcpReq.log(level, { fixture: 'test_logging_tool', level }, LOGGER)
+    }
     return text('Logged at debug, info and error')
   }),
-  tool('test_tool_with_progress', { description: 'Reports 0, 50 and 100 of 100', inputSchema: NO_ARGUMENTS }, async (_args, ctx) => {
+  plainTool('test_tool_with_progress', 'Reports 0, 50 and 100 of 100', async (ctx) => {
     await report(ctx, 0, 100, 'Completed step 0 of 100')
     await delay(STEP_MS)
     await report(ctx, 50, 100, 'Completed step 50 of 100')
@@ -48,13 +50,17 @@ export const REPORT_TOOLS: readonly ToolFixture[] = [
     await report(ctx, 100, 100, 'Completed step 100 of 100')
     return text(String(ctx.mcpReq._meta?.progressToken ?? 'no-progress-token'))
   }),
-  tool('test_burst', { description: 'Reports progress many times without a pause, then answers with a text of a given length', inputSchema: BURST }, async ({ count, bytes }, ctx) => {
-    for (let step = 1; step <= count; step += 1) await report(ctx, step, count, `Step ${step}`)
-    return text('x'.repeat(bytes))
-  }),
+  tool(
+    'test_burst',
+    { description: 'Reports progress many times without a pause, then answers with a long text', inputSchema: BURST },
+    async ({ count, bytes }, ctx) => {
+      for (let step = 1; step <= count; step += 1) await report(ctx, step, count, `Step ${step}`)
+      return text('x'.repeat(bytes))
+    },
+  ),
   tool(
     'test_wait',
-    { description: 'Waits, reporting progress, unless it is cancelled; test://cancelled-calls counts cancellations', inputSchema: WAIT },
+    { description: 'Waits and reports progress; test://cancelled-calls counts the calls that were cancelled', inputSchema: WAIT },
     async ({ milliseconds, steps }, ctx, state) => {
       const { signal } = ctx.mcpReq
       const count = (): void => state.countCancelledCall()
@@ -70,14 +76,10 @@ export const REPORT_TOOLS: readonly ToolFixture[] = [
       return text(`Waited ${milliseconds} ms`)
     },
   ),
-  tool(
-    'test_reconnection',
-    { description: 'Closes the stream of its own call, so that the client resumes it for the result', inputSchema: NO_ARGUMENTS },
-    async (_args, ctx) => {
-      // Only sessions of 2025-11-25 over HTTP have streams that can be resumed; elsewhere this is a plain call.
-      ctx.http?.closeSSE?.()
-      await delay(RECONNECT_WINDOW_MS)
-      return text('Reconnection test completed successfully. If you received this, the client resumed the stream or it never closed.')
-    },
-  ),
+  plainTool('test_reconnection', 'Closes the stream of its own call: the client has to resume it', async (ctx) => {
+    // Only sessions of 2025-11-25 over HTTP have streams that can be resumed; elsewhere this is a plain call.
+    ctx.http?.closeSSE?.()
+    await delay(RECONNECT_WINDOW_MS)
+    return text('Reconnection test completed successfully: the result arrived although its stream had closed')
+  }),
 ]

@@ -9,8 +9,12 @@ const MIRRORED_PROPERTIES = {
   depth: { type: 'integer', description: 'Mirrored into the header Mcp-Param-Depth', 'x-mcp-header': 'Depth' },
   level: { type: 'integer', description: 'Not mirrored' },
 } as const
-const MIRRORED = fromJsonSchema<{ region?: string; depth?: number; level?: number }>({ type: 'object', properties: MIRRORED_PROPERTIES })
+const MIRRORED = fromJsonSchema<{ region?: string; depth?: number; level?: number }>({
+  type: 'object',
+  properties: MIRRORED_PROPERTIES,
+})
 
+const READ_ONLY = { readOnlyHint: true }
 const DRAFT_2020_12 = fromJsonSchema({
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
@@ -40,12 +44,12 @@ const DRAFT_2020_12 = fromJsonSchema({
 export const SCHEMA_TOOLS: readonly ToolFixture[] = [
   tool(
     'test_x_mcp_header',
-    { description: 'Has parameters that are mirrored into HTTP headers', inputSchema: MIRRORED, annotations: { readOnlyHint: true } },
+    { description: 'Has parameters that are mirrored into HTTP headers', inputSchema: MIRRORED, annotations: READ_ONLY },
     ({ region, depth }) => text(`region=${region ?? '<none>'} depth=${depth ?? '<none>'}`),
   ),
   tool(
     'json_schema_2020_12_tool',
-    { description: 'Has an input schema that needs JSON Schema 2020-12', inputSchema: DRAFT_2020_12, annotations: { readOnlyHint: true } },
+    { description: 'Has an input schema that needs JSON Schema 2020-12', inputSchema: DRAFT_2020_12, annotations: READ_ONLY },
     (args) => text(`JSON Schema 2020-12 tool called with: ${JSON.stringify(args)}`),
   ),
 ]
