@@ -1,0 +1,139 @@
+/**
+ * Legacy sessions at upstream servers: shared ones, initialized without input capabilities, and the ones that belong to
+ * one client session because its roots, log level, subscriptions and input are session state (bridge-rulings §3).
+ */
+
+import { asciiJson } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { ClientCapabilities } from '../../protocol/capability.ts'
+import { LATEST_LEGACY } from '../../protocol/revision.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import type { LiveSession, OwnChannel } from '../session/live-session.ts'
+import type { LegacyChannel } from '../upstream/channel.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Credentials } from '../vault/credentials.ts'
+import { ask } from '../upstream/request.ts'
+
+export interface LegacyPool {
+  /** The session that clients without input capabilities share. */
+  shared(upstream: Upstream, ownerKey: string): Promise<LegacyChannel>
+  /** The client session's own session there, opened at its first use. */
+  own(session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel>
+  /** Forgets a session that the upstream no longer knows, so that the next use opens a new one. */
+  forget(channel: LegacyChannel): void
+  /** Ends what belonged to a client session. */
+  endSession(session: LiveSession): void
+  close(): Promise<void>
+}
+
+export interface LegacyPoolDeps {
+  readonly self: { readonly name: string; readonly version: string }
+  readonly credentials: Credentials
+  /** What a shared session says outside any call. */
+  readonly onSharedMessage: (upstream: Upstream, channel: LegacyChannel, message: Message) => void
+  readonly onSharedClosed: (upstream: Upstream) => void
+  readonly onOwnMessage: (session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message) => void
+  readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
+}
+
+export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
+  const shared = new Map<string, Promise<LegacyChannel>>()
+
+  const sharedKey = (upstream: Upstream, ownerKey: string): string => {
+    const forAll = upstream.config.target.transport === 'stdio' && upstream.config.share === 'all'
+    return JSON.stringify([upstream.id, forAll ? '' : ownerKey])
+  }
+
+  const openShared = async (upstream: Upstream, ownerKey: string, key: string): Promise<LegacyChannel> => {
+    const opened: { channel?: LegacyChannel } = {}
+    const channel = await upstream.openLegacy({
+      clientInfo: asciiJson(deps.self),
+      capabilities: '{}',
+      revision: LATEST_LEGACY,
+      ownerKey: '',
+      shared: true,
+      headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey }),
+      listener: {
+        onMessage: (message) => {
+          if (opened.channel !== undefined) deps.onSharedMessage(upstream, opened.channel, message)
+        },
+        onClosed: () => {
+          shared.delete(key)
+          deps.onSharedClosed(upstream)
+        },
+      },
+    })
+    opened.channel = channel
+    return channel
+  }
+
+  const openOwn = async (session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel> => {
+    const opened: { channel?: LegacyChannel } = {}
+    const channel = await upstream.openLegacy({
+      clientInfo: asciiJson(deps.self),
+      capabilities: asciiJson(capabilities),
+      revision: session.data.revision,
+      ownerKey: session.data.ownerKey,
+      shared: false,
+      headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey: session.data.ownerKey }),
+      listener: {
+        onMessage: (message) => {
+          if (opened.channel !== undefined) deps.onOwnMessage(session, upstream, opened.channel, message)
+        },
+        onClosed: () => {
+          if (session.own.delete(upstream.id) && !session.ended) deps.onOwnLost(session, upstream)
+        },
+      },
+    })
+    opened.channel = channel
+    if (session.ended) {
+      void channel.close()
+      throw new PortolanError('session_not_found')
+    }
+    await restoreState(session, upstream, channel)
+    return { upstream, channel }
+  }
+
+  const restoreState = async (session: LiveSession, upstream: Upstream, channel: LegacyChannel): Promise<void> => {
+    const { logLevel, subscriptions } = session.data
+    if (logLevel !== '') await ask(channel, 'logging/setLevel', { level: asciiJson(logLevel) }, deps.self).catch(() => undefined)
+    for (const uri of subscriptions[upstream.id] ?? []) {
+      await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, deps.self).catch(() => undefined)
+    }
+    // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions.
+    const usesInput = session.data.clientCapabilities !== '{}'
+    if (usesInput || (subscriptions[upstream.id] ?? []).length > 0) void channel.openStream().catch(() => undefined)
+  }
+
+  return {
+    shared(upstream, ownerKey) {
+      const key = sharedKey(upstream, ownerKey)
+      const known = shared.get(key)
+      if (known !== undefined) return known
+      const opening = openShared(upstream, ownerKey, key)
+      shared.set(key, opening)
+      opening.catch(() => shared.delete(key))
+      return opening
+    },
+    own(session, upstream, capabilities) {
+      const known = session.own.get(upstream.id)
+      if (known !== undefined) return known
+      const opening = openOwn(session, upstream, capabilities)
+      session.own.set(upstream.id, opening)
+      opening.catch(() => session.own.delete(upstream.id))
+      return opening
+    },
+    forget(channel) {
+      for (const [key, opening] of shared) void opening.then((one) => one === channel && shared.delete(key)).catch(() => undefined)
+    },
+    endSession(session) {
+      for (const opening of session.own.values()) void opening.then(({ channel }) => channel.close()).catch(() => undefined)
+      session.own.clear()
+    },
+    async close() {
+      const channels = await Promise.allSettled(shared.values())
+      shared.clear()
+      await Promise.allSettled(channels.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)))
+    },
+  }
+}

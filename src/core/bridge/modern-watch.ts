@@ -1,0 +1,135 @@
+/**
+ * One `subscriptions/listen` at a modern upstream for everybody here. Its filter cannot change while it is open: a new
+ * listen is opened, its acknowledgement awaited, then the old one closed; what both say in between is said once.
+ */
+
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { Clock } from '../clock.ts'
+import type { CallControl } from '../upstream/channel.ts'
+import { ownRequestText } from '../upstream/request.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { UpstreamWatch } from './watches.ts'
+
+export interface ModernWatchDeps {
+  readonly clock: Clock
+  readonly self: { readonly name: string; readonly version: string }
+  readonly upstream: Upstream
+  readonly announce: (message: Message) => void
+}
+
+interface Listen {
+  readonly control: CallControl
+  readonly uris: ReadonlySet<string>
+  /** The URIs the upstream agreed to; undefined where it refused the listen. */
+  readonly acknowledged: Promise<ReadonlySet<string> | undefined>
+}
+
+/** How long a replaced listen still counts: what it already sent may be on its way. */
+const OVERLAP_MS = 250
+const RECONNECT_MS = 1_000
+const ACK_TIMEOUT_MS = 5_000
+
+export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
+  const { clock, self, upstream } = deps
+  let current: Promise<Listen> | undefined
+  let wanted: ReadonlySet<string> = new Set()
+  let closed = false
+  const recent = new Set<string>()
+
+  /** Two listens are open during a change of filter: the same announcement twice within the overlap is one. */
+  const announceOnce = (message: Message): void => {
+    const key = `${message.method} ${message.body === undefined ? '' : (message.text.slice(message.body.start, message.body.end).match(/"uri"\s*:\s*"[^"]*"/)?.[0] ?? '')}`
+    if (recent.has(key)) return
+    if (overlapping > 0) {
+      recent.add(key)
+      clock.after(OVERLAP_MS, () => recent.delete(key))
+    }
+    deps.announce(message)
+  }
+  let overlapping = 0
+
+  const open = async (uris: ReadonlySet<string>): Promise<Listen> => {
+    const channel = await upstream.modern()
+    const idText = channel.nextId()
+    const filter = {
+      toolsListChanged: true,
+      promptsListChanged: true,
+      resourcesListChanged: true,
+      ...(uris.size > 0 ? { resourceSubscriptions: [...uris] } : {}),
+    }
+    let acknowledge: (uris: ReadonlySet<string> | undefined) => void = () => {}
+    const acknowledged = new Promise<ReadonlySet<string> | undefined>((resolve) => (acknowledge = resolve))
+    const cancelTimeout = clock.after(ACK_TIMEOUT_MS, () => acknowledge(undefined))
+    const lost = (): void => {
+      acknowledge(undefined)
+      cancelTimeout()
+      if (closed) return
+      void current?.then((listen) => {
+        if (listen.control !== control) return
+        current = undefined
+        clock.after(RECONNECT_MS, () => void relisten())
+      })
+    }
+    const control: CallControl = channel.send({
+      text: ownRequestText(channel, idText, 'subscriptions/listen', { notifications: asciiJson(filter) }, self),
+      idText,
+      method: 'subscriptions/listen',
+      progressToken: '',
+      headers: [['mcp-method', 'subscriptions/listen']],
+      handler: {
+        onMessage(message) {
+          if (message.method !== 'notifications/subscriptions/acknowledged') announceOnce(message)
+          else {
+            cancelTimeout()
+            acknowledge(acknowledgedUris(message))
+          }
+          return true
+        },
+        onResponse: lost,
+        onFailure: lost,
+      },
+    })
+    return { control, uris, acknowledged }
+  }
+
+  const relisten = async (): Promise<void> => {
+    if (closed) return
+    const before = current
+    const opening = open(wanted)
+    current = opening
+    opening.catch(() => {
+      if (current === opening) current = undefined
+      if (!closed) clock.after(RECONNECT_MS, () => void (current === undefined && relisten()))
+    })
+    const old = await before?.catch(() => undefined)
+    if (old === undefined) return
+    overlapping += 1
+    await opening.then((listen) => listen.acknowledged).catch(() => undefined)
+    clock.after(OVERLAP_MS, () => {
+      overlapping -= 1
+      old.control.abort('replaced')
+    })
+  }
+
+  return {
+    async sync(uris, uri) {
+      const same = uris.size === wanted.size && [...uris].every((one) => wanted.has(one))
+      wanted = uris
+      if (current === undefined || !same) void relisten()
+      const listen = await current
+      const honoured = await listen?.acknowledged
+      return honoured !== undefined && (uri === undefined || honoured.has(uri))
+    },
+    close() {
+      closed = true
+      void current?.then((listen) => listen.control.abort('no longer needed')).catch(() => undefined)
+    },
+  }
+}
+
+function acknowledgedUris(message: Message): ReadonlySet<string> {
+  const uris = member(member(message.body, 'notifications'), 'resourceSubscriptions')
+  const value = uris === undefined ? [] : readJson(message.text, uris)
+  return new Set(Array.isArray(value) ? value.filter((uri) => typeof uri === 'string') : [])
+}

@@ -1,0 +1,75 @@
+/** For whom something is done: enough of a client to choose its source, filter its lists and name its capabilities. */
+
+import type { Era, Revision } from '../../protocol/revision.ts'
+import { mirrorCapabilities, declaredInput, capabilityClass } from '../../protocol/capability.ts'
+import type { ClientCapabilities } from '../../protocol/capability.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Channel } from '../upstream/channel.ts'
+import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
+import { PortolanError } from '../../protocol/error.ts'
+
+export interface Party {
+  readonly era: Era
+  readonly revision: Revision
+  readonly principal: Principal
+  /** Legacy clients only. */
+  readonly session: LiveSession | undefined
+}
+
+/** One way to an upstream: which era is spoken there, and to whom its lists are the same. */
+export interface Source {
+  readonly upstream: Upstream
+  readonly era: Era
+  /** Lists fetched through sources with the same key are the same: era and input capability class. */
+  readonly classKey: string
+  channel(): Channel | Promise<Channel>
+}
+
+export function partyOf(exchange: Exchange): Party {
+  const { era, revision, principal, session } = exchange
+  if (revision === undefined || principal === undefined) throw new PortolanError('internal')
+  return { era, revision, principal, session }
+}
+
+/** The client's capabilities as it declared them for its session. */
+export function sessionCapabilities(session: LiveSession): ClientCapabilities {
+  const value: unknown = JSON.parse(session.data.clientCapabilities)
+  return isJsonObject(value) ? value : {}
+}
+
+/**
+ * A dual-era upstream is spoken to in the client's era (bridge-rulings §1). A legacy client that declared input gets a
+ * channel of its own; all others share what the configuration lets them share (design §4).
+ */
+export function sourceFor(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
+  const { legacy, modern } = profile
+  const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
+  if (era === 'modern') return { upstream, era, classKey: 'modern', channel: () => upstream.modern() }
+  const { session } = party
+  if (session === undefined || legacy === undefined) {
+    return { upstream, era, classKey: 'legacy:', channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
+  }
+  const mirrored = mirrorCapabilities(sessionCapabilities(session), { client: party.revision, upstream: legacy.revision })
+  const input = capabilityClass(declaredInput(mirrored, legacy.revision))
+  const classKey = `legacy:${input}`
+  if (sharesChild(upstream, input)) {
+    return { upstream, era, classKey, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
+  }
+  return { upstream, era, classKey, channel: async () => (await context.pool.own(session, upstream, mirrored)).channel }
+}
+
+/** stdio children only: an HTTP upstream keeps one session per client session unless configured otherwise. */
+function sharesChild(upstream: Upstream, input: string): boolean {
+  return upstream.config.target.transport === 'stdio' && input === '' && upstream.config.share !== 'session'
+}
+
+/** The source of an exchange's route, at once where the profile is known. */
+export function sourceOf(context: GatewayContext, party: Party, upstream: Upstream): Source | Promise<Source> {
+  const profile = upstream.knownProfile()
+  if (profile !== undefined) return sourceFor(context, party, upstream, profile)
+  return upstream.profile().then((found) => sourceFor(context, party, upstream, found))
+}

@@ -1,0 +1,163 @@
+/**
+ * What upstream servers announce on their own: changed lists and updated resources, counted and shared, so that any
+ * number of clients costs one subscription (bridge-rulings §4, Subscriptions).
+ */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { listsChangedBy } from '../catalog/list-kind.ts'
+import type { ListKind } from '../catalog/list-kind.ts'
+import type { Clock } from '../clock.ts'
+import type { LegacyChannel } from '../upstream/channel.ts'
+import { ask } from '../upstream/request.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { createModernWatch } from './modern-watch.ts'
+
+export interface Watch {
+  /** True once the upstream agreed; false where it refused or has no such thing. */
+  readonly ready: Promise<boolean>
+  stop(): void
+}
+
+export type ListChange = (upstream: Upstream, kinds: readonly ListKind[]) => void
+
+export interface Watches {
+  /** Calls `run` for every list change of any upstream that is being watched or says so by itself. */
+  onListChange(run: ListChange): () => void
+  /** Starts watching an upstream's lists, once; a modern listen or a shared session with its stream. */
+  ensureLists(upstream: Upstream): void
+  /** `run` gets the upstream's `notifications/resources/updated` for this URI, in the upstream's form. */
+  watchResource(upstream: Upstream, uri: string, run: (message: Message) => void): Watch
+  /** A message that came outside any call on a shared session or listen. */
+  announce(upstream: Upstream, message: Message): void
+  /** The shared session was lost: what it was subscribed to is subscribed again. */
+  renew(upstream: Upstream): void
+  forget(upstream: Upstream): void
+}
+
+export interface WatchesDeps {
+  readonly clock: Clock
+  readonly self: { readonly name: string; readonly version: string }
+  readonly shared: (upstream: Upstream) => Promise<LegacyChannel>
+}
+
+/** One upstream's subscriptions, in its own era. */
+export interface UpstreamWatch {
+  /** Brings the upstream's subscriptions in line with `uris`; resolves with whether `uri` is among what it honours. */
+  sync(uris: ReadonlySet<string>, uri: string | undefined): Promise<boolean>
+  close(): void
+}
+
+interface Watched {
+  readonly uris: Map<string, Set<(message: Message) => void>>
+  link: Promise<UpstreamWatch> | undefined
+  wantsLists: boolean
+}
+
+export function createWatches(deps: WatchesDeps): Watches {
+  const listeners = new Set<ListChange>()
+  const watched = new Map<Upstream, Watched>()
+
+  const entry = (upstream: Upstream): Watched => {
+    const known = watched.get(upstream)
+    if (known !== undefined) return known
+    const created: Watched = { uris: new Map(), link: undefined, wantsLists: false }
+    watched.set(upstream, created)
+    return created
+  }
+  const announce = (upstream: Upstream, message: Message): void => {
+    const kinds = listsChangedBy(message.method)
+    if (kinds.length > 0) for (const run of listeners) run(upstream, kinds)
+    if (message.method !== 'notifications/resources/updated') return
+    const uri = readString(message.text, member(message.body, 'uri'))
+    if (uri === undefined) return
+    // A server may announce a sub-resource of what was subscribed to (Resources, Subscriptions).
+    for (const [subscribed, runs] of watched.get(upstream)?.uris ?? []) {
+      if (uri === subscribed || uri.startsWith(`${subscribed}/`)) for (const run of runs) run(message)
+    }
+  }
+  const open = async (upstream: Upstream): Promise<UpstreamWatch> => {
+    const { modern } = await upstream.profile()
+    if (modern !== undefined) return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, message) })
+    return createLegacyWatch(await deps.shared(upstream), deps.self)
+  }
+  const linkOf = (upstream: Upstream, state: Watched): Promise<UpstreamWatch> => {
+    if (state.link === undefined) {
+      const opening = open(upstream)
+      state.link = opening
+      opening.catch(() => {
+        if (state.link === opening) state.link = undefined
+      })
+    }
+    return state.link
+  }
+  const sync = async (upstream: Upstream, uri: string | undefined): Promise<boolean> => {
+    const state = entry(upstream)
+    try {
+      const link = await linkOf(upstream, state)
+      return await link.sync(new Set(state.uris.keys()), uri)
+    } catch {
+      return false
+    }
+  }
+
+  return {
+    onListChange(run) {
+      listeners.add(run)
+      return () => void listeners.delete(run)
+    },
+    ensureLists(upstream) {
+      const state = entry(upstream)
+      if (state.wantsLists) return
+      state.wantsLists = true
+      void sync(upstream, undefined)
+    },
+    watchResource(upstream, uri, run) {
+      const { uris } = entry(upstream)
+      const runs = uris.get(uri) ?? new Set()
+      uris.set(uri, runs.add(run))
+      const ready = sync(upstream, uri)
+      return {
+        ready,
+        stop() {
+          runs.delete(run)
+          if (runs.size > 0 || uris.get(uri) !== runs) return
+          uris.delete(uri)
+          void sync(upstream, undefined)
+        },
+      }
+    },
+    announce,
+    renew(upstream) {
+      const state = watched.get(upstream)
+      if (state === undefined) return
+      state.link = undefined
+      if (state.wantsLists || state.uris.size > 0) void sync(upstream, undefined)
+    },
+    forget(upstream) {
+      const state = watched.get(upstream)
+      watched.delete(upstream)
+      void state?.link?.then((link) => link.close()).catch(() => undefined)
+    },
+  }
+}
+
+/** `resources/subscribe` and `unsubscribe` on a shared session: the first subscribes, the last unsubscribes. */
+function createLegacyWatch(channel: LegacyChannel, self: { readonly name: string; readonly version: string }): UpstreamWatch {
+  const subscribed = new Map<string, Promise<boolean>>()
+  const subscribe = async (uri: string): Promise<boolean> =>
+    (await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, self)).kind === 'result'
+  void channel.openStream().catch(() => undefined)
+  return {
+    async sync(uris, uri) {
+      for (const wanted of uris) if (!subscribed.has(wanted)) subscribed.set(wanted, subscribe(wanted).catch(() => false))
+      for (const old of subscribed.keys()) {
+        if (uris.has(old)) continue
+        subscribed.delete(old)
+        void ask(channel, 'resources/unsubscribe', { uri: asciiJson(old) }, self).catch(() => undefined)
+      }
+      return uri === undefined ? true : ((await subscribed.get(uri)) ?? false)
+    },
+    close() {},
+  }
+}

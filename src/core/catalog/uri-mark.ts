@@ -1,0 +1,42 @@
+/**
+ * URIs on `/mcp` (decision 0003): the server's slug before the scheme, `files+file:///a`, which is a URI (RFC 3986 §3.1)
+ * and stays an RFC 6570 template. `ui://` keeps its scheme, because apps are recognised by it: `ui://<slug>/…`.
+ */
+
+import { nameDigest } from './naming.ts'
+
+const APP_SCHEME = 'ui://'
+
+/** One slug per server name, unique and stable for the same set of names. */
+export function slugsOf(names: readonly string[]): ReadonlyMap<string, string> {
+  const plain = names.map(plainSlug)
+  return new Map(
+    names.map((name, index) => {
+      const slug = plain[index] ?? ''
+      const shared = plain.filter((other) => other === slug).length > 1
+      return [name, shared ? `${slug}-${nameDigest(name)}` : slug]
+    }),
+  )
+}
+
+export function markUri(slug: string, uri: string): string {
+  return uri.startsWith(APP_SCHEME) ? `${APP_SCHEME}${slug}/${uri.slice(APP_SCHEME.length)}` : `${slug}+${uri}`
+}
+
+/** The slug and the server's own URI; undefined for a URI without a mark. */
+export function unmarkUri(marked: string): { readonly slug: string; readonly uri: string } | undefined {
+  if (marked.startsWith(APP_SCHEME)) {
+    const slash = marked.indexOf('/', APP_SCHEME.length)
+    if (slash < 0) return undefined
+    return { slug: marked.slice(APP_SCHEME.length, slash), uri: `${APP_SCHEME}${marked.slice(slash + 1)}` }
+  }
+  const plus = marked.indexOf('+')
+  if (plus <= 0) return undefined
+  const slug = marked.slice(0, plus)
+  return /^[a-z][a-z0-9.-]*$/.test(slug) ? { slug, uri: marked.slice(plus + 1) } : undefined
+}
+
+function plainSlug(name: string): string {
+  const slug = name.toLowerCase().replace(/[^a-z0-9.-]/g, '-')
+  return /^[a-z]/.test(slug) ? slug : `s${slug}`
+}

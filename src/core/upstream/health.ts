@@ -1,0 +1,11 @@
+/** How an upstream server is doing, as its channels see it. */
+
+/** What channels report. Called on every call: implementations only store. */
+export interface ChannelHealth {
+  /** It answered. */
+  seen(): void
+  /** Nobody was there. */
+  unreachable(detail: string): void
+  /** It said something that nobody asked for and that was dropped. */
+  stray(detail: string): void
+}

@@ -1,0 +1,263 @@
+/**
+ * A legacy session with a server over Streamable HTTP (2025-03-26 … 2025-11-25): the handshake, the session id on every
+ * request, resumed streams, the GET stream, DELETE at the end. One channel is one session.
+ */
+import { HEADER } from '../../protocol/header.ts'
+import { member, readJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { isBatch, parseMessage, splitBatch } from '../../protocol/message.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { fail, ok } from '../../protocol/result.ts'
+import type { Result } from '../../protocol/result.ts'
+import { traitsOf } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { Random } from '../random.ts'
+import type { ChannelFailure, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { Egress } from './egress.ts'
+import type { ChannelHealth } from './health.ts'
+import { HttpCall, mergeHeaders, refuseByStatus } from './http-call.ts'
+import type { HeaderPairs, HttpCallRules } from './http-call.ts'
+import { createEventStream } from './http-event-stream.ts'
+import { exchangeStatus, postMessage } from './http-post.ts'
+import { INITIALIZED, cancelledText, initializeText, readHandshake } from './legacy-handshake.ts'
+import type { Handshake, OpenFault } from './legacy-handshake.ts'
+import { requestOnce } from './request-once.ts'
+
+export interface HttpLegacyOptions {
+  readonly egress: Egress
+  readonly clock: Clock
+  readonly random: Random
+  readonly health: ChannelHealth
+  readonly url: string
+  readonly headers: HeaderPairs
+  readonly connectTimeoutMs: number
+  /** For the handshake and the channel's own messages. */
+  readonly requestTimeoutMs: number
+  readonly resultBytes: number
+  readonly open: OpenLegacy
+}
+
+const DEFAULT_RETRY_MS = 1_000
+const MAX_RETRY_MS = 30_000
+const MAX_RESUME_TRIES = 6
+
+/** Makes the handshake. Never rejects. */
+export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise<Result<LegacyChannel, OpenFault>> {
+  const { egress, clock, health, url, open, connectTimeoutMs, requestTimeoutMs } = options
+  const headers = mergeHeaders(
+    mergeHeaders(
+      [
+        ['content-type', 'application/json'],
+        ['accept', 'application/json, text/event-stream'],
+      ],
+      options.headers,
+    ),
+    open.headers,
+  )
+  let sessionId = ''
+  const rules: HttpCallRules = {
+    clock,
+    resultBytes: options.resultBytes,
+    batches: true,
+    serverRequests: true,
+    onHead(status, header) {
+      if (status < 300) sessionId = header(HEADER.sessionId) ?? ''
+    },
+    refuse: (status, body) => refuseByStatus(status, status >= 500 ? undefined : body),
+    onOver: () => undefined,
+    onStray: (detail) => health.stray(detail),
+  }
+  const text = initializeText('0', open)
+  const answer = await requestOnce(
+    {
+      send(request) {
+        const call = new HttpCall(rules, request, request.handler)
+        call.attach(egress.send({ method: 'POST', url, headers, body: text, connectTimeoutMs }, call))
+        return call
+      },
+    },
+    clock,
+    { text, idText: '0', method: 'initialize', headers: [], timeoutMs: requestTimeoutMs },
+  )
+  if (!answer.ok) return fail(toOpenFault(answer.failure))
+  const handshake = readHandshake(answer.message)
+  if (!handshake.ok) return handshake
+  if (sessionId !== '' && !/^[\x21-\x7e]{1,1024}$/.test(sessionId)) {
+    return fail({ reason: 'refused', detail: 'the session id is not visible ASCII' })
+  }
+  const channel = createSession(options, headers, sessionId, handshake.value)
+  try {
+    // Nothing else may be sent before this was accepted.
+    await channel.notify(INITIALIZED)
+  } catch (error) {
+    await channel.close()
+    const cause = error instanceof PortolanError ? String(error.cause) : 'unknown failure'
+    return fail({ reason: 'unavailable', detail: `notifications/initialized was not accepted: ${cause}` })
+  }
+  health.seen()
+  return ok(channel)
+}
+
+function toOpenFault(failure: ChannelFailure): OpenFault {
+  const { status, retryAfterSec } = failure
+  const detail = `initialize: ${failure.detail}`
+  if (failure.reason === 'unreachable' || failure.reason === 'closed') return { reason: 'unreachable', detail }
+  if (failure.reason === 'overloaded') return { reason: 'overloaded', detail, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) }
+  const isTransient = failure.reason === 'timeout' || status === 401 || status === 403 || (status !== undefined && status >= 500)
+  return { reason: isTransient ? 'unavailable' : 'refused', detail, ...(status === undefined ? {} : { status }) }
+}
+
+function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake): LegacyChannel {
+  const { egress, clock, random, health, url, open, connectTimeoutMs, requestTimeoutMs, resultBytes } = options
+  const traits = traitsOf(handshake.revision)
+  const fixed: HeaderPairs = [
+    ...base,
+    ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
+    ...(traits.versionHeader ? ([[HEADER.protocolVersion, handshake.revision]] as const) : []),
+  ]
+  const calls = new Set<HttpCall>()
+  let lastId = 0
+  let isClosed = false
+
+  /** An unknown session is 404 (S25, Session Management); some servers say 400 with −32000. */
+  const isSessionGone = (status: number, body: Message | undefined, idText: IdText): boolean => {
+    if (sessionId === '') return false
+    const code = body === undefined ? undefined : readCode(body)
+    if (status === 404) return !(code === -32601 && body?.idText === idText)
+    return status === 400 && code === -32000
+  }
+
+  const rules: HttpCallRules = {
+    clock,
+    resultBytes,
+    batches: traits.batches,
+    serverRequests: true,
+    refuse: (status, body, idText) => (isSessionGone(status, body, idText) ? 'session_gone' : refuseByStatus(status, body)),
+    takeUp(call) {
+      if (isClosed || call.lastEventId === '' || call.resumeTries >= MAX_RESUME_TRIES) return false
+      const delayMs = Math.min(Math.max(MAX_RETRY_MS, call.retryMs ?? 0), (call.retryMs ?? DEFAULT_RETRY_MS) * 2 ** call.resumeTries)
+      call.resumeTries += 1
+      call.suspended(delayMs)
+      clock.after(delayMs, () => resume(call))
+      return true
+    },
+    onAbort(call, reason) {
+      // Disconnecting is not cancelling in this era (S25 basic/transports, Sending Messages).
+      if (!isClosed) post(cancelledText(call.idText, reason), []).catch(() => undefined)
+    },
+    onOver(call, outcome) {
+      calls.delete(call)
+      if (outcome === 'response') health.seen()
+      else if (outcome === 'aborted') return
+      else if (outcome.reason === 'unreachable') health.unreachable(outcome.detail)
+      else if (outcome.reason === 'session_gone') queueMicrotask(() => lose('the server does not know the session'))
+    },
+    onStray: (detail) => health.stray(detail),
+  }
+
+  function resume(call: HttpCall): void {
+    if (call.isOver) return
+    call.beginResume()
+    const headers: HeaderPairs = [
+      ...fixed.filter(([name]) => name !== 'content-type' && name !== 'accept'),
+      ['accept', 'text/event-stream'],
+      [HEADER.lastEventId, call.lastEventId],
+    ]
+    call.attach(egress.send({ method: 'GET', url, headers, connectTimeoutMs }, call))
+  }
+
+  async function post(text: WireText, headers: HeaderPairs): Promise<void> {
+    try {
+      await postMessage({
+        egress,
+        clock,
+        url,
+        headers: mergeHeaders(fixed, headers),
+        text,
+        connectTimeoutMs,
+        requestTimeoutMs,
+        isSessionGone(status, body) {
+          const scan = parseMessage(body)
+          return isSessionGone(status, scan.ok ? scan.value : undefined, '')
+        },
+      })
+    } catch (error) {
+      if (error instanceof PortolanError && error.code === 'session_not_found') lose('the server does not know the session')
+      throw error
+    }
+  }
+
+  const stream = createEventStream({
+    egress,
+    clock,
+    random,
+    url,
+    headers: () => fixed,
+    connectTimeoutMs,
+    eventBytes: resultBytes,
+    onText(text) {
+      for (const item of traits.batches && isBatch(text) ? (splitBatch(text) ?? []) : [text]) {
+        const scan = parseMessage(item)
+        if (scan.ok && scan.value.method !== '') open.listener.onMessage(scan.value)
+        else health.stray(scan.ok ? 'a response on the GET stream' : `the GET stream: ${scan.fault.detail}`)
+      }
+    },
+    onGone: () => lose('the server does not know the session'),
+  })
+
+  function end(detail: string): void {
+    isClosed = true
+    stream.close()
+    for (const call of calls) call.fail({ reason: 'closed', sent: true, detail })
+  }
+
+  function lose(detail: string): void {
+    if (isClosed) return
+    end(detail)
+    open.listener.onClosed({ gone: true, detail })
+  }
+
+  return {
+    era: 'legacy',
+    transport: 'http',
+    revision: handshake.revision,
+    initializeResult: handshake.result,
+    nextId() {
+      lastId += 1
+      return String(lastId)
+    },
+    send(request) {
+      const call = new HttpCall(rules, request, request.handler)
+      if (isClosed) {
+        queueMicrotask(() => call.fail({ reason: 'session_gone', sent: false, detail: 'the session has ended' }))
+        return call
+      }
+      calls.add(call)
+      const headers = mergeHeaders(fixed, request.headers)
+      call.attach(egress.send({ method: 'POST', url, headers, body: request.text, connectTimeoutMs }, call))
+      return call
+    },
+    async notify(text, headers = []) {
+      if (isClosed) throw new PortolanError('session_not_found')
+      await post(text, headers)
+    },
+    openStream: () => (isClosed ? Promise.resolve() : stream.open()),
+    async close() {
+      if (isClosed) return
+      end('the session was closed')
+      if (sessionId === '') return
+      const headers = fixed.filter(([name]) => name !== 'content-type')
+      await exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
+    },
+    get closed() {
+      return isClosed
+    },
+  }
+}
+
+function readCode(message: Message): number | undefined {
+  const code = member(message.body, 'code')
+  const value = code === undefined ? undefined : readJson(message.text, code)
+  return typeof value === 'number' ? value : undefined
+}

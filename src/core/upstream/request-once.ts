@@ -1,0 +1,46 @@
+/** A single request as a promise, for what Portolan itself asks a server: probes and handshakes. */
+import type { WireText } from '../../protocol/json.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
+import type { Clock } from '../clock.ts'
+import type { CallControl, Channel, ChannelFailure } from './channel.ts'
+import type { HeaderPairs } from './http-call.ts'
+
+export type Answer = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly failure: ChannelFailure }
+
+export interface OnceRequest {
+  readonly text: WireText
+  readonly idText: IdText
+  readonly method: string
+  readonly headers: HeaderPairs
+  readonly timeoutMs: number
+}
+
+/** Sends it and waits for the response, a failure, or the time's end (`timeout`; the call is then given up). Never rejects. */
+export function requestOnce(channel: Pick<Channel, 'send'>, clock: Clock, request: OnceRequest): Promise<Answer> {
+  const { text, idText, method, headers, timeoutMs } = request
+  return new Promise((resolve) => {
+    let control: CallControl | undefined
+    const stopTimer = clock.after(timeoutMs, () => {
+      control?.abort('timeout')
+      resolve({ ok: false, failure: { reason: 'timeout', sent: true, detail: `no answer to ${method} within ${timeoutMs} ms` } })
+    })
+    control = channel.send({
+      text,
+      idText,
+      method,
+      progressToken: '',
+      headers,
+      handler: {
+        onMessage: () => true,
+        onResponse(message) {
+          stopTimer()
+          resolve({ ok: true, message })
+        },
+        onFailure(failure) {
+          stopTimer()
+          resolve({ ok: false, failure })
+        },
+      },
+    })
+  })
+}

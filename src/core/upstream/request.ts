@@ -1,0 +1,70 @@
+/** Portolan's own requests to an upstream (lists, subscriptions, log levels): one message out, one back. */
+
+import { PortolanError } from '../../protocol/error.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import type { Channel, ChannelFailure } from './channel.ts'
+
+/** Members of `params` besides `_meta`, as wire text. */
+export type ParamTexts = Readonly<Record<string, WireText>>
+
+/** The `_meta` that every modern request needs; `capabilities` is wire text. */
+export function modernMeta(revision: string, self: { readonly name: string; readonly version: string }, capabilities: WireText): WireText {
+  return `{"${META.protocolVersion}":"${revision}","${META.clientInfo}":${asciiJson(self)},"${META.clientCapabilities}":${capabilities}}`
+}
+
+/** A request of our own, with the metadata of the channel's era. */
+export function ownRequestText(
+  channel: Channel,
+  idText: string,
+  method: string,
+  params: ParamTexts,
+  self: { readonly name: string; readonly version: string },
+): WireText {
+  const meta = channel.era === 'modern' ? { _meta: modernMeta(channel.revision, self, '{}') } : {}
+  const members = Object.entries({ ...params, ...meta }).map(([key, value]) => `"${key}":${value}`)
+  const body = members.length === 0 && channel.era === 'legacy' ? '' : `,"params":{${members.join(',')}}`
+  return `{"jsonrpc":"2.0","id":${idText},"method":"${method}"${body}}`
+}
+
+/** Sends it and resolves with the response, result or error; rejects with PortolanError where none came. */
+export function ask(
+  channel: Channel,
+  method: string,
+  params: ParamTexts,
+  self: { readonly name: string; readonly version: string },
+  headers: readonly (readonly [string, string])[] = [],
+): Promise<Message> {
+  return new Promise((resolve, reject) => {
+    const idText = channel.nextId()
+    channel.send({
+      text: ownRequestText(channel, idText, method, params, self),
+      idText,
+      method,
+      progressToken: '',
+      headers: channel.era === 'modern' ? [['mcp-method', method], ...headers] : headers,
+      handler: {
+        onMessage: () => true,
+        onResponse: resolve,
+        onFailure: (failure) => reject(failureError(failure, false)),
+      },
+    })
+  })
+}
+
+/**
+ * What a failed call is to the client (guarantee 1). `safe`: the call may be repeated without harm, so that nothing is
+ * lost by saying only that the server is unavailable.
+ */
+export function failureError(failure: ChannelFailure, safe: boolean): PortolanError {
+  const { reason, sent, retryAfterSec, detail } = failure
+  const options = { cause: detail, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) }
+  if (reason === 'malformed') return new PortolanError('upstream_malformed', options)
+  if (reason === 'oversized') return new PortolanError('upstream_oversized', options)
+  if (reason === 'timeout') return new PortolanError('upstream_timeout', options)
+  if (reason === 'overloaded') return new PortolanError('overloaded', { retryAfterSec: 1, ...options })
+  if (!sent || safe || reason === 'unreachable') return new PortolanError('upstream_unavailable', options)
+  return new PortolanError('outcome_unknown', options)
+}
