@@ -59,6 +59,26 @@ function texts(result: { contents: readonly object[] }): string {
   return result.contents.map((content) => ('text' in content ? String(content.text) : '')).join()
 }
 
+type ProgressListener = ((progress: number) => void) | undefined
+type Receiver<Message, Extra> = { onmessage?: ((message: Message, extra?: Extra) => void) | undefined }
+
+/**
+ * Reports progress as it arrives at a connected transport. Both clients forget their own progress handler when the result
+ * comes in the same read as the last progress, before they handle that.
+ */
+function wireProgress<Message extends object, Extra>(transport: Receiver<Message, Extra>): (listener: ProgressListener) => void {
+  let current: ProgressListener
+  const deliver = transport.onmessage
+  transport.onmessage = (message, extra) => {
+    const received: { method?: unknown; params?: { progress?: unknown } } = message
+    if (received.method === 'notifications/progress') current?.(Number(received.params?.progress))
+    deliver?.(message, extra)
+  }
+  return (listener) => {
+    current = listener
+  }
+}
+
 async function connectModern(transport: ModernHttpTransport | ModernStdioTransport): Promise<Connected> {
   const versionNegotiation = { mode: { pin: '2026-07-28' } }
   const client = new ModernClient(CLIENT_INFO, { capabilities: CAPABILITIES, versionNegotiation })
@@ -72,15 +92,15 @@ async function connectModern(transport: ModernHttpTransport | ModernStdioTranspo
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void told.push(params.uri))
   client.setNotificationHandler('notifications/message', ({ params }) => void told.push(`log ${params.level}`))
   await client.connect(transport)
+  const onWireProgress = wireProgress(transport)
   return {
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
-    call: async (name, args = {}, onProgress) =>
-      firstText(
-        await client.callTool(
-          { name, arguments: args, _meta: { 'io.modelcontextprotocol/logLevel': 'info' } },
-          onProgress === undefined ? {} : { onprogress: ({ progress }) => onProgress(progress) },
-        ),
-      ),
+    call: async (name, args = {}, onProgress) => {
+      onWireProgress(onProgress)
+      const options = onProgress === undefined ? {} : { onprogress: () => undefined }
+      const _meta = { 'io.modelcontextprotocol/logLevel': 'info' }
+      return firstText(await client.callTool({ name, arguments: args, _meta }, options))
+    },
     read: async (uri) => texts(await client.readResource({ uri }, { cacheMode: 'bypass' })),
     structured: async (name) => (await client.callTool({ name })).structuredContent,
     cancel: (name, args, signal) => client.callTool({ name, arguments: args }, { signal }),
@@ -112,17 +132,15 @@ async function connectLegacy(transport: LegacyTransport): Promise<Connected> {
   client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void told.push(`log ${params.level}`))
   client.setNotificationHandler(ElicitationCompleteNotificationSchema, () => void told.push('visit over'))
   await client.connect(transport)
+  const onWireProgress = wireProgress(transport)
   await client.setLoggingLevel('info')
   return {
     toolNames: async () => (await client.listTools()).tools.map((tool) => tool.name),
-    call: async (name, args = {}, onProgress) =>
-      firstText(
-        await client.callTool(
-          { name, arguments: args },
-          undefined,
-          onProgress === undefined ? {} : { onprogress: ({ progress }) => onProgress(progress) },
-        ),
-      ),
+    call: async (name, args = {}, onProgress) => {
+      onWireProgress(onProgress)
+      const options = onProgress === undefined ? {} : { onprogress: () => undefined }
+      return firstText(await client.callTool({ name, arguments: args }, undefined, options))
+    },
     read: async (uri) => texts(await client.readResource({ uri })),
     structured: async (name) => (await client.callTool({ name })).structuredContent,
     cancel: (name, args, signal) => client.callTool({ name, arguments: args }, undefined, { signal }),

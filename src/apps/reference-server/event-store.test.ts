@@ -7,6 +7,7 @@ const message = (method: string): JSONRPCMessage => ({ jsonrpc: '2.0', method })
 describe('the event store', () => {
   it('replays what its stream sent after the given event, in order, and nothing of other streams', async () => {
     const store = createEventStore(100)
+    await store.storeEvent('b', message('other'))
     const opened = await store.storeEvent('a', {} as JSONRPCMessage)
     for (const method of ['one', 'two']) {
       await store.storeEvent('a', message(method))
