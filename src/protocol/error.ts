@@ -72,7 +72,7 @@ export const ERRORS = {
   forbidden_host: row(-31005, 403, 'Forbidden: Host is not allowed'),
   unknown_server: row(-31006, 404, 'No such server'),
   method_not_allowed: rowPerEra(wire(-32000, 405), wire(-31007, 405), 'Method not allowed'),
-  not_acceptable: rowPerEra(wire(-32000, 406), wire(-31008, 406), 'Not acceptable: accept application/json and text/event-stream'),
+  not_acceptable: rowPerEra(wire(-32000, 406), wire(-31008, 406), 'Not acceptable: send Accept for JSON and event streams'),
   unsupported_media_type: rowPerEra(wire(-32000, 415), wire(-31009, 415), 'Unsupported media type: send application/json'),
   body_too_large: row(-31010, 413, 'Request body too large'),
   /** The request itself did not arrive in time. */

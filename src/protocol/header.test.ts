@@ -32,14 +32,18 @@ describe('encoding', () => {
     expect(encodeHeaderValue(text)).toBe(text)
   })
 
-  it.each(['', ' ', '\ta', 'a ', 'a\r\nX-Evil: 1', 'a\0', '\x7f', 'é', '=?base64??=', '=?base64?='])('never writes %j in the open', (text) => {
+  it.each([
+    '', ' ', '\ta', 'a ', 'a\r\nX-Evil: 1', 'a\0', '\x7f', 'é', '=?base64??=', '=?base64?=',
+  ])('never writes %j in the open', (text) => {
     expect(encodeHeaderValue(text)).toMatch(/^=\?base64\?[A-Za-z0-9+/]*={0,2}\?=$/)
     expect(decodeHeaderValue(encodeHeaderValue(text))).toEqual({ ok: true, value: text })
   })
 })
 
 describe('decoding', () => {
-  it.each(['SGVsbG8sIOS4lueVjA==', '=?base64?SGVsbG8', '=?BASE64?SGVsbG8=?=', 'SGVsbG8=?=', '=?base64?='])('takes %j for a literal', (raw) => {
+  it.each([
+    'SGVsbG8sIOS4lueVjA==', '=?base64?SGVsbG8', '=?BASE64?SGVsbG8=?=', 'SGVsbG8=?=', '=?base64?=',
+  ])('takes %j for a literal', (raw) => {
     expect(decodeHeaderValue(raw)).toEqual({ ok: true, value: raw })
   })
 

@@ -39,10 +39,12 @@ export function isExtensionId(text: string): boolean {
   return EXTENSION_ID.test(text)
 }
 
+const RESERVED_BARE: readonly string[] = [META.progressToken, META.traceparent, META.tracestate, META.baggage]
+
 /** Whether MCP reserves the key: its prefix has `modelcontextprotocol` or `mcp` for the second label. */
 export function isReservedMetaKey(key: string): boolean {
   const slash = key.indexOf('/')
-  if (slash === -1) return key === META.progressToken || key === META.traceparent || key === META.tracestate || key === META.baggage
+  if (slash === -1) return RESERVED_BARE.includes(key)
   const label = key.slice(0, slash).split('.')[1]
   return label === 'modelcontextprotocol' || label === 'mcp'
 }

@@ -59,14 +59,18 @@ type Given = Partial<MethodTraits>
 
 const legacyOf = (given: Given): MethodTraits => ({ ...REQUEST, revisions: SUPPORTED_LEGACY, ...given })
 const modernOf = (given: Given): MethodTraits => ({ ...REQUEST, revisions: SUPPORTED_MODERN, ...given })
-const inBoth = (given: Given, inModern: Given = {}): MethodRow => ({ legacy: legacyOf(given), modern: modernOf({ ...given, ...inModern }) })
+const inBoth = (given: Given, inModern: Given = {}): MethodRow => ({
+  legacy: legacyOf(given),
+  modern: modernOf({ ...given, ...inModern }),
+})
 const notice = (given: Given): Given => ({ kind: 'notification', from: SERVER, ...given })
 
 const SINCE_ELICITATION = SUPPORTED_LEGACY.filter((revision) => traitsOf(revision).elicitation !== 'none')
 const URL_MODE = SUPPORTED_LEGACY.filter((revision) => traitsOf(revision).elicitation === 'form+url')
 const CORE_TASKS = SUPPORTED_LEGACY.filter((revision) => traitsOf(revision).tasks === 'core')
 
-const coreTask = (given: Given): MethodTraits => legacyOf({ from: BOTH_SIDES, revisions: CORE_TASKS, routedBy: 'taskId', serverCapability: 'tasks', ...given })
+const CORE_TASK: Given = { from: BOTH_SIDES, revisions: CORE_TASKS, routedBy: 'taskId', serverCapability: 'tasks' }
+const coreTask = (given: Given): MethodTraits => legacyOf({ ...CORE_TASK, ...given })
 const extensionTask: MethodTraits = modernOf({ routedBy: 'taskId', mcpName: 'taskId', extension: TASKS_EXTENSION })
 
 export const METHODS = {
@@ -80,7 +84,10 @@ export const METHODS = {
   'prompts/get': inBoth({ serverCapability: 'prompts', routedBy: 'name' }, { mcpName: 'name', mayNeedInput: true }),
   'resources/list': inBoth({ serverCapability: 'resources' }, { cacheable: true }),
   'resources/templates/list': inBoth({ serverCapability: 'resources' }, { cacheable: true }),
-  'resources/read': inBoth({ serverCapability: 'resources', routedBy: 'uri' }, { mcpName: 'uri', cacheable: true, mayNeedInput: true }),
+  'resources/read': inBoth(
+    { serverCapability: 'resources', routedBy: 'uri' },
+    { mcpName: 'uri', cacheable: true, mayNeedInput: true },
+  ),
   'resources/subscribe': { legacy: legacyOf({ serverCapability: 'resources.subscribe', routedBy: 'uri' }) },
   'resources/unsubscribe': { legacy: legacyOf({ serverCapability: 'resources.subscribe', routedBy: 'uri' }) },
   'completion/complete': inBoth({ serverCapability: 'completions', routedBy: 'ref' }),
@@ -108,7 +115,9 @@ export const METHODS = {
   'notifications/resources/list_changed': inBoth(notice({ serverCapability: 'resources.listChanged' })),
   'notifications/resources/updated': inBoth(notice({ serverCapability: 'resources.subscribe', routedBy: 'uri' })),
   'notifications/roots/list_changed': { legacy: legacyOf({ kind: 'notification', clientCapability: 'roots.listChanged' }) },
-  'notifications/elicitation/complete': { legacy: legacyOf(notice({ revisions: URL_MODE, clientCapability: 'elicitation.url' })) },
+  'notifications/elicitation/complete': {
+    legacy: legacyOf(notice({ revisions: URL_MODE, clientCapability: 'elicitation.url' })),
+  },
   'notifications/subscriptions/acknowledged': { modern: modernOf(notice({})) },
   'notifications/tasks/status': { legacy: coreTask({ kind: 'notification' }) },
   'notifications/tasks': { modern: modernOf(notice({ routedBy: 'taskId', extension: TASKS_EXTENSION })) },

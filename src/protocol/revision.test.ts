@@ -52,7 +52,9 @@ describe('negotiation', () => {
     for (const revision of SUPPORTED_LEGACY) expect(negotiateLegacy(revision)).toBe(revision)
   })
 
-  it.each(['2026-07-28', '1.0.0', '', '2099-01-01', '__proto__', 'constructor'])('answers %j with the latest legacy revision', (requested) => {
+  it.each([
+    '2026-07-28', '1.0.0', '', '2099-01-01', '__proto__', 'constructor',
+  ])('answers %j with the latest legacy revision', (requested) => {
     expect(negotiateLegacy(requested)).toBe('2025-11-25')
     expect(acceptLegacy(requested)).toBeUndefined()
   })

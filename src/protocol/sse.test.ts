@@ -29,7 +29,9 @@ describe('the parser', () => {
   })
 
   it('reads event, id and retry', () => {
-    expect(parse(['event: endpoint\nid: 7\nretry: 500\ndata: /x\n\n'])).toEqual([{ event: 'endpoint', data: '/x', id: '7', retryMs: 500 }])
+    expect(parse(['event: endpoint\nid: 7\nretry: 500\ndata: /x\n\n'])).toEqual(
+      [{ event: 'endpoint', data: '/x', id: '7', retryMs: 500 }],
+    )
   })
 
   it.each([['LF', '\n'], ['CR', '\r'], ['CRLF', '\r\n']])('takes %s for a line end', (_name, eol) => {

@@ -32,8 +32,8 @@ const KEYWORD = 'x-mcp-header'
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** Schema keywords through which a chain must not pass. What is not here or `properties` holds no subschema. */
 const SUBSCHEMA = new Set([
-  'items', 'additionalItems', 'unevaluatedItems', 'contains', 'additionalProperties', 'unevaluatedProperties', 'propertyNames', 'not',
-  'if', 'then', 'else', 'contentSchema', 'prefixItems', 'allOf', 'anyOf', 'oneOf',
+  'items', 'additionalItems', 'unevaluatedItems', 'contains', 'additionalProperties', 'unevaluatedProperties', 'propertyNames',
+  'not', 'if', 'then', 'else', 'contentSchema', 'prefixItems', 'allOf', 'anyOf', 'oneOf',
 ])
 const SUBSCHEMA_MAP = new Set(['patternProperties', 'dependentSchemas', 'dependencies', '$defs', 'definitions'])
 
@@ -44,7 +44,10 @@ interface Walk {
 }
 
 /** The tool's rules, in the order of its schema; empty where it mirrors nothing. A tool with a fault is left out of lists. */
-export function readToolHeaders(inputSchema: JsonValue, options: ToolHeaderOptions = {}): Result<readonly ToolHeaderRule[], ToolHeaderFault> {
+export function readToolHeaders(
+  inputSchema: JsonValue,
+  options: ToolHeaderOptions = {},
+): Result<readonly ToolHeaderRule[], ToolHeaderFault> {
   const walk: Walk = { rules: [], namesLower: new Set(), acceptNumber: options.acceptNumber ?? false }
   const fault = visit(walk, inputSchema, { at: [], path: [], reachable: true })
   return fault === undefined ? ok(walk.rules) : fail(fault)
@@ -79,11 +82,15 @@ function annotation(walk: Walk, schema: JsonObject, place: Place): ToolHeaderFau
   if (name === '') return refuse('empty')
   if (!TOKEN.test(name)) return refuse('not_a_token')
   const type = schema['type']
-  if (type !== 'string' && type !== 'integer' && type !== 'boolean' && !(type === 'number' && walk.acceptNumber)) return refuse('not_primitive')
+  if (!isMirrored(type) || (type === 'number' && !walk.acceptNumber)) return refuse('not_primitive')
   if (walk.namesLower.has(name.toLowerCase())) return refuse('duplicate')
   walk.namesLower.add(name.toLowerCase())
   walk.rules.push({ header: `Mcp-Param-${name}`, path: place.path, type })
   return undefined
+}
+
+function isMirrored(type: JsonValue | undefined): type is ToolHeaderRule['type'] {
+  return type === 'string' || type === 'integer' || type === 'boolean' || type === 'number'
 }
 
 function properties(walk: Walk, map: JsonValue, place: Place): ToolHeaderFault | undefined {
@@ -156,7 +163,11 @@ export function checkParamHeaders(
   return ok(undefined)
 }
 
-function checkOne(rule: ToolHeaderRule, value: JsonValue | undefined, raw: string | undefined): ParamHeaderFault['reason'] | undefined {
+function checkOne(
+  rule: ToolHeaderRule,
+  value: JsonValue | undefined,
+  raw: string | undefined,
+): ParamHeaderFault['reason'] | undefined {
   const expected = primitiveText(value)
   if (raw === undefined) return expected === undefined ? undefined : 'missing'
   const decoded = decodeHeaderValue(raw)

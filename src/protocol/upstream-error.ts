@@ -59,7 +59,9 @@ function fromLegacy(error: WireErrorObject, { to, method }: ErrorRoute): Upstrea
   if (to === 'legacy') return relay(error, error.code, to)
   if (error.code === URL_ELICITATION_REQUIRED) return { kind: 'url_elicitation' }
   if (isJsonObject(error.data) && isJsonObject(error.data['requiredCapabilities'])) return relay(error, MISSING_CAPABILITY, to)
-  if (error.code === NOT_FOUND_LEGACY) return relay(error, method === 'resources/read' ? INVALID_PARAMS : ERRORS.internal.modern.code, to)
+  if (error.code === NOT_FOUND_LEGACY) {
+    return relay(error, method === 'resources/read' ? INVALID_PARAMS : ERRORS.internal.modern.code, to)
+  }
   if (isReservedCode(error.code)) return relay(error, ERRORS.internal.modern.code, to)
   return relay(error, error.code, to)
 }

@@ -50,14 +50,14 @@ export function readInitializeResult(result: JsonValue | undefined): Result<Init
   return ok({
     revision,
     capabilities,
-    serverInfo: isImplementation(serverInfo) ? serverInfo : { ...(isJsonObject(serverInfo) ? serverInfo : {}), ...named(serverInfo) },
+    serverInfo: isImplementation(serverInfo) ? serverInfo : named(isJsonObject(serverInfo) ? serverInfo : {}),
     instructions: typeof instructions === 'string' ? instructions : undefined,
   })
 }
 
-function named(serverInfo: JsonValue | undefined): { name: string; version: string } {
-  const given = isJsonObject(serverInfo) ? serverInfo : {}
-  return { name: typeof given['name'] === 'string' ? given['name'] : '', version: typeof given['version'] === 'string' ? given['version'] : '' }
+function named(given: JsonObject): Implementation {
+  const { name, version } = given
+  return { ...given, name: typeof name === 'string' ? name : '', version: typeof version === 'string' ? version : '' }
 }
 
 function wrong(key: string | undefined, expected: string): { readonly ok: false; readonly fault: InitializeFault } {

@@ -27,7 +27,9 @@ export interface DiscoverFault {
 export function readDiscoverResult(result: JsonValue | undefined): Result<DiscoverResult, DiscoverFault> {
   if (!isJsonObject(result)) return fail({ reason: 'wrong_type', key: undefined, expected: 'an object' })
   const { supportedVersions, capabilities, instructions, _meta: meta } = result
-  if (!Array.isArray(supportedVersions)) return fail({ reason: 'wrong_type', key: 'supportedVersions', expected: 'an array of strings' })
+  if (!Array.isArray(supportedVersions)) {
+    return fail({ reason: 'wrong_type', key: 'supportedVersions', expected: 'an array of strings' })
+  }
   if (!isJsonObject(capabilities)) return fail({ reason: 'wrong_type', key: 'capabilities', expected: 'an object' })
   const serverInfo = isJsonObject(meta) ? meta[META.serverInfo] : undefined
   return ok({

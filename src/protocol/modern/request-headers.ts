@@ -34,7 +34,10 @@ export function mirrorHeaders(body: MirroredBody): [name: string, value: string]
  * Whether the headers agree with the body. `header` gives a received value by its lower-case name. An `Mcp-Name` on a
  * method that has none is not recognized, and not checked.
  */
-export function checkMirroredHeaders(body: MirroredBody, header: (nameLower: string) => string | undefined): Result<void, MirrorFault> {
+export function checkMirroredHeaders(
+  body: MirroredBody,
+  header: (nameLower: string) => string | undefined,
+): Result<void, MirrorFault> {
   const version = header(HEADER.protocolVersion)
   if (version === undefined) return fail({ reason: 'missing', header: 'MCP-Protocol-Version' })
   if (version !== body.protocolVersion) return fail({ reason: 'mismatch', header: 'MCP-Protocol-Version' })

@@ -58,7 +58,8 @@ function required(meta: JsonObject): MetaFault | undefined {
   if (capabilities === undefined) return { reason: 'missing', key: META.clientCapabilities, expected: 'an object' }
   if (!isJsonObject(capabilities)) return { reason: 'wrong_type', key: META.clientCapabilities, expected: 'an object' }
   const wrong = CAPABILITY_KEYS.find((key) => Object.hasOwn(capabilities, key) && !isJsonObject(capabilities[key]))
-  return wrong === undefined ? undefined : { reason: 'wrong_type', key: `${META.clientCapabilities}.${wrong}`, expected: 'an object' }
+  if (wrong === undefined) return undefined
+  return { reason: 'wrong_type', key: `${META.clientCapabilities}.${wrong}`, expected: 'an object' }
 }
 
 function optional(meta: JsonObject): MetaFault | undefined {
@@ -66,7 +67,9 @@ function optional(meta: JsonObject): MetaFault | undefined {
   if (clientInfo !== undefined && !isImplementation(clientInfo)) {
     return { reason: 'wrong_type', key: META.clientInfo, expected: 'an object with the strings name and version' }
   }
-  if (logLevel !== undefined && !isLogLevel(logLevel)) return { reason: 'wrong_type', key: META.logLevel, expected: 'a log level' }
+  if (logLevel !== undefined && !isLogLevel(logLevel)) {
+    return { reason: 'wrong_type', key: META.logLevel, expected: 'a log level' }
+  }
   if (progressToken !== undefined && !isProgressToken(progressToken)) {
     return { reason: 'wrong_type', key: META.progressToken, expected: 'a string or an integer' }
   }
@@ -76,7 +79,7 @@ function optional(meta: JsonObject): MetaFault | undefined {
 /** One sentence for the error's message. */
 export function describeMetaFault(fault: MetaFault): string {
   const where = fault.key === undefined ? 'params._meta' : `params._meta['${fault.key}']`
-  return fault.reason === 'missing' ? `Invalid params: ${where} is required: ${fault.expected}` : `Invalid params: ${where} must be ${fault.expected}`
+  return `Invalid params: ${where} ${fault.reason === 'missing' ? 'is required:' : 'must be'} ${fault.expected}`
 }
 
 export interface RequestMetaParts {

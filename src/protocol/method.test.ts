@@ -1,0 +1,99 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { hasCapability, isMethod, methodIn, METHODS, mirroredName, routedValue } from './method.ts'
+import type { MethodTraits } from './method.ts'
+import { REVISIONS } from './revision.ts'
+import type { Revision } from './revision.ts'
+
+const revisions = Object.keys(REVISIONS) as Revision[]
+const names = Object.keys(METHODS)
+
+/** The method names that a revision's schema defines. */
+function namesInSchema(revision: Revision): string[] {
+  const text = readFileSync(new URL(`fixtures/schema/${revision}.json`, import.meta.url), 'utf8')
+  return [...new Set([...text.matchAll(/"const": "([^"]+)"/g)].map((match) => match[1] ?? ''))]
+    .filter((name) => name === 'ping' || name === 'initialize' || (name.includes('/') && !name.startsWith('ref/')))
+    .filter((name) => !name.startsWith('application/'))
+    .toSorted()
+}
+
+const traits = (method: string, revision: Revision): MethodTraits => methodIn(method, revision) ?? expect.fail(`${method} not in ${revision}`)
+
+describe('the method table', () => {
+  it.each(revisions)('has exactly the methods of the schema of %s, and those of the tasks extension', (revision) => {
+    const core = names.filter((name) => methodIn(name, revision)?.extension === undefined && methodIn(name, revision) !== undefined)
+    expect(core.toSorted()).toEqual(namesInSchema(revision))
+  })
+
+  it('adds the tasks extension to the modern era', () => {
+    expect(names.filter((name) => methodIn(name, '2026-07-28')?.extension !== undefined)).toEqual([
+      'tasks/get', 'tasks/cancel', 'tasks/update', 'notifications/tasks',
+    ])
+  })
+
+  it.each([
+    'initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe', 'tasks/result', 'tasks/list',
+  ])(
+    '%s is unknown to modern clients',
+    (method) => expect(methodIn(method, '2026-07-28')).toBeUndefined(),
+  )
+
+  it('lets only three requests end in input_required', () => {
+    expect(names.filter((name) => methodIn(name, '2026-07-28')?.mayNeedInput)).toEqual(
+      ['tools/call', 'prompts/get', 'resources/read'],
+    )
+    expect(names.some((name) => methodIn(name, '2025-11-25')?.mayNeedInput)).toBe(false)
+  })
+
+  it('has six cacheable results', () => {
+    expect(names.filter((name) => methodIn(name, '2026-07-28')?.cacheable)).toEqual([
+      'server/discover', 'tools/list', 'prompts/list', 'resources/list', 'resources/templates/list', 'resources/read',
+    ])
+    expect(names.some((name) => methodIn(name, '2025-11-25')?.cacheable)).toBe(false)
+  })
+
+  it('turns the requests of servers into input in the modern era', () => {
+    for (const method of ['roots/list', 'sampling/createMessage', 'elicitation/create']) {
+      expect(traits(method, '2026-07-28').kind).toBe('input')
+      expect(traits(method, '2025-11-25').kind).toBe('request')
+    }
+    expect(methodIn('elicitation/create', '2025-03-26')).toBeUndefined()
+  })
+
+  it('knows no method by the name of an inherited property', () => {
+    expect([isMethod('constructor'), isMethod('__proto__'), isMethod('tools/call')]).toEqual([false, false, true])
+    expect(methodIn('toString', '2025-11-25')).toBeUndefined()
+  })
+})
+
+describe('what a request is about', () => {
+  const modern = (method: string) => traits(method, '2026-07-28')
+
+  it.each([
+    ['tools/call', { name: 'a' }, 'a', 'a'],
+    ['prompts/get', { name: 'a' }, 'a', 'a'],
+    ['resources/read', { uri: 'file:///a', name: 'b' }, 'file:///a', 'file:///a'],
+    ['tasks/get', { taskId: 't' }, 't', 't'],
+    ['completion/complete', { ref: { type: 'ref/prompt', name: 'p' } }, 'p', undefined],
+    ['completion/complete', { ref: { type: 'ref/resource', uri: 'u', name: 'p' } }, 'u', undefined],
+    ['completion/complete', { ref: { type: 'other', uri: 'u' } }, undefined, undefined],
+    ['tools/call', { name: 5 }, undefined, undefined],
+    ['tools/call', {}, undefined, undefined],
+    ['tools/list', { name: 'a' }, undefined, undefined],
+  ])('%s %j', (method, params, routed, mirrored) => {
+    expect(routedValue(modern(method), params)).toBe(routed)
+    expect(mirroredName(modern(method), params)).toBe(mirrored)
+  })
+
+  it('is mirrored in no legacy header', () => {
+    expect(mirroredName(traits('tools/call', '2025-11-25'), { name: 'a' })).toBeUndefined()
+  })
+})
+
+describe('capability paths', () => {
+  it.each([
+    ['tools', true], ['tools.listChanged', true], ['resources.subscribe', false], ['prompts', false], ['logging', true], ['toString', false],
+  ])('%s: %s', (path, expected) => {
+    expect(hasCapability({ tools: { listChanged: true }, resources: { subscribe: false }, logging: {} }, path)).toBe(expected)
+  })
+})
