@@ -327,6 +327,18 @@ describe('the HTTP endpoint', () => {
     expect(await post(headers, body)).toBe(status)
   })
 
+  it.each([
+    ['GET', '2026-07-28', 405],
+    ['DELETE', '2026-07-28', 405],
+    ['PUT', '2025-11-25', 405],
+    ['GET', '2025-11-25', 400],
+  ])('answers %s at %s without a session with %i', async (method, version, status) => {
+    const headers = { accept: 'text/event-stream', 'mcp-protocol-version': version }
+    const response = await fetch(server.url, { method, headers })
+    await response.text()
+    expect(response.status).toBe(status)
+  })
+
   it('accepts localhost as Host and Origin', async () => {
     const { port } = new URL(server.url)
     expect(await post({ host: `localhost:${port}`, origin: 'http://localhost:3000' }, INITIALIZE)).toBe(200)

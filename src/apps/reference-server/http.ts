@@ -11,6 +11,7 @@ import {
   DEFAULT_MAX_REQUEST_BODY_SIZE as MAX_BODY_BYTES,
   isInitializeRequest,
   isJsonContentType,
+  SUPPORTED_PROTOCOL_VERSIONS,
 } from '@modelcontextprotocol/server'
 import { createRequestServer } from './server.ts'
 import { createSessionTable } from './sessions.ts'
@@ -54,8 +55,9 @@ export async function serveHttp(state: ReferenceState, options: HttpOptions): Pr
       ...(protocolVersion !== undefined && { protocolVersionHeader: protocolVersion }),
       ...(method !== undefined && { mcpMethodHeader: method }),
     })
+    const isModern = inbound.kind !== 'legacy' || (inbound.reason === 'http-method' && !isSessionMethod(request, protocolVersion))
     // The SDK's type of a request is not written for exactOptionalPropertyTypes.
-    if (inbound.kind !== 'legacy') await serveModern(request as NodeIncomingMessageLike, response, body.value)
+    if (isModern) await serveModern(request as NodeIncomingMessageLike, response, body.value)
     else await serveSession(sessions, request, response, body.value)
   }
 
@@ -86,6 +88,12 @@ export async function serveHttp(state: ReferenceState, options: HttpOptions): Pr
       clearTimeout(force)
     },
   }
+}
+
+/** GET and DELETE belong to sessions, so to the revisions that have them; everywhere else the answer is 405. */
+function isSessionMethod(request: IncomingMessage, protocolVersion: string | undefined): boolean {
+  if (request.method !== 'GET' && request.method !== 'DELETE') return false
+  return protocolVersion === undefined || SUPPORTED_PROTOCOL_VERSIONS.includes(protocolVersion)
 }
 
 async function serveSession(
