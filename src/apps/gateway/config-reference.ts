@@ -44,9 +44,12 @@ const PLAIN_PARTS = new RegExp(PARTS, 'g')
 /** With Gemini CLI's `$NAME`; where no such variable is set the text stays as it is, as it does there. */
 const VALUE_PARTS = new RegExp(`${PARTS}|\\$([A-Z_][A-Z0-9_]*)`, 'g')
 
-/** Whether `text` refers to something: then printing the text itself gives nothing away. */
+/** A reference alone or behind a scheme of `Authorization`; one with a default is none, for the default may be a secret. */
+const NOTHING_BUT = new RegExp(`^(?:(?:Bearer|Basic|Token) )?(?:\\$\\{(?:(?:env:)?${NAME}|(?:file|input):[^}]+)\\}|\\{env:${NAME}\\})$`, 'i')
+
+/** Whether `text` only refers to something: then printing the text itself gives nothing away. */
 export function isReference(text: string): boolean {
-  return WHOLE_ENV.test(text) || WHOLE_FILE.test(text) || /^\$\{[^}]+\}$/.test(text) || /^\$[A-Z_][A-Z0-9_]*$/.test(text)
+  return WHOLE_ENV.test(text) || WHOLE_FILE.test(text) || NOTHING_BUT.test(text) || /^\$[A-Z_][A-Z0-9_]*$/.test(text)
 }
 
 /** The text with every reference replaced. */

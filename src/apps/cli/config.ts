@@ -1,0 +1,46 @@
+/** `portolan config`: look at a configuration without starting anything. No secret is printed. */
+
+import { Command } from 'commander'
+import { loadConfig } from '../gateway/config-file.ts'
+import type { LoadedConfig } from '../gateway/config-file.ts'
+import { printable, printableResolved } from '../gateway/config-print.ts'
+import { ConfigError } from '../gateway/config-problem.ts'
+import { readSettings } from '../gateway/settings.ts'
+import { configOption, configPathOf } from './option.ts'
+
+interface ConfigOptions {
+  readonly config?: string
+  readonly resolved?: boolean
+}
+
+export function configCommand(): Command {
+  const command = new Command('config').description('check or print a configuration file')
+  command
+    .command('check')
+    .description('report every problem of the file at once, by path, and what to do')
+    .addOption(configOption())
+    .action((options: ConfigOptions) => {
+      const { source, config, snapshot } = load(options)
+      for (const notice of config.notices) process.stderr.write(`Note: ${notice}.\n`)
+      const count = snapshot.servers.length
+      process.stdout.write(`${source} is good: ${count === 1 ? '1 server' : `${count} servers`} (${snapshot.digest.slice(0, 12)})\n`)
+    })
+  command
+    .command('print')
+    .description('print the file in the one form that Portolan reads it in; secrets are hidden')
+    .addOption(configOption())
+    .option('--resolved', 'with every default filled in')
+    .action((options: ConfigOptions) => {
+      const { config, snapshot } = load(options)
+      const value = options.resolved === true ? printableResolved(config, snapshot.digest) : printable(config)
+      process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+    })
+  return command
+}
+
+function load(options: ConfigOptions): LoadedConfig {
+  const loaded = loadConfig(configPathOf(options.config), process.env)
+  const settings = readSettings(loaded.config.portolan, {}, { folder: loaded.folder, operationsSocket: '' })
+  if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
+  return loaded
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env node
+// The `portolan` command. Exit codes: 0 clean, 1 failure, 2 usage or configuration.
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../gateway/config-problem.ts'
+import { readVersion } from '../gateway/version.ts'
+import { configCommand } from './config.ts'
+import { statusCommand } from './status.ts'
+import { stdioCommand } from './stdio.ts'
+import { upCommand } from './up.ts'
+
+const EXIT_FAILURE = 1
+const EXIT_USAGE = 2
+
+const EXAMPLES = `
+Examples:
+  portolan up                              the bundled reference server, on http://127.0.0.1:7400
+  portolan up --config portolan.json       your servers; any client's own mcpServers file will do
+  portolan config check --config my.json   what is wrong with a file, all at once
+  portolan status                          how the servers are doing
+`
+
+const program = new Command('portolan')
+  .description('A self-hosted gateway for the Model Context Protocol: many servers behind one address, for every client.')
+  .version(readVersion(), '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print help')
+  .addHelpText('after', EXAMPLES)
+  .showHelpAfterError('(add --help for what there is)')
+  .exitOverride()
+
+program.addCommand(upCommand())
+program.addCommand(stdioCommand())
+program.addCommand(statusCommand())
+program.addCommand(configCommand())
+program
+  .command('version')
+  .description('print the version')
+  .action(() => void process.stdout.write(`${readVersion()}\n`))
+
+for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+  command.copyInheritedSettings(program).exitOverride()
+}
+
+/** What a failure means for whoever ran the command. */
+function exitCodeFor(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeFor(error)
+}

@@ -1,0 +1,31 @@
+/** Options that several commands share, and their values checked. */
+
+import { existsSync } from 'node:fs'
+import { InvalidArgumentError, Option } from 'commander'
+import { LOG_LEVELS } from '../gateway/log.ts'
+
+const DEFAULT_CONFIG = 'portolan.json'
+
+export function configOption(): Option {
+  return new Option('-c, --config <file>', `configuration: any client's mcpServers file (default: ${DEFAULT_CONFIG} where it exists, else the bundled reference server)`)
+}
+
+export function dataOption(): Option {
+  return new Option('--data <folder>', 'where token, keys and records are kept (default: $XDG_DATA_HOME/portolan or ~/.local/share/portolan)')
+}
+
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'what is logged on standard error').choices([...LOG_LEVELS]).default('info')
+}
+
+/** The file that a command is about: the one given, or the one that stands here. */
+export function configPathOf(given: string | undefined): string | undefined {
+  return given ?? (existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined)
+}
+
+/** A TCP port, 0 for any free one. */
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('Give a number from 0 to 65535.')
+  return port
+}

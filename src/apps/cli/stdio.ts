@@ -1,0 +1,31 @@
+/** `portolan stdio`: the gateway for clients that only launch commands. Standard output belongs to the protocol alone. */
+
+import { Command } from 'commander'
+import { defaultDataPath } from '../gateway/data-folder.ts'
+import { createLog, standardErrorOptions } from '../gateway/log.ts'
+import type { LogLevel } from '../gateway/log.ts'
+import { runStdio } from '../gateway/run-stdio.ts'
+import { configOption, configPathOf, dataOption, logLevelOption } from './option.ts'
+
+interface StdioOptions {
+  readonly config?: string
+  readonly data?: string
+  readonly logLevel: LogLevel
+}
+
+export function stdioCommand(): Command {
+  return new Command('stdio')
+    .description('run the gateway on standard input and output, for clients that launch commands')
+    .addOption(configOption())
+    .addOption(dataOption())
+    .addOption(logLevelOption().default('warn'))
+    .action(async (options: StdioOptions) => {
+      await runStdio({
+        configPath: configPathOf(options.config),
+        dataPath: options.data ?? defaultDataPath(process.env),
+        env: process.env,
+        log: createLog(standardErrorOptions(options.logLevel)),
+      })
+      process.exit(0)
+    })
+}

@@ -1,0 +1,67 @@
+/** `portolan up`: the gateway, until a signal ends it. */
+
+import { Command, Option } from 'commander'
+import { createApp } from '../gateway/create-app.ts'
+import type { App } from '../gateway/create-app.ts'
+import { defaultDataPath } from '../gateway/data-folder.ts'
+import { createLog, standardErrorOptions } from '../gateway/log.ts'
+import type { LogLevel } from '../gateway/log.ts'
+import type { Flags } from '../gateway/settings.ts'
+import { configOption, configPathOf, dataOption, logLevelOption, parsePort } from './option.ts'
+
+interface UpOptions extends Flags {
+  readonly config?: string
+  readonly data?: string
+  readonly logLevel: LogLevel
+}
+
+const GRACE_MS = 10_000
+/** A terminal, npm and the start script each pass Ctrl+C on: what follows at once is the same one. */
+const SAME_SIGNAL_MS = 1_000
+
+const NOTES = `
+The token is made at the first start, shown once, and kept in the data folder.
+SIGHUP reads the configuration again; a bad one changes nothing. SIGTERM and Ctrl+C finish what is in flight, a second one does not.
+`
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('run the gateway: all servers of the configuration behind one address')
+    .addOption(configOption())
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on, 0 for any free one (default: 7400)', parsePort)
+    .addOption(dataOption())
+    .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
+    .addOption(logLevelOption())
+    .addHelpText('after', NOTES)
+    .action(async (options: UpOptions) => {
+      const app = await createApp({
+        configPath: configPathOf(options.config),
+        dataPath: options.data ?? defaultDataPath(process.env),
+        flags: options,
+        env: process.env,
+        log: createLog(standardErrorOptions(options.logLevel)),
+      })
+      process.stdout.write(app.banner)
+      process.on('SIGHUP', () => app.reload())
+      await stopped(app)
+      process.exit(0)
+    })
+}
+
+/** Resolves when a signal came and everything is closed. */
+function stopped(app: App): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let firstAtMs: number | undefined
+    const onSignal = (): void => {
+      if (firstAtMs === undefined) {
+        firstAtMs = performance.now()
+        app.stop(GRACE_MS).then(resolve, reject)
+      } else if (performance.now() - firstAtMs > SAME_SIGNAL_MS) {
+        process.exit(1)
+      }
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+  })
+}

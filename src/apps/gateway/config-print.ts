@@ -1,0 +1,83 @@
+/** A configuration for people's eyes: references as references, everything that may be a secret as a mark, never a value. */
+
+import { isReference } from './config-reference.ts'
+import { DEFAULTS } from './config-schema.ts'
+import { limitsOf, settingsOf } from './config-snapshot.ts'
+import type { Config, ConfiguredServer } from './config.ts'
+import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
+
+const HIDDEN = '<hidden>'
+const SECRET_WORD = /key|token|secret|passw|credential|auth/i
+
+/** What the file says, in the one form that Portolan reads it in. */
+export function printable(config: Config): unknown {
+  return { mcpServers: serversOf(config), portolan: config.portolan }
+}
+
+/** The same with every default filled in, and the digest of what is served. */
+export function printableResolved(config: Config, digest: string): unknown {
+  const { version, listen, auth, separator, pageSize, operations } = config.portolan
+  return {
+    mcpServers: serversOf(config),
+    portolan: {
+      version,
+      listen: { ...DEFAULTS.listen, ...listen },
+      auth: auth ?? DEFAULTS.auth,
+      separator: separator ?? DEFAULTS.separator,
+      pageSize: pageSize ?? DEFAULTS.pageSize,
+      limits: limitsOf(config),
+      operations: { socket: DEFAULTS.operations.socket, ...operations },
+      servers: Object.fromEntries(config.servers.map((server) => [server.key, optionsOf(server)])),
+    },
+    digest,
+  }
+}
+
+function optionsOf(server: ConfiguredServer): unknown {
+  const { name: _name, connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, ...settings } = settingsOf(server)
+  const timeouts = { connectMs: connectTimeoutMs, requestIdleMs: requestIdleTimeoutMs, requestTotalMs: requestTotalTimeoutMs }
+  return { ...settings, timeouts }
+}
+
+function serversOf(config: Config): unknown {
+  return Object.fromEntries(config.servers.map(({ key, enabled, target }) => [key, { ...(enabled ? {} : { disabled: true }), ...printableTarget(target) }]))
+}
+
+function printableTarget(target: WrittenStdio | WrittenHttp): object {
+  if (target.transport === 'http') return { url: printableUrl(target.url), ...present('headers', printableMap(target.headers)) }
+  const { command, args, env, envFile, cwd } = target
+  return {
+    command,
+    args: printableArgs(args),
+    ...present('env', printableMap(env)),
+    ...(envFile === undefined ? {} : { envFile }),
+    ...(cwd === undefined ? {} : { cwd }),
+  }
+}
+
+function present(name: string, map: Readonly<Record<string, string>>): object {
+  return Object.keys(map).length === 0 ? {} : { [name]: map }
+}
+
+function printableMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(map).map(([name, text]) => [name, isReference(text) ? text : HIDDEN]))
+}
+
+/** `--api-key VALUE` and `--api-key=VALUE`: what follows a telling name is hidden. */
+function printableArgs(args: readonly string[]): readonly string[] {
+  return args.map((arg, index) => {
+    const [name = '', value] = arg.split(/=(.*)/s)
+    if (value !== undefined && SECRET_WORD.test(name)) return `${name}=${isReference(value) ? value : HIDDEN}`
+    const before = args[index - 1]
+    const follows = before !== undefined && before.startsWith('-') && !before.includes('=') && SECRET_WORD.test(before)
+    return follows && !arg.startsWith('-') && !isReference(arg) ? HIDDEN : arg
+  })
+}
+
+function printableUrl(text: string): string {
+  if (!URL.canParse(text)) return text.replace(/[?#].*$/s, `?${HIDDEN}`)
+  const url = new URL(text)
+  const credentials = url.username === '' && url.password === '' ? '' : `${HIDDEN}@`
+  const query = url.search === '' ? '' : `?${HIDDEN}`
+  return `${url.protocol}//${credentials}${url.host}${url.pathname}${query}`
+}

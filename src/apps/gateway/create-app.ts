@@ -1,0 +1,190 @@
+/**
+ * The composition root of `portolan up`: opens the data folder, builds the gateway over its adapters, listens, and ends it
+ * all in order. Everything outside is opened here and closed here.
+ */
+
+import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
+import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
+import { createHttpListener } from '../../adapters/http/listener.ts'
+import type { HttpListener } from '../../adapters/http/listener.ts'
+import { createSystemClock } from '../../adapters/node/clock.ts'
+import { bannerText } from './banner.ts'
+import { createConfigFile, loadConfig } from './config-file.ts'
+import type { ConfigFile, Env } from './config-file.ts'
+import { ConfigError } from './config-problem.ts'
+import { openDataFolder } from './data-folder.ts'
+import type { DataFolder } from './data-folder.ts'
+import { openLedgerFile } from './ledger-file.ts'
+import type { LedgerFile } from './ledger-file.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { openOperations } from './operations.ts'
+import type { Operations } from './operations.ts'
+import { readSettings } from './settings.ts'
+import type { Flags, Settings } from './settings.ts'
+import type { ProcessStatus } from './status.ts'
+import { createOpenAuthenticator, createTokenAuthenticator, openToken } from './token.ts'
+import type { Token } from './token.ts'
+import { readVersion } from './version.ts'
+import { wireGateway } from './wire-gateway.ts'
+import type { WiredGateway } from './wire-gateway.ts'
+
+export interface AppOptions {
+  /** Undefined: the bundled reference server. */
+  readonly configPath: string | undefined
+  readonly dataPath: string
+  readonly flags: Flags
+  readonly env: Env
+  readonly log: Log
+}
+
+export interface App {
+  /** For standard output; shows a new token. */
+  readonly banner: string
+  status(): ProcessStatus
+  /** Reads the configuration again; a bad one changes nothing and is logged. */
+  reload(): void
+  /** Refuses new work, waits for the work in flight up to `graceMs`, then closes everything. */
+  stop(graceMs: number): Promise<void>
+}
+
+interface Opened {
+  readonly config: ConfigFile
+  readonly settings: Settings
+  readonly data: DataFolder
+  readonly token: Token | undefined
+  readonly ledger: LedgerFile
+  readonly gateway: WiredGateway
+  readonly listener: HttpListener
+  readonly log: Log
+}
+
+/** What changes while it runs. */
+interface Condition {
+  state: ProcessStatus['state']
+  loadedAtMs: number
+  refusal: string
+  listening: readonly string[]
+}
+
+/** Listening when it resolves. Rejects with ConfigError, DataFolderError or ListenError; nothing stays open then. */
+export async function createApp(options: AppOptions): Promise<App> {
+  const { configPath, env, log } = options
+  const loaded = loadConfig(configPath, env)
+  const data = openDataFolder(options.dataPath)
+  const paths = { folder: loaded.folder, operationsSocket: data.file('operations.sock') }
+  const settings = readSettings(loaded.config.portolan, options.flags, paths)
+  if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
+  const config = createConfigFile(configPath, loaded, env)
+  const startedAtMs = Date.now()
+  const condition: Condition = { state: 'starting', loadedAtMs: startedAtMs, refusal: '', listening: [] }
+  const metrics = createMetrics()
+  const token = settings.value.auth === 'none' ? undefined : openToken(data)
+  const ledger = await openLedgerFile({
+    path: data.file('ledger.jsonl'),
+    onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
+  })
+  const gateway = wireGateway({
+    data, config, ledger, log, env, telemetry: metrics, version: readVersion(),
+    authenticator: token === undefined ? createOpenAuthenticator() : createTokenAuthenticator(token.value),
+  })
+  const listener = listenerOf(settings.value, loaded.snapshot.limits, gateway, log, () => condition.state === 'ready')
+  const opened: Opened = { config, settings: settings.value, data, token, ledger, gateway, listener, log }
+  const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
+  const operations = await listen(opened, condition, { status, metrics: () => metrics.text() })
+  return {
+    banner: bannerOf(opened, condition),
+    status,
+    reload: () => reload(opened, condition),
+    stop: (graceMs) => stop(opened, operations, condition, graceMs),
+  }
+}
+
+function listenerOf(settings: Settings, limits: ConstructorLimits, gateway: WiredGateway, log: Log, isReady: () => boolean): HttpListener {
+  const routes = [healthRoute(), readyRoute(isReady)]
+  return createHttpListener({ ...settings.listener, limits }, { mcp: gateway.http, routes, log, clock: createSystemClock() })
+}
+
+type ConstructorLimits = NonNullable<Parameters<typeof createHttpListener>[0]['limits']>
+
+/** The operations listener first: it refuses a data folder that another Portolan uses. */
+async function listen(opened: Opened, condition: Condition, source: { status(): ProcessStatus; metrics(): string }): Promise<Operations> {
+  const { settings, listener, gateway, ledger } = opened
+  const targets: ListenTarget[] = [{ socketPath: settings.operations.socketPath }]
+  if (settings.operations.tcp !== undefined) targets.push(settings.operations.tcp)
+  let operations: Operations | undefined
+  try {
+    operations = await openOperations(targets, source)
+    const scheme = settings.listener.tls === undefined ? 'http' : 'https'
+    condition.listening = (await listener.listen()).map((address) => addressText(address, scheme))
+    condition.state = 'ready'
+    return operations
+  } catch (error) {
+    await Promise.allSettled([operations?.close(), listener.close(), gateway.close()])
+    await ledger.close()
+    throw error
+  }
+}
+
+function addressText(address: Address, scheme: string): string {
+  if (address.kind === 'unix') return address.path
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host
+  return `${scheme}://${host}:${address.port}`
+}
+
+function bannerOf({ config, settings, token }: Opened, condition: Condition): string {
+  const { source, snapshot, config: read } = config.loaded()
+  const publicUrl = settings.listener.publicUrl?.replace(/\/+$/, '')
+  return bannerText({
+    version: readVersion(),
+    baseUrl: publicUrl ?? condition.listening[0] ?? '',
+    serverNames: snapshot.servers.map(({ name }) => name),
+    source,
+    token,
+    notices: read.notices,
+  })
+}
+
+function statusOf({ config, settings, ledger, gateway, listener }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+  const { source, snapshot } = config.loaded()
+  return {
+    version: readVersion(),
+    pid: process.pid,
+    startedAtMs,
+    state: condition.state,
+    listening: condition.listening,
+    auth: settings.auth,
+    config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
+    requestsInFlight: listener.openCount,
+    ledgerLostCount: ledger.lostCount,
+    servers: gateway.servers(),
+  }
+}
+
+function reload({ config, listener, log }: Opened, condition: Condition): void {
+  const before = config.loaded().config.portolan
+  const reloaded = config.reload()
+  listener.reloadTls()
+  if (reloaded.kind === 'refused') {
+    condition.refusal = reloaded.reason
+    log.error({ reason: reloaded.reason }, 'The configuration was not reloaded: the previous one stays in force')
+    return
+  }
+  const { config: read, snapshot } = reloaded.loaded
+  condition.refusal = ''
+  condition.loadedAtMs = Date.now()
+  log.info({ digest: snapshot.digest, changed: reloaded.kind === 'changed' }, 'The configuration was reloaded')
+  for (const key of ['listen', 'auth', 'operations'] as const) {
+    if (JSON.stringify(before[key]) !== JSON.stringify(read.portolan[key])) log.warn({ setting: `portolan.${key}` }, 'This setting takes effect at the next start')
+  }
+}
+
+async function stop({ listener, gateway, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+  condition.state = 'draining'
+  log.info({ graceMs, requestsInFlight: listener.openCount }, 'Stopping')
+  await Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
+  await gateway.close()
+  await operations.close()
+  await ledger.close()
+  log.info({}, 'Stopped')
+}

@@ -1,0 +1,67 @@
+/**
+ * The operations listener: `/status` and `/metrics` on a unix socket that only its owner can open, and on a loopback port
+ * where asked for. It never shares a port with clients, and never serves anything that changes something.
+ */
+
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { isLoopback } from '../../adapters/http/allowed-host.ts'
+import { bind } from '../../adapters/http/bind.ts'
+import type { ListenTarget } from '../../adapters/http/bind.ts'
+import type { ProcessStatus } from './status.ts'
+
+export interface Operations {
+  /** Base URLs or socket paths. */
+  readonly addresses: readonly string[]
+  close(): Promise<void>
+}
+
+export interface OperationsSource {
+  status(): ProcessStatus
+  metrics(): string
+}
+
+/** Rejects with ListenError; nothing is bound then. */
+export async function openOperations(targets: readonly ListenTarget[], source: OperationsSource): Promise<Operations> {
+  const servers: Server[] = []
+  const addresses: string[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })))
+  }
+  try {
+    for (const target of targets) {
+      const bound = await bind(target, () => {
+        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source))
+        servers.push(server)
+        return server
+      })
+      for (const address of bound.addresses) addresses.push(address.kind === 'unix' ? address.path : `http://${hostText(address.host)}:${address.port}`)
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { addresses, close }
+}
+
+function hostText(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource): void {
+  // A page whose name resolves to this machine must not read it (DNS rebinding).
+  const named = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
+  if (named !== '' && !isLoopback(named)) return send(response, 403, 'text/plain', 'Host is not allowed\n')
+  if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'Only GET is answered here\n')
+  if (request.url === '/status') return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`)
+  if (request.url === '/metrics') return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', source.metrics())
+  send(response, 404, 'text/plain', 'Here are /status and /metrics\n')
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'content-length': Buffer.byteLength(text) })
+  response.end(text)
+}

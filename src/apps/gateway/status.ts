@@ -1,0 +1,28 @@
+/** What `portolan status` and `/status` tell: of the process, and of each server. No secret and no message content. */
+
+import type { UpstreamStatus } from '../../core/upstream/upstream.ts'
+
+export interface ServerStatus extends UpstreamStatus {
+  readonly id: string
+  readonly name: string
+}
+
+export interface ProcessStatus {
+  readonly version: string
+  readonly pid: number
+  readonly startedAtMs: number
+  readonly state: 'starting' | 'ready' | 'draining'
+  /** Base URLs or socket paths. */
+  readonly listening: readonly string[]
+  readonly auth: 'token' | 'none'
+  readonly config: {
+    readonly source: string
+    readonly digest: string
+    readonly loadedAtMs: number
+    /** Why the last reload was refused; '' where it was not. */
+    readonly refusal: string
+  }
+  readonly requestsInFlight: number
+  readonly ledgerLostCount: number
+  readonly servers: readonly ServerStatus[]
+}
