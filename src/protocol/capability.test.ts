@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  capabilityClass, convertServerCapabilities, declaredInput, declaresExtension, INPUT_CAPABILITIES, inputAsCapabilities, inputKnownTo,
-  inputNeededBy, mergeServerCapabilities, mirrorCapabilities, withTasks,
+  capabilityClass, convertServerCapabilities, declaredInput, declaresExtension, INPUT_CAPABILITIES, inputAsCapabilities,
+  inputKnownTo, inputNeededBy, mergeServerCapabilities, mirrorCapabilities, withTasks,
 } from './capability.ts'
 import type { ClientCapabilities } from './capability.ts'
 
@@ -94,7 +94,7 @@ describe('what is declared upstream', () => {
     ['2024-11-05', { roots: { listChanged: true }, sampling: {} }],
     ['2025-06-18', { roots: { listChanged: true }, sampling: {}, elicitation: {} }],
     ['2025-11-25', { roots: { listChanged: true }, sampling: { tools: {}, context: {} }, elicitation: { form: {}, url: {} } }],
-  ] as const)('to %s for a modern client is what that revision has, and roots changes are ours to notice', (upstream, expected) => {
+  ] as const)('to %s for a modern client is what that revision has, roots changes being ours to see', (upstream, expected) => {
     const modern: ClientCapabilities = { ...EVERYTHING, roots: {} }
     expect(mirrorCapabilities(modern, { client: '2026-07-28', upstream })).toEqual({ ...expected, ...open, extensions: ui })
   })
@@ -158,11 +158,11 @@ describe('merged server capabilities', () => {
     expect(mergeServerCapabilities([])).toEqual({})
   })
 
-  it('take a server at its word even where its key is __proto__', () => {
-    const merged = mergeServerCapabilities([{}, JSON.parse('{"__proto__":{"tools":{}},"prompts":{}}')])
+  it('take a server at its word even where its keys are __proto__ and constructor', () => {
+    const merged = mergeServerCapabilities([{}, JSON.parse('{"__proto__":{"tools":{}},"constructor":{"a":1},"prompts":{}}')])
     expect(Object.getPrototypeOf(merged)).toBe(Object.prototype)
     expect(merged.tools).toBeUndefined()
-    expect(merged.prompts).toEqual({})
+    expect(JSON.stringify(merged)).toBe('{"__proto__":{"tools":{}},"constructor":{"a":1},"prompts":{}}')
   })
 })
 

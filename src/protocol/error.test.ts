@@ -25,9 +25,9 @@ describe('the error table', () => {
     ['upstream_unavailable', -31020, 200, -31020, 503],
     ['outcome_unknown', -31024, 200, -31024, 200],
     ['internal', -32603, 500, -32603, 500],
-  ] as const)('%s is %i in a %i to legacy clients, %i in a %i to modern ones', (code, legacyCode, legacyStatus, modernCode, modernStatus) => {
-    expect(toWire(new PortolanError(code), 'legacy')).toMatchObject({ code: legacyCode, status: legacyStatus })
-    expect(toWire(new PortolanError(code), 'modern')).toMatchObject({ code: modernCode, status: modernStatus })
+  ] as const)('%s is %i in a %i to legacy clients, %i in a %i to modern ones', (code, oldCode, oldStatus, newCode, newStatus) => {
+    expect(toWire(new PortolanError(code), 'legacy')).toMatchObject({ code: oldCode, status: oldStatus })
+    expect(toWire(new PortolanError(code), 'modern')).toMatchObject({ code: newCode, status: newStatus })
   })
 
   it('sends modern clients only codes that their revision lets us send', () => {
@@ -55,7 +55,8 @@ describe('the error table', () => {
 
   it('calls retryable only what refused before execution', () => {
     expect(rows.filter(([, { retryable }]) => retryable).map(([code]) => code)).toEqual([
-      'request_timeout', 'rate_limited', 'too_many_sessions', 'too_many_streams', 'overloaded', 'draining', 'upstream_unavailable',
+      'request_timeout', 'rate_limited', 'too_many_sessions', 'too_many_streams', 'overloaded', 'draining',
+      'upstream_unavailable',
     ])
     expect(isRetryable('outcome_unknown')).toBe(false)
     expect(isRetryable('overloaded')).toBe(true)
@@ -68,7 +69,7 @@ describe('what leaves the process', () => {
   })
 
   it('carries data and Retry-After where there are some', () => {
-    const error = new PortolanError('overloaded', { message: 'Busy', data: { queue: 3 }, retryAfterSec: 2, cause: new Error('secret') })
+    const error = new PortolanError('overloaded', { message: 'Busy', data: { queue: 3 }, retryAfterSec: 2, cause: 'secret' })
     expect(toWire(error, 'legacy')).toEqual({ status: 503, code: -31017, message: 'Busy', data: { queue: 3 }, retryAfterSec: 2 })
     expect(toErrorObject(toWire(error, 'legacy'))).toEqual({ code: -31017, message: 'Busy', data: { queue: 3 } })
     expect(toErrorObject(toWire(new PortolanError('draining'), 'legacy'))).toEqual({ code: -31018, message: 'Shutting down' })

@@ -34,7 +34,8 @@ describe('names in _meta', () => {
   })
 
   it.each([
-    'io.modelcontextprotocol/a', 'dev.mcp/', 'org.modelcontextprotocol.api/x', 'com.mcp.tools/x', 'progressToken', 'traceparent', 'baggage',
+    'io.modelcontextprotocol/a', 'dev.mcp/', 'org.modelcontextprotocol.api/x', 'com.mcp.tools/x', 'progressToken',
+    'traceparent', 'baggage',
   ])(
     '%j is reserved',
     (key) => expect(isReservedMetaKey(key)).toBe(true),

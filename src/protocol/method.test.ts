@@ -17,11 +17,15 @@ function namesInSchema(revision: Revision): string[] {
     .toSorted()
 }
 
-const traits = (method: string, revision: Revision): MethodTraits => methodIn(method, revision) ?? expect.fail(`${method} not in ${revision}`)
+const traits = (method: string, revision: Revision): MethodTraits =>
+  methodIn(method, revision) ?? expect.fail(`${method} not in ${revision}`)
 
 describe('the method table', () => {
   it.each(revisions)('has exactly the methods of the schema of %s, and those of the tasks extension', (revision) => {
-    const core = names.filter((name) => methodIn(name, revision)?.extension === undefined && methodIn(name, revision) !== undefined)
+    const core = names.filter((name) => {
+      const found = methodIn(name, revision)
+      return found !== undefined && found.extension === undefined
+    })
     expect(core.toSorted()).toEqual(namesInSchema(revision))
   })
 
@@ -92,7 +96,8 @@ describe('what a request is about', () => {
 
 describe('capability paths', () => {
   it.each([
-    ['tools', true], ['tools.listChanged', true], ['resources.subscribe', false], ['prompts', false], ['logging', true], ['toString', false],
+    ['tools', true], ['tools.listChanged', true], ['resources.subscribe', false], ['prompts', false], ['logging', true],
+    ['toString', false],
   ])('%s: %s', (path, expected) => {
     expect(hasCapability({ tools: { listChanged: true }, resources: { subscribe: false }, logging: {} }, path)).toBe(expected)
   })

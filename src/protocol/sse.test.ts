@@ -168,15 +168,26 @@ const line = fc.stringMatching(/^[^\r\n\0]*$/)
 
 describe('for every stream', () => {
   it('what is encoded is parsed as it was', () => {
-    const event = fc.record({ event: fc.stringMatching(/^[a-z]{1,8}$/), id: line, data: fc.array(line, { minLength: 1, maxLength: 4 }), retryMs: fc.nat() })
+    const data = fc.array(line, { minLength: 1, maxLength: 4 })
+    const event = fc.record({ event: fc.stringMatching(/^[a-z]{1,8}$/), id: line, data, retryMs: fc.nat() })
     fc.assert(fc.property(fc.array(event), (events) => {
       const given = events.map((one) => ({ ...one, data: one.data.join('\n') }))
       expect(parse([Buffer.concat(given.map((one) => encodeEvent(one)))])).toEqual(given)
     }))
   })
 
+  it('data arrives with every line end as LF', () => {
+    const data = fc.array(fc.constantFrom('a', 'é', '\r', '\n', '\r\n', ' ', ':')).map((parts) => parts.join(''))
+    fc.assert(fc.property(data, (text) => {
+      expect(parse([encodeEvent({ data: text })])).toEqual([message(text.replaceAll(/\r\n|\r/g, '\n'))])
+    }))
+  })
+
   it('any chunking gives the same events', () => {
-    const piece = fc.constantFrom('data: a', 'data:b', 'data', 'id: 1', 'id: \0', 'event: x', 'retry: 5', ': c', '\n', '\r', '\r\n', '\n\n', '\r\r', 'é', '\u{FEFF}', 'x')
+    const piece = fc.constantFrom(
+      'data: a', 'data:b', 'data', 'id: 1', 'id: \0', 'event: x', 'retry: 5', ': c', '\n', '\r', '\r\n', '\n\n', '\r\r', 'é', '\u{FEFF}',
+      'x',
+    )
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), fc.array(fc.nat({ max: 12 })), (pieces, cuts) => {
         const whole = Buffer.from(pieces.join(''))

@@ -221,12 +221,14 @@ function singleLine(text: string): string {
 function splitLines(data: Buffer): Buffer[] {
   const lines: Buffer[] = []
   let start = 0
-  for (let at = 0; at < data.length; at++) {
-    const byte = data[at]
-    if (byte !== LF && byte !== CR) continue
-    lines.push(data.subarray(start, at))
-    if (byte === CR && data[at + 1] === LF) at++
-    start = at + 1
+  let cr = data.indexOf(CR)
+  let lf = data.indexOf(LF)
+  while (cr !== -1 || lf !== -1) {
+    const end = cr === -1 ? lf : lf === -1 ? cr : Math.min(cr, lf)
+    lines.push(data.subarray(start, end))
+    start = end === cr && lf === cr + 1 ? lf + 1 : end + 1
+    if (cr !== -1 && cr < start) cr = data.indexOf(CR, start)
+    if (lf !== -1 && lf < start) lf = data.indexOf(LF, start)
   }
   lines.push(start < data.length ? data.subarray(start) : NO_BYTES)
   return lines

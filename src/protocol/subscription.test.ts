@@ -65,7 +65,8 @@ const filters = fc.record({
 
 describe('the acknowledged part', () => {
   it('is what both sides want', () => {
-    const upstream = read({ toolsListChanged: true, resourceSubscriptions: ['file:///b', 'file:///c'], 'com.example/x': true, z: 1 })
+    const resourceSubscriptions = ['file:///b', 'file:///c']
+    const upstream = read({ toolsListChanged: true, resourceSubscriptions, 'com.example/x': true, z: 1 })
     expect(writeFilter(intersectFilters(ALL, upstream))).toEqual({
       toolsListChanged: true,
       resourceSubscriptions: ['file:///b'],
@@ -108,6 +109,12 @@ describe('matching', () => {
   ])('%s %j: %s', (method, params, expected) => {
     const filter = read({ toolsListChanged: true, resourceSubscriptions: ['file:///a'], taskIds: ['t1'] })
     expect(matches(filter, method, params)).toBe(expected)
+  })
+
+  it('takes everything under a URI that ends with a slash', () => {
+    const filter = read({ resourceSubscriptions: ['file:///dir/'] })
+    expect(matches(filter, 'notifications/resources/updated', { uri: 'file:///dir/a' })).toBe(true)
+    expect(matches(filter, 'notifications/resources/updated', { uri: 'file:///dir' })).toBe(false)
   })
 
   it('lets notifications of an extension pass where the filter has a key of one, but none of a request', () => {

@@ -85,7 +85,10 @@ describe('reading a tool', () => {
 
   it('takes what only looks like an annotation for data or a name', () => {
     const schema = {
-      ...inProperties({ 'x-mcp-header': { type: 'string' }, a: { type: 'object', default: { 'x-mcp-header': 'A' }, enum: [{ 'x-mcp-header': '' }] } }),
+      ...inProperties({
+        'x-mcp-header': { type: 'string' },
+        a: { type: 'object', default: { 'x-mcp-header': 'A' }, enum: [{ 'x-mcp-header': '' }] },
+      }),
       examples: [{ 'x-mcp-header': 'A' }],
     }
     expect(readToolHeaders(schema)).toEqual({ ok: true, value: [] })
@@ -160,6 +163,16 @@ describe('checking', () => {
     expect(check({ n: 3.5 }, { 'mcp-param-n': '3.50' }, rules)).toBe('ok')
     expect(check({ n: 1e-7 }, { 'mcp-param-n': '1e-7' }, rules)).toBe('ok')
     expect(check({ n: 3.5 }, { 'mcp-param-n': '3.6' }, rules)).toBe('Mcp-Param-N mismatch')
+  })
+
+  it('finds no argument by the name of an inherited property', () => {
+    const rules: ToolHeaderRule[] = [{ header: 'Mcp-Param-C', path: ['constructor'], type: 'string' }]
+    expect(check({}, { 'mcp-param-c': 'x' }, rules)).toBe('Mcp-Param-C unexpected')
+  })
+
+  it('takes a lone surrogate, which no header can hold, for its replacement', () => {
+    const [[, value = ''] = []] = paramHeaders([REGION], { region: 'a\ud800' })
+    expect(check({ region: 'a\ud800' }, { 'mcp-param-region': value })).toBe('ok')
   })
 
   it('accepts whatever was emitted for the same arguments', () => {

@@ -182,5 +182,5 @@ function checkOne(
 function sameNumber(rule: ToolHeaderRule, value: JsonValue, text: string): boolean {
   if (typeof value !== 'number') return false
   if (rule.type === 'number') return /^-?\d+(?:\.\d+)?$/.test(text) && Number(text) === value
-  return rule.type === 'integer' && /^-?\d+(?:\.0+)?$/.test(text) && Number.isSafeInteger(Number(text)) && Number(text) === value
+  return rule.type === 'integer' && /^-?\d+(?:\.0+)?$/.test(text) && Number(text) === value
 }

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { translateUpstreamError } from './upstream-error.ts'
+import type { UpstreamErrorVerdict } from './upstream-error.ts'
+import type { JsonObject } from './json-value.ts'
 import type { Era } from './revision.ts'
 
-const give = (code: number, from: Era, to: Era, method = 'tools/call', data?: { readonly [key: string]: {} }) =>
-  translateUpstreamError({ code, message: 'Said by the upstream', ...(data === undefined ? {} : { data: data as never }) }, { from, to, method })
+function give(code: number, from: Era, to: Era, method = 'tools/call', data?: JsonObject): UpstreamErrorVerdict {
+  const error = { code, message: 'Said by the upstream' }
+  return translateUpstreamError(data === undefined ? error : { ...error, data }, { from, to, method })
+}
 const relayed = (code: number, status = 200) => ({ kind: 'relay', error: { code, status, message: 'Said by the upstream' } })
 
 describe('an upstream error between eras', () => {

@@ -7,7 +7,8 @@ it.each([[undefined, undefined], [{}, undefined], [{ progressToken: 'a', x: 1 },
 )
 
 it.each([
-  [null, undefined], [[], undefined], ['x', undefined], [{ progressToken: null }, 'progressToken'], [{ progressToken: 1.5 }, 'progressToken'],
+  [null, undefined], [[], undefined], ['x', undefined], [{ progressToken: null }, 'progressToken'],
+  [{ progressToken: 1.5 }, 'progressToken'],
 ])(
   'refuses %j',
   (meta, key) => expect(readRequestMeta(meta)).toMatchObject({ ok: false, fault: { reason: 'wrong_type', key } }),

@@ -5,7 +5,8 @@ const serverInfo = { name: 'portolan', version: '0.1.0' }
 
 describe('server/discover', () => {
   it('is answered with modern revisions only, and says who answers', () => {
-    expect(writeDiscoverResult({ capabilities: { tools: {} }, serverInfo, instructions: 'Ask.', ttlMs: 5, cacheScope: 'private' })).toEqual({
+    const parts = { capabilities: { tools: {} }, serverInfo, instructions: 'Ask.', ttlMs: 5, cacheScope: 'private' } as const
+    expect(writeDiscoverResult(parts)).toEqual({
       resultType: 'complete',
       supportedVersions: ['2026-07-28'],
       capabilities: { tools: {} },
@@ -32,7 +33,8 @@ describe('server/discover', () => {
   })
 
   it.each([
-    [undefined, undefined], [{}, 'supportedVersions'], [{ supportedVersions: 'x' }, 'supportedVersions'], [{ supportedVersions: [] }, 'capabilities'],
+    [undefined, undefined], [{}, 'supportedVersions'], [{ supportedVersions: 'x' }, 'supportedVersions'],
+    [{ supportedVersions: [] }, 'capabilities'],
   ])(
     '%j is not the answer of a modern server',
     (result, key) => expect(readDiscoverResult(result)).toMatchObject({ ok: false, fault: { reason: 'wrong_type', key } }),

@@ -12,7 +12,13 @@ describe('the metadata of a modern request', () => {
   it('needs a version and capabilities, and nothing else', () => {
     expect(readRequestMeta(LEAST)).toEqual({
       ok: true,
-      value: { protocolVersion: '2026-07-28', clientCapabilities: {}, clientInfo: undefined, logLevel: undefined, progressToken: undefined },
+      value: {
+        protocolVersion: '2026-07-28',
+        clientCapabilities: {},
+        clientInfo: undefined,
+        logLevel: undefined,
+        progressToken: undefined,
+      },
     })
   })
 
@@ -28,18 +34,26 @@ describe('the metadata of a modern request', () => {
     }
     expect(readRequestMeta(meta)).toEqual({
       ok: true,
-      value: { protocolVersion: '1900-01-01', clientCapabilities: { roots: {}, odd: 1 }, clientInfo, logLevel: 'debug', progressToken: 0 },
+      value: {
+        protocolVersion: '1900-01-01',
+        clientCapabilities: { roots: {}, odd: 1 },
+        clientInfo,
+        logLevel: 'debug',
+        progressToken: 0,
+      },
     })
   })
 
   it.each([
     [undefined, 'missing', undefined], [null, 'wrong_type', undefined], [[], 'wrong_type', undefined],
     [{}, 'missing', VERSION], [{ [VERSION]: 20260728, [CAPABILITIES]: {} }, 'wrong_type', VERSION],
-    [{ [VERSION]: '2026-07-28' }, 'missing', CAPABILITIES], [{ [VERSION]: '2026-07-28', [CAPABILITIES]: [] }, 'wrong_type', CAPABILITIES],
+    [{ [VERSION]: '2026-07-28' }, 'missing', CAPABILITIES],
+    [{ [VERSION]: '2026-07-28', [CAPABILITIES]: [] }, 'wrong_type', CAPABILITIES],
     [{ ...LEAST, [CAPABILITIES]: { sampling: true } }, 'wrong_type', `${CAPABILITIES}.sampling`],
     [{ ...LEAST, [INFO]: { name: 'c' } }, 'wrong_type', INFO], [{ ...LEAST, [INFO]: 'c' }, 'wrong_type', INFO],
     [{ ...LEAST, [LEVEL]: 'verbose' }, 'wrong_type', LEVEL], [{ ...LEAST, [LEVEL]: 3 }, 'wrong_type', LEVEL],
-    [{ ...LEAST, progressToken: 1.5 }, 'wrong_type', 'progressToken'], [{ ...LEAST, progressToken: null }, 'wrong_type', 'progressToken'],
+    [{ ...LEAST, progressToken: 1.5 }, 'wrong_type', 'progressToken'],
+    [{ ...LEAST, progressToken: null }, 'wrong_type', 'progressToken'],
   ])('%j is refused', (meta, reason, key) => {
     expect(readRequestMeta(meta)).toMatchObject({ ok: false, fault: { reason, key } })
   })
