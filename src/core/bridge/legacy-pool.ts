@@ -13,6 +13,7 @@ import type { LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
 import { ask } from '../upstream/request.ts'
+import type { Asker } from '../upstream/request.ts'
 
 export interface LegacyPool {
   /** The session that clients without input capabilities share. */
@@ -26,8 +27,7 @@ export interface LegacyPool {
   close(): Promise<void>
 }
 
-export interface LegacyPoolDeps {
-  readonly self: { readonly name: string; readonly version: string }
+export interface LegacyPoolDeps extends Asker {
   readonly credentials: Credentials
   /** What a shared session says outside any call. */
   readonly onSharedMessage: (upstream: Upstream, channel: LegacyChannel, message: Message) => void
@@ -96,9 +96,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
 
   const restoreState = async (session: LiveSession, upstream: Upstream, channel: LegacyChannel): Promise<void> => {
     const { logLevel, subscriptions } = session.data
-    if (logLevel !== '') await ask(channel, 'logging/setLevel', { level: asciiJson(logLevel) }, deps.self).catch(() => undefined)
+    if (logLevel !== '') await ask(channel, 'logging/setLevel', { level: asciiJson(logLevel) }, deps).catch(() => undefined)
     for (const uri of subscriptions[upstream.id] ?? []) {
-      await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, deps.self).catch(() => undefined)
+      await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, deps).catch(() => undefined)
     }
     // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions.
     const usesInput = session.data.clientCapabilities !== '{}'

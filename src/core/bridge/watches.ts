@@ -10,6 +10,7 @@ import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
+import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { createModernWatch } from './modern-watch.ts'
 
@@ -30,6 +31,8 @@ export interface Watches {
   watchResource(upstream: Upstream, uri: string, run: (message: Message) => void): Watch
   /** A message that came outside any call on a shared session or listen. */
   announce(upstream: Upstream, message: Message): void
+  /** Everything of this upstream is to be taken as changed: it came up, or went away. */
+  changed(upstream: Upstream): void
   /** The shared session was lost: what it was subscribed to is subscribed again. */
   renew(upstream: Upstream): void
   forget(upstream: Upstream): void
@@ -79,7 +82,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const open = async (upstream: Upstream): Promise<UpstreamWatch> => {
     const { modern } = await upstream.profile()
     if (modern !== undefined) return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, message) })
-    return createLegacyWatch(await deps.shared(upstream), deps.self)
+    return createLegacyWatch(await deps.shared(upstream), deps)
   }
   const linkOf = (upstream: Upstream, state: Watched): Promise<UpstreamWatch> => {
     if (state.link === undefined) {
@@ -128,6 +131,9 @@ export function createWatches(deps: WatchesDeps): Watches {
       }
     },
     announce,
+    changed(upstream) {
+      for (const run of listeners) run(upstream, ['tools', 'prompts', 'resources', 'templates'])
+    },
     renew(upstream) {
       const state = watched.get(upstream)
       if (state === undefined) return
@@ -143,10 +149,10 @@ export function createWatches(deps: WatchesDeps): Watches {
 }
 
 /** `resources/subscribe` and `unsubscribe` on a shared session: the first subscribes, the last unsubscribes. */
-function createLegacyWatch(channel: LegacyChannel, self: { readonly name: string; readonly version: string }): UpstreamWatch {
+function createLegacyWatch(channel: LegacyChannel, asker: Asker): UpstreamWatch {
   const subscribed = new Map<string, Promise<boolean>>()
   const subscribe = async (uri: string): Promise<boolean> =>
-    (await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, self)).kind === 'result'
+    (await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, asker)).kind === 'result'
   void channel.openStream().catch(() => undefined)
   return {
     async sync(uris, uri) {
@@ -154,7 +160,7 @@ function createLegacyWatch(channel: LegacyChannel, self: { readonly name: string
       for (const old of subscribed.keys()) {
         if (uris.has(old)) continue
         subscribed.delete(old)
-        void ask(channel, 'resources/unsubscribe', { uri: asciiJson(old) }, self).catch(() => undefined)
+        void ask(channel, 'resources/unsubscribe', { uri: asciiJson(old) }, asker).catch(() => undefined)
       }
       return uri === undefined ? true : ((await subscribed.get(uri)) ?? false)
     },

@@ -3,12 +3,13 @@
 import { PortolanError } from '../../protocol/error.ts'
 import { asciiJson, member, readJson, readString, scanJson } from '../../protocol/json.ts'
 import type { JsonPlan, WireText } from '../../protocol/json.ts'
-import { toolHeaderRules } from '../../protocol/tool-header.ts'
+import { readToolHeaders } from '../../protocol/tool-header.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import type { Message } from '../../protocol/message.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
+import type { Asker } from '../upstream/request.ts'
 import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 
@@ -42,7 +43,7 @@ const MAX_PAGES = 1_000
 export async function fetchList(
   channel: Channel,
   kind: ListKind,
-  self: { readonly name: string; readonly version: string },
+  asker: Asker,
   stamp: { readonly version: number; readonly ticks: number },
 ): Promise<CatalogList> {
   const items: CatalogItem[] = []
@@ -51,7 +52,7 @@ export async function fetchList(
   let ttlMs = Number.MAX_SAFE_INTEGER
   let cacheScope: 'public' | 'private' = 'public'
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const message = await ask(channel, LISTS[kind].method, cursor === undefined ? {} : { cursor: asciiJson(cursor) }, self)
+    const message = await ask(channel, LISTS[kind].method, cursor === undefined ? {} : { cursor: asciiJson(cursor) }, asker)
     if (message.kind === 'error') {
       if (page === 0 && errorCodeOf(message) === -32601) break
       throw new PortolanError('upstream_malformed', { message: `The server refused ${LISTS[kind].method}` })
@@ -133,6 +134,6 @@ function rulesOf(text: WireText, schema: ReturnType<typeof member>): readonly To
   if (schema === undefined) return []
   const value = readJson(text, schema)
   if (!isJsonObject(value)) return []
-  const rules = toolHeaderRules(value)
+  const rules = readToolHeaders(value)
   return rules.ok ? rules.value : rules.fault.reason
 }

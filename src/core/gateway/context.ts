@@ -14,6 +14,7 @@ import type { Limiter } from '../policy/limiter.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Random } from '../random.ts'
 import type { EventBuffer } from '../session/event-buffer.ts'
+import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -62,5 +63,7 @@ export interface GatewayContext {
   readonly watches: Watches
   /** Every exchange that has not finished. */
   readonly inFlight: Set<Exchange>
+  /** Sends a session what belongs to no call of its own. */
+  readonly deliver: (session: LiveSession, text: string) => void
   draining: boolean
 }

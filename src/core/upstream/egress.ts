@@ -17,7 +17,10 @@ export interface EgressFailure {
   readonly detail: string
 }
 
-/** Calls come in this order: onHead once, onChunk any number, then onEnd or onFailure once. Nothing after an abort. */
+/**
+ * Calls come in this order: onHead once, onChunk any number, then onEnd or onFailure once. Nothing after an abort, and
+ * nothing before `send` has returned.
+ */
 export interface EgressHandler {
   onHead(status: number, header: (lowerCaseName: string) => string | undefined): void
   onChunk(chunk: Uint8Array): void

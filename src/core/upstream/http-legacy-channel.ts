@@ -36,6 +36,9 @@ export interface HttpLegacyOptions {
   readonly requestTimeoutMs: number
   readonly resultBytes: number
   readonly open: OpenLegacy
+  /** Once this has settled, `initialize` may take `hurryMs` more. */
+  readonly hurry?: Promise<unknown>
+  readonly hurryMs?: number
 }
 
 const DEFAULT_RETRY_MS = 1_000
@@ -44,7 +47,7 @@ const MAX_RESUME_TRIES = 6
 
 /** Makes the handshake. Never rejects. */
 export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise<Result<LegacyChannel, OpenFault>> {
-  const { egress, clock, health, url, open, connectTimeoutMs, requestTimeoutMs } = options
+  const { egress, clock, health, url, open, connectTimeoutMs, requestTimeoutMs, hurry, hurryMs } = options
   const headers = mergeHeaders(
     mergeHeaders(
       [
@@ -78,7 +81,14 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
       },
     },
     clock,
-    { text, idText: '0', method: 'initialize', headers: [], timeoutMs: requestTimeoutMs },
+    {
+      text,
+      idText: '0',
+      method: 'initialize',
+      headers: [],
+      timeoutMs: requestTimeoutMs,
+      ...(hurry === undefined || hurryMs === undefined ? {} : { hurry, hurryMs }),
+    },
   )
   if (!answer.ok) return fail(toOpenFault(answer.failure))
   const handshake = readHandshake(answer.message)

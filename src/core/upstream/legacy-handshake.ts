@@ -1,5 +1,5 @@
 /** The legacy handshake as texts (S25 basic/lifecycle): what to send, and what an answer stands for. */
-import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readString, scanJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import { fail, ok } from '../../protocol/result.ts'
@@ -25,7 +25,6 @@ export interface Handshake {
   readonly revision: LegacyRevision
   /** The whole result, as the server wrote it. */
   readonly result: WireText
-  readonly profile: EraProfile
 }
 
 export const INITIALIZED: WireText = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
@@ -54,19 +53,25 @@ export function readHandshake(message: Message): Result<Handshake, OpenFault> {
   }
   const answered = readString(text, member(body, 'protocolVersion')) ?? ''
   const revision = acceptLegacy(answered)
-  const capabilities = member(body, 'capabilities')
-  if (revision === undefined || capabilities?.kind !== 'object') {
+  if (revision === undefined || member(body, 'capabilities')?.kind !== 'object') {
     return fail({ reason: 'refused', detail: `initialize was answered with protocol version ${JSON.stringify(answered.slice(0, 32))}` })
   }
-  const info = member(body, 'serverInfo')
-  const profile: EraProfile = {
+  return ok({ revision, result: text.slice(body.start, body.end) })
+}
+
+/** What the result of `initialize` says about the server. */
+export function readHandshakeProfile(result: WireText, revision: Revision): Result<EraProfile, OpenFault> {
+  const scan = scanJson(result, {})
+  const capabilities = scan.ok ? member(scan.value, 'capabilities') : undefined
+  if (!scan.ok || capabilities === undefined) return fail({ reason: 'refused', detail: 'initialize: no capabilities' })
+  const info = member(scan.value, 'serverInfo')
+  return ok({
     era: 'legacy',
     revision,
-    capabilities: text.slice(capabilities.start, capabilities.end),
-    serverInfo: info === undefined ? '' : text.slice(info.start, info.end),
-    instructions: readString(text, member(body, 'instructions')) ?? '',
-  }
-  return ok({ revision, result: text.slice(body.start, body.end), profile })
+    capabilities: result.slice(capabilities.start, capabilities.end),
+    serverInfo: info === undefined ? '' : result.slice(info.start, info.end),
+    instructions: readString(result, member(scan.value, 'instructions')) ?? '',
+  })
 }
 
 /** Code and message of an error response, cut for a log. */

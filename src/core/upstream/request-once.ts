@@ -13,17 +13,32 @@ export interface OnceRequest {
   readonly method: string
   readonly headers: HeaderPairs
   readonly timeoutMs: number
+  /** Once this has settled, no more than `hurryMs` is waited. */
+  readonly hurry?: Promise<unknown>
+  readonly hurryMs?: number
 }
 
 /** Sends it and waits for the response, a failure, or the time's end (`timeout`; the call is then given up). Never rejects. */
 export function requestOnce(channel: Pick<Channel, 'send'>, clock: Clock, request: OnceRequest): Promise<Answer> {
-  const { text, idText, method, headers, timeoutMs } = request
+  const { text, idText, method, headers, timeoutMs, hurry, hurryMs = timeoutMs } = request
   return new Promise((resolve) => {
     let control: CallControl | undefined
-    const stopTimer = clock.after(timeoutMs, () => {
+    let isOver = false
+    const giveUp = (): void => {
       control?.abort('timeout')
-      resolve({ ok: false, failure: { reason: 'timeout', sent: true, detail: `no answer to ${method} within ${timeoutMs} ms` } })
+      settle({ ok: false, failure: { reason: 'timeout', sent: true, detail: `no answer to ${method} in time` } })
+    }
+    const stopTimer = clock.after(timeoutMs, giveUp)
+    let stopHurry: (() => void) | undefined
+    void hurry?.finally(() => {
+      if (!isOver) stopHurry = clock.after(hurryMs, giveUp)
     })
+    function settle(answer: Answer): void {
+      isOver = true
+      stopTimer()
+      stopHurry?.()
+      resolve(answer)
+    }
     control = channel.send({
       text,
       idText,
@@ -32,14 +47,8 @@ export function requestOnce(channel: Pick<Channel, 'send'>, clock: Clock, reques
       headers,
       handler: {
         onMessage: () => true,
-        onResponse(message) {
-          stopTimer()
-          resolve({ ok: true, message })
-        },
-        onFailure(failure) {
-          stopTimer()
-          resolve({ ok: false, failure })
-        },
+        onResponse: (message) => settle({ ok: true, message }),
+        onFailure: (failure) => settle({ ok: false, failure }),
       },
     })
   })

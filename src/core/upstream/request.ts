@@ -5,7 +5,9 @@ import { asciiJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
+import type { Clock } from '../clock.ts'
 import type { Channel, ChannelFailure } from './channel.ts'
+import { requestOnce } from './request-once.ts'
 
 /** Members of `params` besides `_meta`, as wire text. */
 export type ParamTexts = Readonly<Record<string, WireText>>
@@ -29,29 +31,26 @@ export function ownRequestText(
   return `{"jsonrpc":"2.0","id":${idText},"method":"${method}"${body}}`
 }
 
+/** Who asks, and how time passes. */
+export interface Asker {
+  readonly clock: Clock
+  readonly self: { readonly name: string; readonly version: string }
+}
+
+const ASK_TIMEOUT_MS = 30_000
+
 /** Sends it and resolves with the response, result or error; rejects with PortolanError where none came. */
-export function ask(
-  channel: Channel,
-  method: string,
-  params: ParamTexts,
-  self: { readonly name: string; readonly version: string },
-  headers: readonly (readonly [string, string])[] = [],
-): Promise<Message> {
-  return new Promise((resolve, reject) => {
-    const idText = channel.nextId()
-    channel.send({
-      text: ownRequestText(channel, idText, method, params, self),
-      idText,
-      method,
-      progressToken: '',
-      headers: channel.era === 'modern' ? [['mcp-method', method], ...headers] : headers,
-      handler: {
-        onMessage: () => true,
-        onResponse: resolve,
-        onFailure: (failure) => reject(failureError(failure, false)),
-      },
-    })
+export async function ask(channel: Channel, method: string, params: ParamTexts, asker: Asker): Promise<Message> {
+  const idText = channel.nextId()
+  const answer = await requestOnce(channel, asker.clock, {
+    text: ownRequestText(channel, idText, method, params, asker.self),
+    idText,
+    method,
+    headers: channel.era === 'modern' ? [['mcp-method', method]] : [],
+    timeoutMs: ASK_TIMEOUT_MS,
   })
+  if (!answer.ok) throw failureError(answer.failure, true)
+  return answer.message
 }
 
 /**

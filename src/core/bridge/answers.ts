@@ -1,0 +1,191 @@
+/** Stage 8 for what Portolan answers itself: the handshakes, and the state of a legacy session. */
+
+import { asciiJson, member, readJson, readString, utf8Of } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import type { JsonValue } from '../../protocol/json-value.ts'
+import { readInitializeParams } from '../../protocol/legacy/initialize.ts'
+import { isLogLevel } from '../../protocol/meta.ts'
+import { writeDiscoverResult } from '../../protocol/modern/discover.ts'
+import { LATEST_MODERN, negotiateLegacy } from '../../protocol/revision.ts'
+import { HEADER } from '../../protocol/header.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Outcome } from '../gateway/outcome.ts'
+import { resultText } from '../gateway/render.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import { ask } from '../upstream/request.ts'
+import { slugsOf, markUri } from '../catalog/uri-mark.ts'
+import { splice } from '../../protocol/splice.ts'
+import type { Message } from '../../protocol/message.ts'
+import { endpointProfile } from './endpoint-profile.ts'
+import { sealTask } from './handles.ts'
+import { partyOf, sourceOf } from './party.ts'
+
+/** How long a client may keep what `server/discover` says, once every server is known. */
+const DISCOVER_TTL_MS = 60_000
+
+export function answerWith(exchange: Exchange, result: JsonValue, headers?: Readonly<Record<string, string>>): Outcome {
+  const text = resultText(exchange.message?.idText ?? '', asciiJson(result))
+  return headers === undefined ? { kind: 'answered', text, status: 200, failed: false } : { kind: 'opened', text, headers }
+}
+
+export async function answerInitialize(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
+  const { message, principal } = exchange
+  if (message === undefined || principal === undefined) throw new PortolanError('internal')
+  const value = message.body === undefined ? undefined : (JSON.parse(utf8Of(message.text.slice(message.body.start, message.body.end))) as JsonValue)
+  const params = readInitializeParams(value)
+  if (!params.ok) {
+    const where = 'key' in params.fault && params.fault.key !== undefined ? params.fault.key : 'params'
+    throw new PortolanError('invalid_params', { message: `Invalid params: ${where} is missing or malformed` })
+  }
+  const revision = negotiateLegacy(params.value.protocolVersion)
+  const profile = await endpointProfile(context, exchange.endpoint, revision, 'legacy')
+  const session = await context.sessions.open(principal, {
+    endpoint: exchange.endpoint,
+    revision,
+    clientInfo: JSON.stringify(params.value.clientInfo),
+    clientCapabilities: JSON.stringify(params.value.capabilities),
+    withHandle: exchange.transport === 'http',
+  })
+  exchange.revision = revision
+  exchange.session = session
+  announceLists(context, session)
+  const { capabilities, serverInfo, instructions } = profile
+  const result = { protocolVersion: revision, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) }
+  return exchange.transport === 'http' ? answerWith(exchange, result, { [HEADER.sessionId]: session.handle }) : answerWith(exchange, result)
+}
+
+export async function answerDiscover(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
+  const { capabilities, serverInfo, instructions, complete } = await endpointProfile(context, exchange.endpoint, LATEST_MODERN, 'modern')
+  return answerWith(
+    exchange,
+    writeDiscoverResult({
+      capabilities,
+      serverInfo,
+      ...(instructions === undefined ? {} : { instructions }),
+      ttlMs: complete ? DISCOVER_TTL_MS : 0,
+      cacheScope: 'private',
+    }),
+  )
+}
+
+/** The level belongs to the session: it goes to the session's own upstream sessions, and is stamped on modern requests. */
+export async function answerSetLevel(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
+  const { session, message } = exchange
+  const level = message === undefined ? undefined : readString(message.text, member(message.body, 'level'))
+  if (session === undefined || !isLogLevel(level)) throw new PortolanError('invalid_params', { message: 'Invalid params: level is not a log level' })
+  session.data.logLevel = level
+  const own = await Promise.allSettled(session.own.values())
+  await Promise.allSettled(
+    own.flatMap((one) => (one.status === 'fulfilled' ? [ask(one.value.channel, 'logging/setLevel', { level: asciiJson(level) }, context.deps)] : [])),
+  )
+  return answerWith(exchange, {})
+}
+
+/** `resources/subscribe` and `resources/unsubscribe` of a legacy session, at whatever its server speaks. */
+export async function answerSubscribe(context: GatewayContext, exchange: Exchange, subscribes: boolean): Promise<Outcome> {
+  const { session, route } = exchange
+  if (session === undefined || route === undefined) throw new PortolanError('internal')
+  const { upstream, subject, marked } = route
+  const source = await sourceOf(context, partyOf(exchange), upstream)
+  const before = session.data.subscriptions[upstream.id] ?? []
+  const after = subscribes ? [...new Set([...before, subject])] : before.filter((uri) => uri !== subject)
+  const method = subscribes ? 'resources/subscribe' : 'resources/unsubscribe'
+  const own = await session.own.get(upstream.id)
+  if (source.era === 'legacy' && source.classKey !== 'legacy:' ) {
+    const channel = await source.channel()
+    await askOrThrow(context, channel, method, subject)
+  } else if (own !== undefined || !isShared(source.classKey, upstream.config.target.transport)) {
+    const channel = await source.channel()
+    if (channel.era === 'legacy') await askOrThrow(context, channel, method, subject)
+    else await watchShared(context, session, upstream, subject, marked, subscribes)
+  } else await watchShared(context, session, upstream, subject, marked, subscribes)
+  session.data.subscriptions[upstream.id] = after
+  const ownNow = await session.own.get(upstream.id)
+  if (subscribes) void ownNow?.channel.openStream().catch(() => undefined)
+  return answerWith(exchange, {})
+}
+
+function isShared(classKey: string, transport: string): boolean {
+  return classKey === 'modern' || transport === 'stdio'
+}
+
+async function askOrThrow(context: GatewayContext, channel: Parameters<typeof ask>[0], method: string, uri: string): Promise<void> {
+  const answer = await ask(channel, method, { uri: asciiJson(uri) }, context.deps)
+  if (answer.kind === 'error') throw new PortolanError('resource_not_found', { data: { uri } })
+}
+
+const watching = new WeakMap<LiveSession, Map<string, () => void>>()
+
+async function watchShared(
+  context: GatewayContext,
+  session: LiveSession,
+  upstream: Parameters<GatewayContext['watches']['watchResource']>[0],
+  uri: string,
+  marked: boolean,
+  subscribes: boolean,
+): Promise<void> {
+  const stops = watching.get(session) ?? new Map<string, () => void>()
+  watching.set(session, stops)
+  const key = JSON.stringify([upstream.id, uri])
+  const stop = stops.get(key)
+  if (!subscribes || stop !== undefined) {
+    if (subscribes) return
+    stop?.()
+    stops.delete(key)
+    return
+  }
+  const watch = context.watches.watchResource(upstream, uri, (message) => deliverUpdated(context, session, upstream.name, marked, message))
+  if (!(await watch.ready)) {
+    watch.stop()
+    throw new PortolanError('resource_not_found', { data: { uri } })
+  }
+  stops.set(key, () => watch.stop())
+  session.onEnded.add(() => watch.stop())
+}
+
+function deliverUpdated(context: GatewayContext, session: LiveSession, server: string, marked: boolean, message: Message): void {
+  const uri = member(message.body, 'uri')
+  const value = readString(message.text, uri)
+  if (uri === undefined || value === undefined) return
+  const slug = slugsOf(context.upstreams.all().map(({ name }) => name)).get(server) ?? server
+  const text = splice(message.text, [
+    { node: uri, text: asciiJson(marked ? markUri(slug, value) : value) },
+    ...(member(message.body, '_meta') !== undefined && message.body !== undefined ? [{ node: message.body, remove: ['_meta'] }] : []),
+  ])
+  context.deliver(session, text)
+}
+
+/** Sessions hear of list changes on channels that are not their own; their own channels speak for themselves. */
+function announceLists(context: GatewayContext, session: LiveSession): void {
+  const stop = context.watches.onListChange((upstream, kinds) => {
+    const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
+    if (!concerns || session.own.has(upstream.id) || session.streams.length === 0) return
+    for (const noun of new Set(kinds.map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
+      context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
+    }
+  })
+  session.onEnded.add(stop)
+}
+
+/** Answered from the session's own index: what other clients of the same server started stays theirs. */
+export async function answerTaskList(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
+  const { session, principal } = exchange
+  if (session === undefined || principal === undefined) throw new PortolanError('internal')
+  const tasks: JsonValue[] = []
+  for (const [upstreamId, ids] of Object.entries(session.data.tasks)) {
+    const upstream = context.upstreams.byId(upstreamId)
+    if (upstream === undefined) continue
+    const source = await sourceOf(context, partyOf(exchange), upstream)
+    const channel = await source.channel()
+    for (const id of ids) {
+      const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(id) }, context.deps)
+      const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
+      if (!isJsonObject(task)) continue
+      const { _meta: _dropped, ...fields } = task
+      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, id) })
+    }
+  }
+  return answerWith(exchange, { tasks })
+}

@@ -1,0 +1,136 @@
+/**
+ * An upstream's response in the words of the client's era: its own id, marked URIs on `/mcp`, sealed task ids and request
+ * states, the result type and hints that one era needs and the other lacks. All else stays byte for byte.
+ */
+
+import { asciiJson, member, readJson, readString, scanJson } from '../../protocol/json.ts'
+import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { METHODS, isMethod } from '../../protocol/method.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import type { Era } from '../../protocol/revision.ts'
+import { splice } from '../../protocol/splice.ts'
+import type { Change } from '../../protocol/splice.ts'
+import { markUri } from '../catalog/uri-mark.ts'
+import type { Outcome } from '../gateway/outcome.ts'
+
+export interface ResponseLook {
+  readonly clientIdText: string
+  readonly method: string
+  readonly clientEra: Era
+  readonly upstreamEra: Era
+  /** The server's slug on `/mcp`; undefined where URIs stay. */
+  readonly slug: string | undefined
+  readonly selfText: WireText
+  readonly sealTask: (taskId: string) => string
+  readonly sealState: (state: string) => string
+}
+
+const TOOL_PLAN: JsonPlan = { content: { '*': { resource: {} } } }
+
+/** Where the specification defines URIs in results (decision 0003). */
+const URI_PLANS: Readonly<Record<string, JsonPlan>> = {
+  'tools/call': TOOL_PLAN,
+  'tasks/result': TOOL_PLAN,
+  'tasks/get': { result: TOOL_PLAN },
+  'prompts/get': { messages: { '*': { content: { resource: {} } } } },
+  'resources/read': { contents: { '*': {} } },
+}
+
+/** Throws `upstream_malformed` for an input request that the client cannot have asked for. */
+export function clientResponse(message: Message, look: ResponseLook): Outcome {
+  const id = member(message.root, 'id')
+  const changes: Change[] = id === undefined ? [] : [{ node: id, text: look.clientIdText }]
+  if (message.kind === 'error') {
+    return { kind: 'answered', text: splice(message.text, changes), status: 200, failed: true }
+  }
+  const { text, body } = message
+  if (body === undefined) throw new PortolanError('upstream_malformed')
+  const resultType = readString(text, member(body, 'resultType')) ?? 'complete'
+  const set: Record<string, WireText> = {}
+  const remove: string[] = []
+  addTaskIds(changes, text, body, look)
+  const state = member(body, 'requestState')
+  if (resultType === 'input_required' && state !== undefined) {
+    changes.push({ node: state, text: asciiJson(look.sealState(readString(text, state) ?? '')) })
+  }
+  if (look.clientEra !== look.upstreamEra) addEra(set, remove, body, look)
+  if (Object.keys(set).length > 0 || remove.length > 0) changes.push({ node: body, set, remove })
+  if (look.slug !== undefined) addUris(changes, text, look.method, look.slug)
+  const out = splice(text, changes)
+  if (resultType === 'input_required') return { kind: 'inputRequired', text: out }
+  if (resultType === 'task' || (member(body, 'task') !== undefined && look.method === 'tools/call')) return { kind: 'task', text: out }
+  return { kind: 'answered', text: out, status: 200, failed: member(body, 'isError')?.kind === 'true' }
+}
+
+function addEra(set: Record<string, WireText>, remove: string[], body: JsonNode, look: ResponseLook): void {
+  if (look.clientEra === 'modern') {
+    set['resultType'] = '"complete"'
+    // Bridge-rulings §4, Lists: from a legacy upstream nothing is fresh, nothing is shared.
+    if (isMethod(look.method) && 'modern' in METHODS[look.method] && isCacheable(look.method)) {
+      set['ttlMs'] = '0'
+      set['cacheScope'] = '"private"'
+    }
+    return
+  }
+  remove.push('resultType', 'ttlMs', 'cacheScope')
+  const structured = member(body, 'structuredContent')
+  // Bridge-rulings §5: legacy revisions know only objects as structured output.
+  if (structured !== undefined && structured.kind !== 'object') remove.push('structuredContent')
+}
+
+function isCacheable(method: string): boolean {
+  return method === 'resources/read'
+}
+
+/** Task ids stand in `taskId`, in `task.taskId`, and in the related-task metadata. */
+function addTaskIds(changes: Change[], text: WireText, body: JsonNode, look: ResponseLook): void {
+  const nodes = [
+    member(body, 'resultType') !== undefined || look.method.startsWith('tasks/') ? member(body, 'taskId') : undefined,
+    look.method === 'tools/call' ? member(member(body, 'task'), 'taskId') : undefined,
+    member(member(member(body, '_meta'), META.relatedTask), 'taskId'),
+  ]
+  for (const node of nodes) {
+    const taskId = readString(text, node)
+    if (node !== undefined && taskId !== undefined) changes.push({ node, text: asciiJson(look.sealTask(taskId)) })
+  }
+}
+
+/** Marks every URI that the plan of the method reaches. The text is scanned once more, deeper: only on `/mcp`. */
+function addUris(changes: Change[], text: WireText, method: string, slug: string): void {
+  const plan = URI_PLANS[method]
+  if (plan === undefined) return
+  const scan = scanJson(text, { result: plan })
+  if (scan.ok) markUris(changes, text, member(scan.value, 'result'), plan, slug)
+}
+
+function markUris(changes: Change[], text: WireText, node: JsonNode | undefined, plan: JsonPlan, slug: string): void {
+  if (node === undefined) return
+  for (const item of node.items ?? []) {
+    const uri = member(item, 'uri')
+    const value = readString(text, uri)
+    if (uri !== undefined && value !== undefined) changes.push({ node: uri, text: asciiJson(markUri(slug, value)) })
+    for (const [key, inner] of Object.entries(plan['*'] ?? {})) markInner(changes, text, member(item, key), inner, slug)
+  }
+  for (const [key, inner] of Object.entries(plan)) if (key !== '*') markUris(changes, text, member(node, key), inner, slug)
+}
+
+function markInner(changes: Change[], text: WireText, node: JsonNode | undefined, plan: JsonPlan, slug: string): void {
+  const uri = member(node, 'uri')
+  const value = readString(text, uri)
+  if (uri !== undefined && value !== undefined) changes.push({ node: uri, text: asciiJson(markUri(slug, value)) })
+  for (const [key, inner] of Object.entries(plan)) markInner(changes, text, member(node, key), inner, slug)
+}
+
+/** A JSON-RPC error as data, for translation between eras. */
+export function readError(message: Message): { readonly code: number; readonly message: string; readonly data?: unknown } {
+  const { text, body } = message
+  const code = member(body, 'code')
+  const data = member(body, 'data')
+  return {
+    code: code === undefined ? -32603 : Number(text.slice(code.start, code.end)),
+    message: readString(text, member(body, 'message')) ?? '',
+    ...(data === undefined ? {} : { data: readJson(text, data) }),
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Upstream task ids and request states, sealed for one owner: behind a shared credential the upstream cannot tell
+ * clients apart (bridge-rulings §2). A foreign handle is indistinguishable from an unknown one.
+ */
+
+import type { Keyring } from '../auth/keyring.ts'
+import type { Principal } from '../auth/principal.ts'
+
+export function sealTask(keyring: Keyring, principal: Principal, upstreamId: string, taskId: string): string {
+  return keyring.seal('task', principal.ownerKey, JSON.stringify([upstreamId, taskId]))
+}
+
+export function openTask(
+  keyring: Keyring,
+  principal: Principal,
+  handle: string,
+): { readonly upstreamId: string; readonly taskId: string } | undefined {
+  const [upstreamId, taskId] = openStrings(keyring.open('task', principal.ownerKey, handle))
+  return upstreamId === undefined || taskId === undefined ? undefined : { upstreamId, taskId }
+}
+
+/** What a request state is bound to: the server, the method and what it was called on (MRTR, Server Requirements). */
+export interface StateBinding {
+  readonly upstreamId: string
+  readonly method: string
+  readonly subject: string
+}
+
+export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string): string {
+  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([binding.upstreamId, binding.method, binding.subject, state]))
+}
+
+/** The upstream's own state; undefined for anything foreign, altered, or bound to another request. */
+export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string): string | undefined {
+  const parts = openStrings(keyring.open('request_state', principal.bindingKey, handle))
+  const [upstreamId, method, subject, state] = parts
+  const bound = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
+  return bound ? state : undefined
+}
+
+function openStrings(plain: string | undefined): readonly string[] {
+  const value: unknown = plain === undefined ? [] : JSON.parse(plain)
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}

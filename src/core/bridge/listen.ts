@@ -1,0 +1,151 @@
+/**
+ * `subscriptions/listen` (2026-07-28, Subscriptions): acknowledged first, then only what was asked for, every message
+ * under this listen's id, ended by a result when Portolan ends it.
+ */
+
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import type { JsonValue } from '../../protocol/json-value.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { LATEST_MODERN } from '../../protocol/revision.ts'
+import { honourable, readFilter, writeFilter } from '../../protocol/subscription.ts'
+import type { SubscriptionFilter } from '../../protocol/subscription.ts'
+import type { ListKind } from '../catalog/list-kind.ts'
+import { markUri, slugsOf, unmarkUri } from '../catalog/uri-mark.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Outcome } from '../gateway/outcome.ts'
+import { resultText } from '../gateway/render.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { endpointProfile } from './endpoint-profile.ts'
+
+const FLAG: Readonly<Record<ListKind, keyof SubscriptionFilter>> = {
+  tools: 'toolsListChanged',
+  prompts: 'promptsListChanged',
+  resources: 'resourcesListChanged',
+  templates: 'resourcesListChanged',
+}
+
+/** Opens it; it ends with its exchange. Rejects with PortolanError before anything was sent. */
+export async function openListen(context: GatewayContext, exchange: Exchange): Promise<void> {
+  const { message } = exchange
+  const asked = member(message?.body, 'notifications')
+  const filter = readFilter(message === undefined || asked === undefined ? undefined : (readJson(message.text, asked) as JsonValue))
+  if (message === undefined || !filter.ok) throw new PortolanError('invalid_params', { message: 'Invalid params: notifications is missing or malformed' })
+  admitStream(context, exchange)
+  const { capabilities } = await endpointProfile(context, exchange.endpoint, LATEST_MODERN, 'modern')
+  const wanted = { ...honourable(filter.value, capabilities), taskIds: [], other: {} }
+  const queue = createQueue(exchange, message.idText)
+  const stopLists = watchLists(context, exchange, wanted, queue)
+  exchange.onFinished.push(stopLists)
+  const honoured = await watchResources(context, exchange, wanted, queue)
+  queue.acknowledge({ ...wanted, resourceSubscriptions: honoured })
+}
+
+/** The graceful end (Subscriptions, Graceful Closure). */
+export function listenEnded(exchange: Exchange): Outcome {
+  const idText = exchange.message?.idText ?? ''
+  const result = `{"resultType":"complete","_meta":{"${META.subscriptionId}":${idText}}}`
+  return { kind: 'answered', text: resultText(idText, result), status: 200, failed: false }
+}
+
+interface Queue {
+  send(method: string, params?: WireText): void
+  acknowledge(filter: SubscriptionFilter): void
+}
+
+/** Nothing may come before the acknowledgement: what happens meanwhile waits for it. */
+function createQueue(exchange: Exchange, idText: string): Queue {
+  let waiting: WireText[] | undefined = []
+  const meta = `"_meta":{"${META.subscriptionId}":${idText}}`
+  const write = (text: WireText): void => {
+    if (exchange.outcome === undefined) exchange.reply.send(text)
+  }
+  return {
+    send(method, params = '') {
+      const text = `{"jsonrpc":"2.0","method":"${method}","params":{${meta}${params}}}`
+      if (waiting === undefined) write(text)
+      else waiting.push(text)
+    },
+    acknowledge(filter) {
+      const notifications = asciiJson(writeFilter(filter))
+      write(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{${meta},"notifications":${notifications}}}`)
+      for (const text of waiting ?? []) write(text)
+      waiting = undefined
+    },
+  }
+}
+
+function watchLists(context: GatewayContext, exchange: Exchange, wanted: SubscriptionFilter, queue: Queue): () => void {
+  const upstreams = upstreamsOf(context, exchange)
+  const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
+  if (flags) for (const upstream of upstreams) context.watches.ensureLists(upstream)
+  return context.watches.onListChange((upstream, kinds) => {
+    if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) return
+    for (const noun of new Set(kinds.filter((kind) => wanted[FLAG[kind]] === true).map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
+      queue.send(`notifications/${noun}/list_changed`)
+    }
+  })
+}
+
+async function watchResources(
+  context: GatewayContext,
+  exchange: Exchange,
+  wanted: SubscriptionFilter,
+  queue: Queue,
+): Promise<readonly string[]> {
+  const slugs = slugsOf(context.upstreams.all().map(({ name }) => name))
+  const watches = wanted.resourceSubscriptions.map(async (asked) => {
+    const target = targetOf(context, exchange, slugs, asked)
+    if (target === undefined) return undefined
+    const watch = context.watches.watchResource(target.upstream, target.uri, (message) => {
+      const updated = updatedParams(message, exchange.endpoint === '' ? slugs.get(target.upstream.name) : undefined)
+      if (updated !== undefined) queue.send(message.method, updated)
+    })
+    exchange.onFinished.push(() => watch.stop())
+    if (exchange.outcome !== undefined) watch.stop()
+    return (await watch.ready) ? asked : undefined
+  })
+  return (await Promise.all(watches)).filter((uri) => uri !== undefined)
+}
+
+function targetOf(
+  context: GatewayContext,
+  exchange: Exchange,
+  slugs: ReadonlyMap<string, string>,
+  asked: string,
+): { readonly upstream: Upstream; readonly uri: string } | undefined {
+  if (exchange.endpoint !== '') {
+    const upstream = context.upstreams.byName(exchange.endpoint)
+    return upstream === undefined ? undefined : { upstream, uri: asked }
+  }
+  const mark = unmarkUri(asked)
+  const upstream = context.upstreams.all().find(({ name }) => mark !== undefined && slugs.get(name) === mark.slug)
+  return mark === undefined || upstream === undefined ? undefined : { upstream, uri: mark.uri }
+}
+
+/** The members of `params` besides `_meta`, the URI marked on `/mcp`. */
+function updatedParams(message: Message, slug: string | undefined): WireText | undefined {
+  const uri = readString(message.text, member(message.body, 'uri'))
+  if (uri === undefined) return undefined
+  let members = `,"uri":${asciiJson(slug === undefined ? uri : markUri(slug, uri))}`
+  for (const [key, { value }] of message.body?.members ?? []) {
+    if (key !== 'uri' && key !== '_meta') members += `,${asciiJson(key)}:${message.text.slice(value.start, value.end)}`
+  }
+  return members
+}
+
+function upstreamsOf(context: GatewayContext, exchange: Exchange): readonly Upstream[] {
+  return context.upstreams.all().filter(({ name }) => exchange.endpoint === '' || name === exchange.endpoint)
+}
+
+function admitStream(context: GatewayContext, exchange: Exchange): void {
+  const { bindingKey } = exchange.principal ?? {}
+  let open = 0
+  for (const other of context.inFlight) {
+    if (other.message?.method === 'subscriptions/listen' && other.principal?.bindingKey === bindingKey) open += 1
+  }
+  if (open > exchange.snapshot.limits.streamsPerPrincipal) throw new PortolanError('too_many_streams', { retryAfterSec: 30 })
+}

@@ -1,0 +1,68 @@
+/** Answers the four list methods from the views, page by page, with sealed cursors. */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { META } from '../../protocol/meta.ts'
+import { partyOf } from '../bridge/party.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Outcome } from '../gateway/outcome.ts'
+import { resultText } from '../gateway/render.ts'
+import { LISTS } from './list-kind.ts'
+import type { ListKind } from './list-kind.ts'
+import type { View, Views } from './view.ts'
+
+/** Rejects or throws with PortolanError: `invalid_cursor`, `upstream_unavailable`. */
+export function answerList(context: GatewayContext, views: Views, exchange: Exchange, kind: ListKind): Outcome | Promise<Outcome> {
+  const offset = offsetOf(context, exchange, kind)
+  const view = views.view(partyOf(exchange), exchange.endpoint, kind)
+  if (view instanceof Promise) return view.then((ready) => page(context, exchange, kind, ready, offset))
+  return page(context, exchange, kind, view, offset)
+}
+
+function page(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View, offset: number): Outcome {
+  const { pageSize } = exchange.snapshot
+  const whole = offset === 0 && view.texts.length <= pageSize
+  const items = wholeOrSlice(view, offset, pageSize, whole)
+  const next = offset + pageSize
+  const more = next < view.texts.length ? `,"nextCursor":${asciiJson(sealCursor(context, exchange, kind, next))}` : ''
+  const hints =
+    exchange.era === 'modern'
+      ? `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${selfText(context)}}`
+      : ''
+  const result = `{"${LISTS[kind].field}":[${items}]${more}${hints}}`
+  return { kind: 'answered', text: resultText(exchange.message?.idText ?? '', result), status: 200, failed: false }
+}
+
+const joined = new WeakMap<View, WireText>()
+
+/** The usual case, all items on one page, is joined once for as long as the view lives. */
+function wholeOrSlice(view: View, offset: number, pageSize: number, whole: boolean): WireText {
+  if (!whole) return view.texts.slice(offset, offset + pageSize).join(',')
+  const known = joined.get(view)
+  if (known !== undefined) return known
+  const text = view.texts.join(',')
+  joined.set(view, text)
+  return text
+}
+
+function selfText(context: GatewayContext): WireText {
+  return asciiJson(context.deps.self)
+}
+
+function sealCursor(context: GatewayContext, exchange: Exchange, kind: ListKind, offset: number): string {
+  const { bindingKey } = partyOf(exchange).principal
+  return context.deps.keyring.seal('cursor', bindingKey, `${exchange.endpoint}|${kind}|${offset}`)
+}
+
+function offsetOf(context: GatewayContext, exchange: Exchange, kind: ListKind): number {
+  const { message } = exchange
+  const node = member(message?.body, 'cursor')
+  if (message === undefined || node === undefined || node.kind === 'null') return 0
+  const handle = readString(message.text, node)
+  const plain = handle === undefined ? undefined : context.deps.keyring.open('cursor', partyOf(exchange).principal.bindingKey, handle)
+  const [endpoint, ofKind, offset] = plain?.split('|') ?? []
+  if (endpoint !== exchange.endpoint || ofKind !== kind || offset === undefined) throw new PortolanError('invalid_cursor')
+  return Number(offset)
+}

@@ -1,0 +1,183 @@
+/**
+ * What one kind of client sees of one list at one endpoint: filtered by policy, in the order of the configuration and
+ * then the upstream's own, renamed on `/mcp`, ready to be sent (bridge-rulings §4, Lists).
+ */
+
+import { asciiJson, member, readString, scanJson } from '../../protocol/json.ts'
+import type { JsonPlan, WireText } from '../../protocol/json.ts'
+import { splice } from '../../protocol/splice.ts'
+import type { Change } from '../../protocol/splice.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { sourceOf } from '../bridge/party.ts'
+import type { Party, Source } from '../bridge/party.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { PolicyAction } from '../policy/policy.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { CatalogItem, CatalogList } from './catalog-list.ts'
+import { LISTS } from './list-kind.ts'
+import type { ListKind } from './list-kind.ts'
+import { exposeNames } from './naming.ts'
+import type { NameReport } from './naming.ts'
+import { markUri, slugsOf } from './uri-mark.ts'
+
+export interface ViewEntry {
+  readonly upstream: Upstream
+  readonly item: CatalogItem
+}
+
+export interface View {
+  /** The items as the client gets them. */
+  readonly texts: readonly WireText[]
+  /** By the name the client uses. */
+  readonly byName: ReadonlyMap<string, ViewEntry>
+  readonly ttlMs: number
+  readonly cacheScope: 'public' | 'private'
+  readonly reports: readonly NameReport[]
+}
+
+interface Part {
+  readonly source: Source
+  readonly list: CatalogList
+}
+
+const ACTIONS: Readonly<Record<ListKind, PolicyAction>> = {
+  tools: 'tools/call',
+  prompts: 'prompts/get',
+  resources: 'resources/read',
+  templates: 'resources/read',
+}
+
+const ITEM_PLAN: JsonPlan = { outputSchema: {}, _meta: { ui: {} } }
+
+export interface Views {
+  /** `endpoint` '' is `/mcp`. A server that does not answer is left out of `/mcp`, and is an error at its own endpoint. */
+  view(party: Party, endpoint: string, kind: ListKind): View | Promise<View>
+}
+
+/** Views are rebuilt only when a list they are made of was fetched anew. */
+export function createViews(context: GatewayContext): Views {
+  const built = new Map<string, { readonly versions: string; readonly view: View }>()
+
+  const assemble = async (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[]): Promise<View> => {
+    const filtered = await allowedEntries(context, party, kind, parts)
+    return render(context, party, endpoint, kind, parts, filtered)
+  }
+  const cached = (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[]): View | Promise<View> => {
+    const policyClass = context.deps.policy.classOf(party.principal)
+    const key = JSON.stringify([endpoint, kind, party.era, policyClass, parts.map(({ source }) => [source.upstream.id, source.classKey])])
+    const versions = parts.map(({ list }) => list.version).join()
+    const known = built.get(key)
+    if (known?.versions === versions) return known.view
+    return assemble(party, endpoint, kind, parts).then((view) => {
+      built.set(key, { versions, view })
+      if (built.size > MAX_VIEWS) built.delete(built.keys().next().value ?? '')
+      return view
+    })
+  }
+
+  return {
+    view(party, endpoint, kind) {
+      if (endpoint !== '') {
+        const upstream = context.upstreams.byName(endpoint)
+        if (upstream === undefined) throw new PortolanError('unknown_server')
+        const part = partOf(context, party, upstream, kind)
+        return part instanceof Promise
+          ? part.then((ready) => cached(party, endpoint, kind, [ready]))
+          : cached(party, endpoint, kind, [part])
+      }
+      const parts = context.upstreams.all().map((upstream) => partOf(context, party, upstream, kind))
+      const ready = parts.filter((part): part is Part => !(part instanceof Promise))
+      if (ready.length === parts.length) return cached(party, endpoint, kind, ready)
+      return Promise.allSettled(parts).then((settled) =>
+        cached(party, endpoint, kind, settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))),
+      )
+    },
+  }
+}
+
+const MAX_VIEWS = 1_000
+
+function partOf(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | Promise<Part> {
+  const source = sourceOf(context, party, upstream)
+  if (source instanceof Promise) return source.then((ready) => partOfSource(context, ready, kind))
+  return partOfSource(context, source, kind)
+}
+
+function partOfSource(context: GatewayContext, source: Source, kind: ListKind): Part | Promise<Part> {
+  const list = context.catalog.list(source, kind)
+  return list instanceof Promise ? list.then((ready) => ({ source, list: ready })) : { source, list }
+}
+
+async function allowedEntries(context: GatewayContext, party: Party, kind: ListKind, parts: readonly Part[]): Promise<ViewEntry[]> {
+  const entries: ViewEntry[] = []
+  for (const { source, list } of parts) {
+    for (const item of list.items) {
+      const decision = await context.deps.policy.decide({
+        principal: party.principal,
+        upstreamId: source.upstream.id,
+        action: ACTIONS[kind],
+        subject: item.key,
+      })
+      if (decision.kind !== 'deny') entries.push({ upstream: source.upstream, item })
+    }
+  }
+  return entries
+}
+
+function render(
+  context: GatewayContext,
+  party: Party,
+  endpoint: string,
+  kind: ListKind,
+  parts: readonly Part[],
+  entries: readonly ViewEntry[],
+): View {
+  const marked = endpoint === ''
+  const named = entries.map(({ upstream, item }) => ({ server: upstream.name, name: item.key }))
+  const slugs = slugsOf(context.upstreams.all().map((upstream) => upstream.name))
+  const separator = context.deps.snapshots.current().separator
+  const naming = marked && LISTS[kind].key === 'name' ? exposeNames(named, separator) : undefined
+  const names = entries.map(({ upstream, item }, index) =>
+    !marked ? item.key : (naming?.exposed[index] ?? markUri(slugs.get(upstream.name) ?? upstream.name, item.key)),
+  )
+  const texts = entries.map(({ upstream, item }, index) =>
+    itemText(item.text, kind, { name: names[index] ?? item.key, key: item.key, slug: marked ? slugs.get(upstream.name) : undefined, party }),
+  )
+  const all = parts.flatMap(({ list }) => list.items).length
+  const isPublic = entries.length === all && parts.every(({ list }) => list.cacheScope === 'public')
+  return {
+    texts,
+    byName: new Map(entries.map((entry, index) => [names[index] ?? '', entry])),
+    ttlMs: parts.length === 0 ? 0 : Math.min(...parts.map(({ list }) => list.ttlMs)),
+    cacheScope: isPublic ? 'public' : 'private',
+    reports: naming?.reports ?? [],
+  }
+}
+
+interface ItemLook {
+  readonly name: string
+  readonly key: string
+  readonly slug: string | undefined
+  readonly party: Party
+}
+
+function itemText(text: WireText, kind: ListKind, look: ItemLook): WireText {
+  const dropsOutput = look.party.era === 'legacy' && kind === 'tools'
+  if (look.name === look.key && look.slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
+  const scan = scanJson(text, ITEM_PLAN)
+  if (!scan.ok) return text
+  const changes: Change[] = []
+  const name = member(scan.value, LISTS[kind].key)
+  if (name !== undefined && look.name !== look.key) changes.push({ node: name, text: asciiJson(look.name) })
+  const appUri = member(member(member(scan.value, '_meta'), 'ui'), 'resourceUri')
+  const uri = readString(text, appUri)
+  if (look.slug !== undefined && appUri !== undefined && uri !== undefined) {
+    changes.push({ node: appUri, text: asciiJson(markUri(look.slug, uri)) })
+  }
+  const output = member(scan.value, 'outputSchema')
+  // Bridge-rulings §5: legacy revisions know only objects as structured output.
+  if (dropsOutput && output !== undefined && readString(text, member(output, 'type')) !== 'object') {
+    changes.push({ node: scan.value, remove: ['outputSchema'] })
+  }
+  return splice(text, changes)
+}

@@ -1,0 +1,99 @@
+/** A legacy client's notifications and responses: each goes to the upstream session it belongs to. */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { splice } from '../../protocol/splice.ts'
+import type { Change } from '../../protocol/splice.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { openTask } from '../bridge/handles.ts'
+import type { LiveSession, PendingRequest } from '../session/live-session.ts'
+import type { Channel } from '../upstream/channel.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+import type { Outcome } from './outcome.ts'
+
+const ACCEPTED: Outcome = { kind: 'accepted', status: 202 }
+
+/** Never fails for what it does not know: notifications have no answer. */
+export function takeNotification(context: GatewayContext, exchange: Exchange, message: Message): Outcome {
+  const { session } = exchange
+  if (session === undefined) return ACCEPTED
+  switch (message.method) {
+    case 'notifications/initialized':
+      session.data.initialized = true
+      return ACCEPTED
+    case 'notifications/cancelled':
+      cancelCall(context, session, message)
+      return ACCEPTED
+    case 'notifications/progress':
+      passProgress(session, message)
+      return ACCEPTED
+    case 'notifications/tasks/status':
+      passToHost(session, message)
+      return ACCEPTED
+    default:
+      // `roots/list_changed` concerns every server; what nobody knows is passed on where it can be (guarantee 8).
+      for (const own of session.own.values()) void own.then(({ channel }) => channel.notify(message.text)).catch(() => undefined)
+      return ACCEPTED
+  }
+}
+
+/** The answer to a server's request; one that nobody waits for any more is accepted and dropped. */
+export function takeResponse(context: GatewayContext, exchange: Exchange, message: Message): Outcome {
+  const { session } = exchange
+  if (session === undefined) throw new PortolanError('session_required')
+  const pending = session.pending.get(message.idText)
+  if (pending === undefined) return ACCEPTED
+  session.pending.delete(message.idText)
+  rememberHostedTask(session, pending, message)
+  const id = member(message.root, 'id')
+  const changes: Change[] = id === undefined ? [] : [{ node: id, text: pending.upstreamIdText }]
+  const related = member(member(message.body, '_meta'), META.relatedTask)
+  const handle = readString(message.text, member(related, 'taskId'))
+  const node = member(related, 'taskId')
+  const task = handle === undefined || exchange.principal === undefined ? undefined : openTask(context.deps.keyring, exchange.principal, handle)
+  if (task !== undefined && node !== undefined) changes.push({ node, text: asciiJson(task.taskId) })
+  notify(context, pending.channel, splice(message.text, changes))
+  return ACCEPTED
+}
+
+/** Ends a call for its client: nothing more is sent for it, and its upstream is told (2025-11-25, Cancellation). */
+export function cancelCall(context: GatewayContext, session: Pick<LiveSession, 'inFlight'>, message: Message): void {
+  const node = member(message.body, 'requestId')
+  const call = node === undefined ? undefined : session.inFlight.get(message.text.slice(node.start, node.end))
+  if (call === undefined || call.message?.method === 'initialize') return
+  const reason = readString(message.text, member(message.body, 'reason')) ?? 'cancelled by the client'
+  call.carriage?.abort(reason.slice(0, 256))
+  finish(context, call, { kind: 'cancelled', reason })
+}
+
+/** A client's progress on a server's request: the token is the id under which the client got it. */
+function passProgress(session: LiveSession, message: Message): void {
+  const node = member(message.body, META.progressToken)
+  if (node === undefined) return
+  const pending = session.pending.get(message.text.slice(node.start, node.end))
+  if (pending === undefined || pending.upstreamToken === '') return
+  void pending.channel.notify(splice(message.text, [{ node, text: pending.upstreamToken }])).catch(() => undefined)
+}
+
+/** A client-hosted task's status goes to the server whose request it runs (2025-11-25, Tasks). */
+function passToHost(session: LiveSession, message: Message): void {
+  const taskId = readString(message.text, member(message.body, 'taskId'))
+  const upstreamId = taskId === undefined ? undefined : session.hostedTasks.get(taskId)
+  const own = upstreamId === undefined ? undefined : session.own.get(upstreamId)
+  void own?.then(({ channel }) => channel.notify(message.text)).catch(() => undefined)
+}
+
+function rememberHostedTask(session: LiveSession, pending: PendingRequest, message: Message): void {
+  const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
+  if (taskId !== undefined) session.hostedTasks.set(taskId, pending.upstream.id)
+}
+
+function notify(context: GatewayContext, channel: Channel, text: WireText): void {
+  channel.notify(text).catch((error: unknown) => {
+    context.deps.log({ level: 'warn', event: 'upstream_notify_failed', fields: { detail: String(error) } })
+  })
+}

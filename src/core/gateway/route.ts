@@ -1,0 +1,173 @@
+/** Stage 4: which upstream server a request goes to, and what it calls there what the client named. */
+
+import { member, readJson, readString } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { PARAM_HEADER_PREFIX } from '../../protocol/header.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import { checkParamHeaders, paramHeaders } from '../../protocol/tool-header.ts'
+import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
+import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
+import { openState, openTask } from '../bridge/handles.ts'
+import { partyOf, sourceOf } from '../bridge/party.ts'
+import type { Source } from '../bridge/party.ts'
+import type { ListKind } from '../catalog/list-kind.ts'
+import { slugsOf, unmarkUri } from '../catalog/uri-mark.ts'
+import type { Views } from '../catalog/view.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange, Route } from './exchange.ts'
+
+type Found = { readonly upstream: Upstream; readonly subject: string; readonly rules?: readonly ToolHeaderRule[] }
+
+/** Where each method names its subject. Methods that are not here name nothing. */
+const NAMED_BY: Readonly<Record<string, 'tool' | 'prompt' | 'uri' | 'ref' | 'task'>> = {
+  'tools/call': 'tool',
+  'prompts/get': 'prompt',
+  'resources/read': 'uri',
+  'resources/subscribe': 'uri',
+  'resources/unsubscribe': 'uri',
+  'completion/complete': 'ref',
+  'tasks/get': 'task',
+  'tasks/result': 'task',
+  'tasks/update': 'task',
+  'tasks/cancel': 'task',
+}
+
+/** Throws or rejects with PortolanError; leaves `exchange.route` unset for what Portolan answers itself. */
+export function route(context: GatewayContext, views: Views, exchange: Exchange): void | Promise<void> {
+  const { message, era } = exchange
+  if (message === undefined || message.kind !== 'request') return undefined
+  const { method } = message
+  const answer = localAnswer(era, method)
+  if (answer !== undefined && answer !== 'subscribe' && answer !== 'unsubscribe') return undefined
+  if (isRemoved(era, method)) throw new PortolanError('method_not_found')
+  const found = find(context, views, exchange)
+  if (found instanceof Promise) return found.then((one) => settle(context, exchange, one))
+  return settle(context, exchange, found)
+}
+
+function find(context: GatewayContext, views: Views, exchange: Exchange): Found | Promise<Found> {
+  const { message, endpoint } = exchange
+  if (message === undefined) throw new PortolanError('internal')
+  const { text, body, method } = message
+  const by = NAMED_BY[method]
+  if (by === 'task') return findTask(context, exchange, readString(text, member(body, 'taskId')))
+  const ref = by === 'ref' ? member(body, 'ref') : undefined
+  const isPrompt = by === 'prompt' || readString(text, member(ref, 'type')) === 'ref/prompt'
+  const named = by === 'ref' ? ref : body
+  const subject = readString(text, member(named, by === 'uri' || (by === 'ref' && !isPrompt) ? 'uri' : 'name'))
+  if (by !== undefined && subject === undefined) throw new PortolanError('invalid_params', { message: 'Invalid params: what to use is not named' })
+  if (endpoint !== '') return { upstream: ownUpstream(context, endpoint), subject: subject ?? '' }
+  if (by === undefined || subject === undefined) return onlyUpstream(context)
+  if (by === 'tool' || isPrompt) return findByName(views, exchange, by === 'tool' ? 'tools' : 'prompts', subject)
+  return findByUri(context, subject)
+}
+
+function ownUpstream(context: GatewayContext, endpoint: string): Upstream {
+  const upstream = context.upstreams.byName(endpoint)
+  if (upstream === undefined) throw new PortolanError('unknown_server')
+  return upstream
+}
+
+/** A method that no table knows has a route on `/mcp` only where there is nothing to choose (bridge-rulings §5). */
+function onlyUpstream(context: GatewayContext): Found {
+  const all = context.upstreams.all()
+  const [only] = all
+  if (only === undefined || all.length > 1) throw new PortolanError('method_not_found')
+  return { upstream: only, subject: '' }
+}
+
+function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found {
+  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle)
+  const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)
+  if (task === undefined || upstream === undefined) throw new PortolanError('task_not_found')
+  if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) throw new PortolanError('task_not_found')
+  return { upstream, subject: task.taskId }
+}
+
+function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
+  const pick = (view: Awaited<ReturnType<Views['view']>>): Found => {
+    const entry = view.byName.get(name)
+    if (entry === undefined) {
+      const code = kind === 'tools' ? 'unknown_tool' : 'unknown_prompt'
+      throw new PortolanError(code, { message: `Unknown ${kind === 'tools' ? 'tool' : 'prompt'}: ${name.slice(0, 128)}` })
+    }
+    return { upstream: entry.upstream, subject: entry.item.key, rules: entry.item.headerRules }
+  }
+  const view = views.view(partyOf(exchange), '', kind)
+  return view instanceof Promise ? view.then(pick) : pick(view)
+}
+
+function findByUri(context: GatewayContext, marked: string): Found {
+  const mark = unmarkUri(marked)
+  const slugs = slugsOf(context.upstreams.all().map((upstream) => upstream.name))
+  const upstream = context.upstreams.all().find(({ name }) => mark !== undefined && slugs.get(name) === mark.slug)
+  if (mark === undefined || upstream === undefined) {
+    throw new PortolanError('resource_not_found', { data: { uri: marked.slice(0, 1024) } })
+  }
+  return { upstream, subject: mark.uri }
+}
+
+function settle(context: GatewayContext, exchange: Exchange, found: Found): void | Promise<void> {
+  const { message } = exchange
+  if (exchange.era === 'modern' && message?.method === 'tools/call') return settleTool(context, exchange, found)
+  exchange.route = routeTo(context, exchange, found, [])
+  return undefined
+}
+
+/** `x-mcp-header` rules come from the catalog; a server whose list cannot be had gets its call without them. */
+function settleTool(context: GatewayContext, exchange: Exchange, found: Found): void | Promise<void> {
+  const finish = (rules: readonly ToolHeaderRule[]): void => {
+    exchange.route = routeTo(context, exchange, found, rules)
+  }
+  if (found.rules !== undefined) return finish(found.rules)
+  const source = sourceOf(context, partyOf(exchange), found.upstream)
+  const rulesOf = (ready: Source): readonly ToolHeaderRule[] | Promise<readonly ToolHeaderRule[]> => {
+    const known = context.catalog.known(ready, 'tools')
+    if (known !== undefined) return known.byKey.get(found.subject)?.headerRules ?? []
+    const list = context.catalog.list(ready, 'tools')
+    if (!(list instanceof Promise)) return list.byKey.get(found.subject)?.headerRules ?? []
+    return list.then((fetched) => fetched.byKey.get(found.subject)?.headerRules ?? []).catch(() => [])
+  }
+  const rules = source instanceof Promise ? source.then(rulesOf) : rulesOf(source)
+  return rules instanceof Promise ? rules.then(finish) : finish(rules)
+}
+
+function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rules: readonly ToolHeaderRule[]): Route {
+  return {
+    upstream: found.upstream,
+    subject: found.subject,
+    marked: exchange.endpoint === '',
+    paramHeaders: mirroredHeaders(exchange, rules),
+    requestState: openedState(context, exchange, found),
+  }
+}
+
+/** Recognized ones are checked against the body and made anew, the others forwarded (Streamable HTTP, Custom Headers). */
+function mirroredHeaders(exchange: Exchange, rules: readonly ToolHeaderRule[]): Route['paramHeaders'] {
+  const { http, message } = exchange
+  const received = http?.headersWith(PARAM_HEADER_PREFIX) ?? []
+  if (rules.length === 0) return received
+  const node = member(message?.body, 'arguments')
+  const value = message === undefined || node === undefined ? {} : readJson(message.text, node)
+  const args = isJsonObject(value) ? value : {}
+  if (http !== undefined) {
+    const checked = checkParamHeaders(rules, args, (name) => http.header(name))
+    if (!checked.ok) {
+      throw new PortolanError('header_mismatch', { message: `Header mismatch: ${checked.fault.header}: ${checked.fault.reason}` })
+    }
+  }
+  const recognized = new Set(rules.map((rule) => rule.header.toLowerCase()))
+  return [...paramHeaders(rules, args), ...received.filter(([name]) => !recognized.has(name.toLowerCase()))]
+}
+
+function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject }: Found): string | undefined {
+  const { message } = exchange
+  const node = exchange.era === 'modern' ? member(message?.body, 'requestState') : undefined
+  if (message === undefined || node === undefined) return undefined
+  const handle = readString(message.text, node)
+  const binding = { upstreamId: upstream.id, method: message.method, subject }
+  const state = handle === undefined ? undefined : openState(context.deps.keyring, partyOf(exchange).principal, binding, handle)
+  if (state === undefined) throw new PortolanError('invalid_request_state')
+  return state
+}

@@ -1,0 +1,203 @@
+/**
+ * The life of an exchange as an ordered table of stages (design §3). Each returns an outcome to end it, or nothing to go
+ * on; only a stage that has to wait returns a promise, so that a call whose catalog is known never leaves the stack.
+ */
+
+import { PortolanError } from '../../protocol/error.ts'
+import { answerDiscover, answerInitialize, answerSetLevel, answerSubscribe, answerTaskList, answerWith } from '../bridge/answers.ts'
+import { carryCall } from '../bridge/call.ts'
+import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
+import type { Answer } from '../bridge/carrier-table.ts'
+import { openListen } from '../bridge/listen.ts'
+import { partyOf, sourceOf } from '../bridge/party.ts'
+import type { Source } from '../bridge/party.ts'
+import { answerList } from '../catalog/list-answer.ts'
+import { LIST_OF_METHOD } from '../catalog/list-kind.ts'
+import type { Views } from '../catalog/view.ts'
+import type { PolicyAction, PolicyDecision } from '../policy/policy.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish, refusalOf } from './finish.ts'
+import type { Outcome } from './outcome.ts'
+import { route } from './route.ts'
+import { takeNotification, takeResponse } from './client-message.ts'
+
+type Verdict = Outcome | void | undefined
+type Stage = (context: GatewayContext, exchange: Exchange, views: Views) => Verdict | Promise<Verdict>
+
+/** Receive and decode come before (they make the exchange), record after (`finish`). */
+export const STAGES: readonly (readonly [name: string, stage: Stage])[] = [
+  ['authenticate', authenticate],
+  ['session', findSession],
+  ['route', (context, exchange, views) => route(context, views, exchange)],
+  ['decide', decide],
+  ['limit', limit],
+  ['credential', credential],
+  ['carry', carry],
+]
+
+/** Runs the stages; the exchange finishes here or, once carried, when its upstream answers. Never throws. */
+export function runStages(context: GatewayContext, exchange: Exchange, views: Views, from = 0): void {
+  for (let index = from; index < STAGES.length; index += 1) {
+    const verdict = runStage(context, exchange, views, index)
+    if (verdict instanceof Promise) {
+      verdict.then(
+        (outcome) => {
+          if (outcome !== undefined) finish(context, exchange, outcome)
+          else if (exchange.outcome === undefined) runStages(context, exchange, views, index + 1)
+        },
+        (error: unknown) => finish(context, exchange, refusalOf(context, error)),
+      )
+      return
+    }
+    if (verdict !== undefined) {
+      finish(context, exchange, verdict)
+      return
+    }
+    if (exchange.outcome !== undefined) return
+  }
+}
+
+function runStage(context: GatewayContext, exchange: Exchange, views: Views, index: number): Verdict | Promise<Verdict> {
+  try {
+    return STAGES[index]?.[1](context, exchange, views)
+  } catch (error) {
+    return refusalOf(context, error)
+  }
+}
+
+function authenticate(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
+  if (exchange.principal !== undefined) return undefined
+  const trusted = exchange.transport === 'stdio'
+  const result = context.deps.authenticator.authenticate({ authorization: exchange.http?.header('authorization'), trusted })
+  const take = (ready: Awaited<typeof result>): Verdict => {
+    if (!ready.ok) return { kind: 'challenge', error: new PortolanError('unauthorized'), challenge: ready.fault.challenge }
+    exchange.principal = ready.principal
+    return undefined
+  }
+  return result instanceof Promise ? result.then(take) : take(result)
+}
+
+/** Legacy requests other than `initialize` belong to a session (bridge-rulings §1). */
+function findSession(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
+  const { message, principal, era } = exchange
+  if (era !== 'legacy' || message?.method === 'initialize' || principal === undefined) return undefined
+  const take = (session: Exchange['session']): Verdict => {
+    if (session === undefined || session.ended) throw new PortolanError('session_not_found')
+    exchange.session = session
+    exchange.revision = session.data.revision
+    return undefined
+  }
+  if (exchange.session !== undefined) return take(exchange.session)
+  const handle = exchange.http?.header('mcp-session-id')
+  if (handle === undefined) throw new PortolanError('session_required')
+  const found = context.sessions.find(principal, exchange.endpoint, handle)
+  return found instanceof Promise ? found.then(take) : take(found)
+}
+
+const ACTIONS: Readonly<Record<string, PolicyAction>> = {
+  'tools/call': 'tools/call',
+  'prompts/get': 'prompts/get',
+  'resources/read': 'resources/read',
+}
+
+function decide(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
+  const { route: found, principal, message } = exchange
+  if (found === undefined || principal === undefined) return undefined
+  const decision = context.deps.policy.decide({
+    principal,
+    upstreamId: found.upstream.id,
+    action: ACTIONS[message?.method ?? ''] ?? 'other',
+    subject: found.subject,
+  })
+  return decision instanceof Promise ? decision.then(decisionOutcome) : decisionOutcome(decision)
+}
+
+function decisionOutcome(decision: PolicyDecision): Verdict {
+  switch (decision.kind) {
+    case 'allow':
+      return undefined
+    case 'deny':
+      return { kind: 'refused', error: new PortolanError('forbidden', { message: decision.reason }) }
+    case 'stepUp':
+      return {
+        kind: 'stepUp',
+        scopes: decision.scopes,
+        challenge: `Bearer error="insufficient_scope", scope="${decision.scopes.join(' ')}"`,
+      }
+    case 'approval':
+      return { kind: 'approval', url: decision.url }
+  }
+}
+
+function limit(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
+  const { principal, route: found } = exchange
+  const admission = context.deps.limiter.admit({ ownerKey: principal?.ownerKey ?? '', upstreamId: found?.upstream.id ?? '' })
+  const take = (ready: Awaited<typeof admission>): Verdict => {
+    if (!ready.ok) return { kind: 'refused', error: new PortolanError('overloaded', { retryAfterSec: ready.fault.retryAfterSec }) }
+    if (exchange.outcome !== undefined) ready.release()
+    else exchange.release = () => ready.release()
+    return undefined
+  }
+  return admission instanceof Promise ? admission.then(take) : take(admission)
+}
+
+function credential(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
+  const { principal, route: found } = exchange
+  if (found === undefined || principal === undefined) return undefined
+  const headers = context.deps.credentials.headersFor({ upstreamId: found.upstream.id, ownerKey: principal.ownerKey })
+  if (!(headers instanceof Promise)) {
+    exchange.credential = headers
+    return undefined
+  }
+  return headers.then((ready) => {
+    exchange.credential = ready
+  })
+}
+
+function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdict | Promise<Verdict> {
+  const { message, era, route: found, session } = exchange
+  if (message === undefined) throw new PortolanError('internal')
+  if (message.kind === 'notification') return takeNotification(context, exchange, message)
+  if (message.kind !== 'request') return takeResponse(context, exchange, message)
+  if (session !== undefined && era === 'legacy') trackCall(exchange, session)
+  const answer = localAnswer(era, message.method)
+  if (answer !== undefined) return ANSWERS[answer](context, exchange, views)
+  if (found === undefined) throw new PortolanError('method_not_found')
+  if (session?.lost.delete(found.upstream.id) === true) {
+    throw new PortolanError('upstream_unavailable', { message: 'The server restarted and lost what it knew of this session. Call again to start afresh.' })
+  }
+  const party = partyOf(exchange)
+  const source = sourceOf(context, party, found.upstream)
+  return source instanceof Promise ? source.then((ready) => carryVia(context, exchange, ready)) : carryVia(context, exchange, source)
+}
+
+function carryVia(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
+  const row = carrierRow(exchange.era, source.era, exchange.message?.method ?? '')
+  if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
+  return carryCall(context, exchange, source)
+}
+
+/** A legacy client's ids are unique within its session while they are in flight (2025-11-25, Basic, Requests). */
+function trackCall(exchange: Exchange, session: NonNullable<Exchange['session']>): void {
+  const idText = exchange.message?.idText ?? ''
+  if (session.inFlight.has(idText)) throw new PortolanError('invalid_request', { message: 'Invalid request: this id is in flight already' })
+  session.inFlight.set(idText, exchange)
+  exchange.onFinished.push(() => session.inFlight.delete(idText))
+}
+
+const ANSWERS: Readonly<Record<Answer, Stage>> = {
+  initialize: answerInitialize,
+  discover: answerDiscover,
+  ping: (_context, exchange) => answerWith(exchange, {}),
+  list: (context, exchange, views) => {
+    const kind = LIST_OF_METHOD.get(exchange.message?.method ?? '')
+    if (kind === undefined) throw new PortolanError('method_not_found')
+    return answerList(context, views, exchange, kind)
+  },
+  setLevel: answerSetLevel,
+  subscribe: (context, exchange) => answerSubscribe(context, exchange, true),
+  unsubscribe: (context, exchange) => answerSubscribe(context, exchange, false),
+  listen: openListen,
+  taskList: answerTaskList,
+}

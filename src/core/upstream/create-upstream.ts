@@ -1,0 +1,253 @@
+/**
+ * One upstream server: connected at first use, probed once, kept an eye on. Whatever goes wrong ends in its status and
+ * in `upstream_unavailable`, never in another upstream's exchanges (design §7.6).
+ *
+ *   starting ──probe──▶ ready ◀──probe, or any answer──┐
+ *       └────────────────▶ degraded ───────────────────┘   probes in the background until it is well; then close → stopped
+ */
+import { PortolanError } from '../../protocol/error.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import type { Result } from '../../protocol/result.ts'
+import { LATEST_LEGACY, isModernRevision } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { Limits, ServerSnapshot } from '../gateway/snapshot.ts'
+import type { Random } from '../random.ts'
+import { backoffMs } from './backoff.ts'
+import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { ChildPool } from './child-pool.ts'
+import type { Egress } from './egress.ts'
+import type { ChannelHealth } from './health.ts'
+import { createHttpLink } from './http-link.ts'
+import { readHandshakeProfile } from './legacy-handshake.ts'
+import type { OpenFault } from './legacy-handshake.ts'
+import type { UpstreamLink } from './link.ts'
+import { concludeProbe } from './probe.ts'
+import type { ModernVerdict, SelfInfo } from './probe.ts'
+import { createSharedLegacy } from './shared-legacy.ts'
+import type { Spawner } from './spawner.ts'
+import { createStdioLink } from './stdio-link.ts'
+import type { EraProfile, Upstream, UpstreamProfile, UpstreamStatus } from './upstream.ts'
+
+/** What happens around an upstream, for the log. `detail` may name commands and addresses, never a secret. */
+export interface UpstreamEvent {
+  readonly kind: 'ready' | 'degraded' | 'restarted' | 'stray' | 'stderr'
+  readonly upstream: string
+  readonly detail: string
+}
+
+export interface UpstreamDeps {
+  readonly egress: Egress
+  readonly spawner: Spawner
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  /** One per host. */
+  readonly pool: ChildPool
+  /** Portolan's own clientInfo, for probes and shared sessions. */
+  readonly self: SelfInfo
+  readonly log: (event: UpstreamEvent) => void
+  /** How long a silent stdio server may take to be a legacy one; 3 s. */
+  readonly probeTimeoutMs?: number
+  /** For handshakes and the channels' own messages; 30 s. */
+  readonly requestTimeoutMs?: number
+}
+
+const RETRY = { firstMs: 1_000, maxMs: 60_000 }
+/** After a failed probe, callers are refused at once for so long. */
+const FAIL_FAST_MS = 1_000
+/** A verdict that lacks an era is asked for again after so long. */
+const UNSETTLED_MS = 30_000
+
+export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upstream {
+  const { clock, random, limits, self, log } = deps
+  const health = createHealth()
+  const link = createLink(config, deps, health.channel)
+  const shared = createSharedLegacy({ clock, idleMs: limits.childIdleMs, open: (request) => link.openLegacy(request) })
+  const sessions = new Set<LegacyChannel>()
+  let known: UpstreamProfile | undefined
+  let askAgainAtMs = Number.POSITIVE_INFINITY
+  let probing: Promise<UpstreamProfile> | undefined
+  let trouble: { readonly detail: string; readonly sinceMs: number; readonly retryAfterSec: number | undefined } | undefined
+  let failures = 0
+  let stopRetry: (() => void) | undefined
+  let isClosed = false
+
+  function createHealth(): { readonly channel: ChannelHealth; lastSeenAtMs: number } {
+    const state = {
+      lastSeenAtMs: 0,
+      channel: {
+        seen() {
+          state.lastSeenAtMs = clock.nowMs()
+          if (trouble !== undefined && known !== undefined) recover()
+        },
+        unreachable: (detail: string) => degrade(detail),
+        stray: (detail: string) => log({ kind: 'stray', upstream: config.name, detail }),
+        restarted: (detail: string) => log({ kind: 'restarted', upstream: config.name, detail }),
+        stderr: (detail: string) => log({ kind: 'stderr', upstream: config.name, detail }),
+      },
+    }
+    return state
+  }
+
+  function recover(): void {
+    const wasInTrouble = trouble !== undefined
+    trouble = undefined
+    failures = 0
+    stopRetry?.()
+    stopRetry = undefined
+    if (wasInTrouble) log({ kind: 'ready', upstream: config.name, detail: '' })
+  }
+
+  function degrade(detail: string, retryAfterSec?: number): void {
+    if (isClosed) return
+    if (trouble?.detail !== detail) log({ kind: 'degraded', upstream: config.name, detail })
+    trouble = { detail, sinceMs: clock.ticksMs(), retryAfterSec }
+    if (stopRetry !== undefined) return
+    failures += 1
+    stopRetry = clock.after(backoffMs(failures, RETRY, random), () => {
+      stopRetry = undefined
+      probe().catch(() => undefined)
+    })
+  }
+
+  function unavailable(cause: string, retryAfterSec?: number): PortolanError {
+    return new PortolanError('upstream_unavailable', {
+      message: `Upstream server unavailable: ${config.name}`,
+      cause,
+      ...(retryAfterSec === undefined ? {} : { retryAfterSec }),
+    })
+  }
+
+  async function probeLegacy(hurry: Promise<unknown>): Promise<Result<EraProfile, OpenFault>> {
+    const opened = await link.openLegacy(
+      {
+        clientInfo: asciiJson({ name: self.name, version: self.version }),
+        capabilities: '{}',
+        revision: LATEST_LEGACY,
+        ownerKey: '',
+        shared: true,
+        listener: { onMessage: () => undefined, onClosed: () => undefined },
+        headers: [],
+      },
+      hurry,
+    )
+    if (!opened.ok) return opened
+    const { initializeResult, revision } = opened.value
+    opened.value.close().catch(() => undefined)
+    return readHandshakeProfile(initializeResult, revision)
+  }
+
+  /** Both eras at once; where one has answered, the other's silence is borne for `probeTimeoutMs` only. */
+  async function askBothEras(): Promise<[ModernVerdict | undefined, Result<EraProfile, OpenFault> | undefined]> {
+    const modernDone = Promise.withResolvers<void>()
+    const legacyDone = Promise.withResolvers<void>()
+    const never = new Promise<void>(() => undefined)
+    return await Promise.all([
+      config.era === 'legacy'
+        ? undefined
+        : link.probeModern(config.era === 'modern' ? never : legacyDone.promise).finally(modernDone.resolve),
+      config.era === 'modern' ? undefined : probeLegacy(config.era === 'legacy' ? never : modernDone.promise).finally(legacyDone.resolve),
+    ])
+  }
+
+  async function runProbe(): Promise<UpstreamProfile> {
+    const [modern, legacy] = await askBothEras()
+    if (isClosed) throw unavailable('stopped')
+    const result = concludeProbe(modern, legacy)
+    if (!result.ok) {
+      degrade(result.fault.detail, result.fault.retryAfterSec)
+      throw unavailable(result.fault.detail, result.fault.retryAfterSec)
+    }
+    known = result.value.profile
+    askAgainAtMs = result.value.isSettled ? Number.POSITIVE_INFINITY : clock.ticksMs() + UNSETTLED_MS
+    health.lastSeenAtMs = clock.nowMs()
+    recover()
+    return known
+  }
+
+  function probe(): Promise<UpstreamProfile> {
+    probing ??= runProbe().finally(() => (probing = undefined))
+    return probing
+  }
+
+  async function profile(): Promise<UpstreamProfile> {
+    if (isClosed) throw unavailable('stopped')
+    if (known !== undefined) {
+      if (clock.ticksMs() >= askAgainAtMs) probe().catch(() => undefined)
+      return known
+    }
+    if (probing === undefined && trouble !== undefined && clock.ticksMs() - trouble.sinceMs < FAIL_FAST_MS) {
+      throw unavailable(trouble.detail, trouble.retryAfterSec)
+    }
+    return await probe()
+  }
+
+  function refuse(fault: OpenFault): PortolanError {
+    if (fault.reason === 'overloaded') {
+      const { retryAfterSec = 1 } = fault
+      return new PortolanError('overloaded', { message: `Upstream server overloaded: ${config.name}`, cause: fault.detail, retryAfterSec })
+    }
+    if (fault.reason === 'refused') forgetProfile()
+    degrade(fault.detail, fault.retryAfterSec)
+    return unavailable(fault.detail, fault.retryAfterSec)
+  }
+
+  function forgetProfile(): void {
+    known = undefined
+  }
+
+  return {
+    id: config.id,
+    name: config.name,
+    config,
+    status(): UpstreamStatus {
+      for (const session of sessions) if (session.closed) sessions.delete(session)
+      const eras = [...(known?.legacy === undefined ? [] : ['legacy' as const]), ...(known?.modern === undefined ? [] : ['modern' as const])]
+      const state = isClosed ? 'stopped' : trouble !== undefined ? 'degraded' : known === undefined ? 'starting' : 'ready'
+      return {
+        state,
+        detail: state === 'degraded' ? (trouble?.detail ?? '') : '',
+        eras,
+        children: link.children(),
+        sessions: sessions.size,
+        restarts: link.restarts(),
+        lastSeenAtMs: health.lastSeenAtMs,
+      }
+    },
+    profile,
+    knownProfile: () => known,
+    async modern(): Promise<Channel> {
+      const { modern } = known ?? (await profile())
+      if (modern === undefined || !isModernRevision(modern.revision)) {
+        throw new PortolanError('unsupported', { message: `${config.name} speaks no modern revision` })
+      }
+      const opened = await link.openModern(modern.revision)
+      if (!opened.ok) throw refuse(opened.fault)
+      return opened.value
+    },
+    async openLegacy(request: OpenLegacy): Promise<LegacyChannel> {
+      if (isClosed) throw unavailable('stopped')
+      const opened = request.shared ? await shared.open(request) : await link.openLegacy(request)
+      if (!opened.ok) throw refuse(opened.fault)
+      for (const session of sessions) if (session.closed) sessions.delete(session)
+      sessions.add(opened.value)
+      return opened.value
+    },
+    forgetProfile,
+    async close() {
+      isClosed = true
+      stopRetry?.()
+      const open = [...sessions]
+      sessions.clear()
+      await Promise.all([...open.map((session) => session.close()), shared.close()])
+      await link.close()
+    },
+  }
+}
+
+function createLink(config: ServerSnapshot, deps: UpstreamDeps, health: ChannelHealth): UpstreamLink {
+  const { probeTimeoutMs = 3_000, requestTimeoutMs = 30_000 } = deps
+  const { target } = config
+  const shared = { ...deps, config, health, probeTimeoutMs, requestTimeoutMs }
+  return target.transport === 'http' ? createHttpLink({ ...shared, target }) : createStdioLink({ ...shared, target })
+}

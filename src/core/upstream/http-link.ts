@@ -1,0 +1,83 @@
+/** An upstream server reached over HTTP: Streamable HTTP of every revision, and HTTP+SSE of 2024-11-05 where that is refused. */
+import { fail, ok } from '../../protocol/result.ts'
+import { LATEST_MODERN } from '../../protocol/revision.ts'
+import type { ModernRevision } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { HttpServer, Limits, ServerSnapshot } from '../gateway/snapshot.ts'
+import type { Random } from '../random.ts'
+import type { Channel } from './channel.ts'
+import type { Egress } from './egress.ts'
+import type { ChannelHealth } from './health.ts'
+import { openHttpLegacyChannel } from './http-legacy-channel.ts'
+import { createHttpModernChannel } from './http-modern-channel.ts'
+import { openHttpSseChannel } from './http-sse-channel.ts'
+import type { UpstreamLink } from './link.ts'
+import { probeModern } from './probe.ts'
+import type { SelfInfo } from './probe.ts'
+
+export interface HttpLinkOptions {
+  readonly config: ServerSnapshot
+  readonly target: HttpServer
+  readonly egress: Egress
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  readonly health: ChannelHealth
+  readonly self: SelfInfo
+  readonly probeTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
+
+export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
+  const { config, target, egress, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
+  const shared = {
+    egress,
+    clock,
+    random,
+    health,
+    url: target.url,
+    headers: Object.entries(target.headers),
+    connectTimeoutMs: config.connectTimeoutMs,
+    requestTimeoutMs,
+    resultBytes: limits.resultBytes,
+  }
+  let modern: Channel | undefined
+  /** The server refused Streamable HTTP and took HTTP+SSE. */
+  let isSse = false
+
+  function hurried(hurry: Promise<unknown> | undefined): { readonly hurry?: Promise<unknown>; readonly hurryMs?: number } {
+    return hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }
+  }
+
+  return {
+    async probeModern(hurry) {
+      const channel = createHttpModernChannel({ ...shared, revision: LATEST_MODERN, isProbe: true })
+      return await probeModern({ channel, clock, self, timeoutMs: requestTimeoutMs, ...hurried(hurry) })
+    },
+    openModern(revision: ModernRevision) {
+      if (modern === undefined || modern.closed || modern.revision !== revision) {
+        modern = createHttpModernChannel({ ...shared, revision })
+      }
+      return Promise.resolve(ok(modern))
+    },
+    async openLegacy(open, hurry) {
+      if (!isSse) {
+        const streamable = await openHttpLegacyChannel({ ...shared, open, ...hurried(hurry) })
+        if (streamable.ok || streamable.fault.reason !== 'refused') return streamable
+        // S26 transports/streamable-http, Backward Compatibility: 400, 404 or 405 may be a server of 2024-11-05.
+        const sse = await openHttpSseChannel({ ...shared, open })
+        if (!sse.ok) return fail(sse.fault.reason === 'refused' ? streamable.fault : sse.fault)
+        isSse = true
+        return sse
+      }
+      const sse = await openHttpSseChannel({ ...shared, open })
+      if (!sse.ok && sse.fault.reason === 'refused') isSse = false
+      return sse
+    },
+    children: () => 0,
+    restarts: () => 0,
+    async close() {
+      await modern?.close()
+    },
+  }
+}

@@ -1,0 +1,18 @@
+/** What an upstream server needs from its transport, `stdio` or `http`: to be probed and opened, one era at a time. */
+import type { Result } from '../../protocol/result.ts'
+import type { ModernRevision } from '../../protocol/revision.ts'
+import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { OpenFault } from './legacy-handshake.ts'
+import type { ModernVerdict } from './probe.ts'
+
+export interface UpstreamLink {
+  /** Never rejects. `hurry` (which must not reject) settles when the other era has answered: silence is then cut short. */
+  probeModern(hurry?: Promise<unknown>): Promise<ModernVerdict>
+  /** The one modern channel; opened again where it has closed. Never rejects. */
+  openModern(revision: ModernRevision): Promise<Result<Channel, OpenFault>>
+  /** A new legacy session. Never rejects. With `hurry` it is a probe. */
+  openLegacy(open: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<LegacyChannel, OpenFault>>
+  children(): number
+  restarts(): number
+  close(): Promise<void>
+}

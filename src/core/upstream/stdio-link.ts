@@ -1,0 +1,219 @@
+/**
+ * An upstream server that runs as children of this host. A process speaks the era it was opened in, so probes and
+ * sessions have children of their own; the child that answered `server/discover` becomes the shared modern one.
+ */
+import { PortolanError } from '../../protocol/error.ts'
+import { fail, ok } from '../../protocol/result.ts'
+import type { Result } from '../../protocol/result.ts'
+import { LATEST_LEGACY, LATEST_MODERN } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { Limits, ServerSnapshot, StdioServer } from '../gateway/snapshot.ts'
+import type { Random } from '../random.ts'
+import { backoffMs } from './backoff.ts'
+import type { ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { ChildPool, ChildSlot } from './child-pool.ts'
+import type { ChannelHealth } from './health.ts'
+import { INITIALIZED, initializeText, readHandshake } from './legacy-handshake.ts'
+import type { Handshake, OpenFault } from './legacy-handshake.ts'
+import { describeEnd, openLineChannel } from './line-channel.ts'
+import type { ChildEnd, LineChannel } from './line-channel.ts'
+import type { UpstreamLink } from './link.ts'
+import { probeModern } from './probe.ts'
+import type { SelfInfo } from './probe.ts'
+import { requestOnce } from './request-once.ts'
+import type { Spawner } from './spawner.ts'
+
+export interface StdioLinkOptions {
+  readonly config: ServerSnapshot
+  readonly target: StdioServer
+  readonly spawner: Spawner
+  readonly pool: ChildPool
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  readonly health: ChannelHealth
+  readonly self: SelfInfo
+  readonly probeTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
+
+const RESTART = { firstMs: 1_000, maxMs: 60_000 }
+/** A child that lived so long has not crashed at start. */
+const STABLE_MS = 60_000
+const GRACE_MS = 2_000
+const DEAF: ChannelListener = { onMessage: () => undefined, onClosed: () => undefined }
+
+interface OpenChild {
+  readonly era: 'legacy' | 'modern'
+  readonly ownerKey: string
+  readonly isShared: boolean
+  /** Its end says nothing about the server's health. */
+  readonly isProbe: boolean
+  readonly listener: ChannelListener
+}
+
+export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
+  const { config, target, spawner, pool, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
+  const children = new Set<LineChannel>()
+  let modern: LineChannel | undefined
+  let openingModern: Promise<Result<LineChannel, OpenFault>> | undefined
+  let restarts = 0
+  let crashes = 0
+  let blockedUntilMs = 0
+  let lastEnd = ''
+  let isClosed = false
+
+  function noteEnd(end: ChildEnd, livedMs: number): void {
+    lastEnd = describeEnd(target.command, end)
+    crashes = livedMs >= STABLE_MS ? 1 : crashes + 1
+    // The first restart is immediate, back-off from the second (bridge-rulings §3).
+    blockedUntilMs = crashes < 2 ? 0 : clock.ticksMs() + backoffMs(crashes - 1, RESTART, random)
+  }
+
+  async function openChild(request: OpenChild): Promise<Result<LineChannel, OpenFault>> {
+    const waitMs = blockedUntilMs - clock.ticksMs()
+    if (waitMs > 0 && !request.isProbe) {
+      const retryAfterSec = Math.ceil(waitMs / 1_000)
+      return fail({ reason: 'unreachable', detail: `restarting in ${retryAfterSec} s: ${lastEnd}`, retryAfterSec })
+    }
+    let channel: LineChannel | undefined
+    let slot: ChildSlot
+    try {
+      slot = await pool.acquire({
+        upstream: config.id,
+        ownerKey: request.ownerKey,
+        isExpendable: config.state !== 'opaque' || request.era === 'modern' || request.isShared,
+        reclaim() {
+          if (channel === undefined) return
+          request.listener.onClosed({ gone: true, detail: 'ended after a time without use' })
+          channel.close().catch(() => undefined)
+        },
+      })
+    } catch (error) {
+      const { retryAfterSec = 1 } = error instanceof PortolanError ? error : {}
+      return fail({ reason: 'overloaded', detail: 'too many children', retryAfterSec })
+    }
+    if (isClosed) {
+      slot.release()
+      return fail({ reason: 'unreachable', detail: 'stopped' })
+    }
+    if (crashes > 0 && !request.isProbe) {
+      restarts += 1
+      health.restarted(lastEnd)
+    }
+    const startedMs = clock.ticksMs()
+    const opened: LineChannel = openLineChannel({
+      spawner,
+      spawn: { command: target.command, args: target.args, env: target.env, cwd: target.cwd },
+      era: request.era,
+      revision: request.era === 'modern' ? LATEST_MODERN : LATEST_LEGACY,
+      lineBytes: limits.resultBytes,
+      graceMs: GRACE_MS,
+      isShared: request.isShared,
+      health,
+      listener: request.listener,
+      onInFlight: (count) => slot.setInFlight(count),
+      onEnd(end) {
+        children.delete(opened)
+        slot.release()
+        if (end.isWanted || request.isProbe) return
+        noteEnd(end, clock.ticksMs() - startedMs)
+        health.unreachable(describeEnd(target.command, end))
+      },
+    })
+    channel = opened
+    children.add(opened)
+    return ok(opened)
+  }
+
+  async function openModern(): Promise<Result<LineChannel, OpenFault>> {
+    const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: false, listener: DEAF })
+    if (opened.ok) modern = opened.value
+    return opened
+  }
+
+  async function handshake(channel: LineChannel, open: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<Handshake, OpenFault>> {
+    const idText = channel.nextId()
+    const answer = await requestOnce(channel, clock, {
+      text: initializeText(idText, open),
+      idText,
+      method: 'initialize',
+      headers: [],
+      timeoutMs: Math.max(requestTimeoutMs, config.connectTimeoutMs),
+      ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
+    })
+    if (!answer.ok) {
+      const { reason, detail } = answer.failure
+      // A modern server may leave `initialize` unanswered or die of it; with no modern answer either, that is the fault.
+      return fail({ reason: hurry !== undefined && reason === 'timeout' ? 'refused' : 'unreachable', detail: `initialize: ${detail}` })
+    }
+    const read = readHandshake(answer.message)
+    if (!read.ok) return read
+    channel.agree(read.value.revision)
+    try {
+      await channel.notify(INITIALIZED)
+    } catch {
+      return fail({ reason: 'unreachable', detail: 'the child ended during initialize' })
+    }
+    return read
+  }
+
+  return {
+    async probeModern(hurry) {
+      const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: true, listener: DEAF })
+      if (!opened.ok) return { verdict: 'unknown', detail: opened.fault.detail }
+      const channel = opened.value
+      const verdict = await probeModern({
+        channel,
+        clock,
+        self,
+        timeoutMs: Math.max(requestTimeoutMs, config.connectTimeoutMs),
+        ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
+      })
+      if (verdict.verdict === 'modern' && !channel.closed && (modern === undefined || modern.closed) && !isClosed) modern = channel
+      else channel.close().catch(() => undefined)
+      return verdict
+    },
+    async openModern() {
+      if (modern !== undefined && !modern.closed) return ok(modern)
+      openingModern ??= openModern().finally(() => (openingModern = undefined))
+      return await openingModern
+    },
+    async openLegacy(open, hurry) {
+      const { ownerKey, shared: isShared, listener } = open
+      const opened = await openChild({ era: 'legacy', ownerKey, isShared, isProbe: hurry !== undefined, listener })
+      if (!opened.ok) return opened
+      const channel = opened.value
+      const agreed = await handshake(channel, open, hurry)
+      if (!agreed.ok) {
+        await channel.close()
+        return agreed
+      }
+      health.seen()
+      return ok(toLegacy(channel, agreed.value))
+    },
+    children: () => children.size,
+    restarts: () => restarts,
+    async close() {
+      isClosed = true
+      await Promise.all([...children].map((child) => child.close()))
+    },
+  }
+}
+
+function toLegacy(channel: LineChannel, handshake: Handshake): LegacyChannel {
+  return {
+    era: 'legacy',
+    transport: 'stdio',
+    revision: handshake.revision,
+    initializeResult: handshake.result,
+    nextId: () => channel.nextId(),
+    send: (call) => channel.send(call),
+    notify: (text) => channel.notify(text),
+    openStream: () => Promise.resolve(),
+    close: () => channel.close(),
+    get closed() {
+      return channel.closed
+    },
+  }
+}
