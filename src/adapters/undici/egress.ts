@@ -169,8 +169,13 @@ class EgressExchange implements Dispatcher.DispatchHandler, EgressControl {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    const started = this.#controller !== undefined
-    if (this.#finish()) this.#handler.onFailure(toFailure(error, started, this.#target.origin))
+    const failure = toFailure(error, this.#controller !== undefined, this.#target.origin)
+    const settle = (): void => {
+      if (this.#finish()) this.#handler.onFailure(failure)
+    }
+    // undici refuses a bad header before `dispatch` returns; the caller must have its control by then.
+    if (failure.sent) settle()
+    else queueMicrotask(settle)
   }
 
   abort(): void {
