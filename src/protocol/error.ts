@@ -100,6 +100,7 @@ export const ERRORS = {
 /** Stable: documented in docs/errors.md, logged, counted. */
 export type ErrorCode = keyof typeof ERRORS
 
+/** What a failure says beyond its code. */
 export interface PortolanErrorOptions {
   /** For the client: never holds a secret, an upstream's address, or another principal's data. */
   readonly message?: string
@@ -160,6 +161,7 @@ export function toErrorObject(error: WireError): WireErrorObject {
   return data === undefined ? { code, message } : { code, message, data }
 }
 
+/** Whether the same request may be sent again: the cause passes, and nothing was executed. */
 export function isRetryable(code: ErrorCode): boolean {
   return ERRORS[code].retryable
 }

@@ -17,6 +17,7 @@ export const HEADER = {
 /** A parameter's header is this and the `x-mcp-header` of its schema. Lower case. */
 export const PARAM_HEADER_PREFIX = 'mcp-param-'
 
+/** Why a received value stands for no text. */
 export type HeaderFault =
   /** A byte that no field value may hold (RFC 9110 §5.5: visible ASCII, space, tab). */
   | { readonly reason: 'invalid_characters' }

@@ -8,6 +8,7 @@ export interface Implementation extends JsonObject {
   readonly version: string
 }
 
+/** Whether a received value has the two strings that every revision requires. */
 export function isImplementation(value: JsonValue | undefined): value is Implementation {
   return isJsonObject(value) && typeof value['name'] === 'string' && typeof value['version'] === 'string'
 }

@@ -1,6 +1,8 @@
 /** JSON as values: for what Portolan itself reads or builds. Bodies that are only passed on stay bytes. */
 
+/** What JSON.parse gives. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject
+/** An object of JSON: read its members with `ownMember` where names come from outside. */
 export interface JsonObject {
   readonly [key: string]: JsonValue
 }

@@ -8,6 +8,7 @@ import type { JsonObject } from './json-value.ts'
 import { SUPPORTED_LEGACY, SUPPORTED_MODERN, traitsOf } from './revision.ts'
 import type { Revision } from './revision.ts'
 
+/** One end of a hop. */
 export type Side = 'client' | 'server'
 
 /** The member of `params` that says what a request is about; `ref`: its `name` or `uri`, by its `type`. */
@@ -35,6 +36,7 @@ export interface MethodTraits {
   readonly extension: string | undefined
 }
 
+/** A method in both eras; an era that lacks it has no entry. */
 export interface MethodRow {
   readonly legacy?: MethodTraits
   readonly modern?: MethodTraits
@@ -73,6 +75,7 @@ const CORE_TASK: Given = { from: BOTH_SIDES, revisions: CORE_TASKS, routedBy: 't
 const coreTask = (given: Given): MethodTraits => legacyOf({ ...CORE_TASK, ...given })
 const extensionTask: MethodTraits = modernOf({ routedBy: 'taskId', mcpName: 'taskId', extension: TASKS_EXTENSION })
 
+/** The table. Ask `methodIn` for what a revision has. */
 export const METHODS = {
   initialize: { legacy: legacyOf({}) },
   'notifications/initialized': { legacy: legacyOf({ kind: 'notification' }) },
@@ -123,8 +126,10 @@ export const METHODS = {
   'notifications/tasks': { modern: modernOf(notice({ routedBy: 'taskId', extension: TASKS_EXTENSION })) },
 } as const satisfies Record<string, MethodRow>
 
+/** A method that some revision has. */
 export type Method = keyof typeof METHODS
 
+/** Whether any revision has the method. */
 export function isMethod(text: string): text is Method {
   return Object.hasOwn(METHODS, text)
 }

@@ -1,5 +1,6 @@
 /** Expected refusals as data: a value, or a fault that says why there is none. Failures throw `PortolanError` instead. */
 
+/** Either a value or the fault that stands in its place. */
 export type Result<T, F> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: F }
 
 /** A value that is there. */

@@ -6,6 +6,7 @@
 /** `legacy`: an `initialize` handshake; `modern`: everything in each request's `_meta` (S26 basic/versioning). */
 export type Era = 'legacy' | 'modern'
 
+/** `type` of a content item. Sampling has more: see `samplingTools`. */
 export type ContentKind = 'text' | 'image' | 'resource' | 'audio' | 'resource_link'
 
 /** What differs between revisions. */
@@ -139,15 +140,20 @@ export const REVISIONS = {
   '2026-07-28': R_2026_07_28,
 } as const satisfies Record<string, RevisionTraits>
 
+/** A revision that Portolan speaks; narrow a text with `isRevision`. */
 export type Revision = keyof typeof REVISIONS
+/** Those with a handshake. */
 export type LegacyRevision = { [R in Revision]: (typeof REVISIONS)[R]['era'] extends 'legacy' ? R : never }[Revision]
+/** Those without. */
 export type ModernRevision = Exclude<Revision, LegacyRevision>
 
 /** Oldest first. */
 export const SUPPORTED_LEGACY: readonly LegacyRevision[] = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']
 /** Newest first: the order of `supportedVersions` and of −32022's `supported`. */
 export const SUPPORTED_MODERN: readonly ModernRevision[] = ['2026-07-28']
+/** What we ask an upstream for in `initialize`. */
 export const LATEST_LEGACY: LegacyRevision = '2025-11-25'
+/** What we ask an upstream for in `_meta`. */
 export const LATEST_MODERN: ModernRevision = '2026-07-28'
 
 /** What a request on a session without a version header is taken for (S25 basic/transports, Protocol Version Header). */
@@ -159,22 +165,27 @@ export const ASSUMED_WITHOUT_HEADER: LegacyRevision = '2025-03-26'
  */
 const UNPUBLISHED = '2024-10-07'
 
+/** Whether Portolan speaks the revision. */
 export function isRevision(text: string): text is Revision {
   return Object.hasOwn(REVISIONS, text)
 }
 
+/** Whether it is one that a session can have. */
 export function isLegacyRevision(text: string): text is LegacyRevision {
   return isRevision(text) && REVISIONS[text].era === 'legacy'
 }
 
+/** Whether it is one that `_meta` can name. */
 export function isModernRevision(text: string): text is ModernRevision {
   return isRevision(text) && REVISIONS[text].era === 'modern'
 }
 
+/** The era that a revision belongs to. */
 export function eraOf(revision: Revision): Era {
   return REVISIONS[revision].era
 }
 
+/** A revision's row, typed as any row: for code that holds for all. */
 export function traitsOf(revision: Revision): RevisionTraits {
   return REVISIONS[revision]
 }

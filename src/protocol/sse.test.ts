@@ -185,8 +185,8 @@ describe('for every stream', () => {
 
   it('any chunking gives the same events', () => {
     const piece = fc.constantFrom(
-      'data: a', 'data:b', 'data', 'id: 1', 'id: \0', 'event: x', 'retry: 5', ': c', '\n', '\r', '\r\n', '\n\n', '\r\r', 'é', '\u{FEFF}',
-      'x',
+      'data: a', 'data:b', 'data', 'id: 1', 'id: \0', 'event: x', 'retry: 5', ': c', '\n', '\r', '\r\n', '\n\n', '\r\r', 'é',
+      '\u{FEFF}', 'x',
     )
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), fc.array(fc.nat({ max: 12 })), (pieces, cuts) => {

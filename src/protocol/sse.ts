@@ -3,6 +3,7 @@
  * Data is never decoded; where one `data` line lies whole in a chunk, the event's data is a view into that chunk.
  */
 
+/** One event that the stream ended. */
 export interface SseEvent {
   /** `message` where the stream names none. */
   readonly event: string
@@ -20,12 +21,14 @@ export interface SseFault {
   readonly maxEventBytes: number
 }
 
+/** What one chunk brought. */
 export interface SsePush {
   /** The events that ended in this chunk, in order; those before a fault are still good. */
   readonly events: readonly SseEvent[]
   readonly fault: SseFault | undefined
 }
 
+/** The state of one stream. */
 export interface SseParser {
   push(chunk: Buffer): SsePush
   /** The sticky id, '' before the first: for `Last-Event-ID`. Set by events without data too. */
@@ -175,6 +178,7 @@ function joinLines(lines: readonly Buffer[], bytesWithEnds: number): Buffer {
   return whole
 }
 
+/** An event to write. */
 export interface SseEncoding {
   /** Without CR, LF and NUL; TypeError otherwise. */
   readonly id?: string

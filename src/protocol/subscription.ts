@@ -7,6 +7,7 @@ import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
 import type { ServerCapabilities } from './capability.ts'
 
+/** What a listen asks for, every key there. */
 export interface SubscriptionFilter {
   readonly toolsListChanged: boolean
   readonly promptsListChanged: boolean
@@ -19,6 +20,7 @@ export interface SubscriptionFilter {
   readonly other: JsonObject
 }
 
+/** A malformed filter: `invalid_params`. */
 export interface FilterFault {
   readonly reason: 'wrong_type'
   /** The key within `notifications`; undefined where `notifications` itself is no object. */

@@ -9,6 +9,7 @@ import type { JsonObject, JsonValue } from './json-value.ts'
 import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
 
+/** One mirrored argument. */
 export interface ToolHeaderRule {
   /** The header's whole name, in the tool's spelling: `Mcp-Param-Region`. */
   readonly header: string
@@ -23,6 +24,7 @@ export interface ToolHeaderFault {
   readonly path: readonly string[]
 }
 
+/** How strict to read. */
 export interface ToolHeaderOptions {
   /** The specification forbids annotated `number`; the conformance suite's client scenario uses one. Default false. */
   readonly acceptNumber?: boolean
@@ -141,6 +143,7 @@ function primitiveText(value: JsonValue | undefined): string | undefined {
   return String(value)
 }
 
+/** Headers and arguments disagree: `header_mismatch`. */
 export interface ParamHeaderFault {
   /** `unexpected`: a header for an argument that is null or absent. Who routes on it would act on what nobody said. */
   readonly reason: 'missing' | 'mismatch' | 'unexpected' | HeaderFault['reason']

@@ -7,6 +7,7 @@ import { ERRORS } from './error.ts'
 import type { WireError, WireErrorObject } from './error.ts'
 import type { Era } from './revision.ts'
 
+/** What to do with an upstream's error. */
 export type UpstreamErrorVerdict =
   | { readonly kind: 'relay'; readonly error: WireError }
   /** −32020 from a modern upstream: refused before execution. Refresh its tools and send again, never relay. */
@@ -16,6 +17,7 @@ export type UpstreamErrorVerdict =
   /** −32042 from a legacy upstream, for a modern client: `data.elicitations` become an `input_required` result. */
   | { readonly kind: 'url_elicitation' }
 
+/** Where an error comes from and goes to. */
 export interface ErrorRoute {
   /** The upstream's era. */
   readonly from: Era

@@ -9,6 +9,7 @@ import type { LegacyRevision } from '../revision.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 
+/** A client's opening. */
 export interface InitializeParams {
   /** As asked for: see `negotiateLegacy`. */
   readonly protocolVersion: string
@@ -16,6 +17,7 @@ export interface InitializeParams {
   readonly clientInfo: Implementation
 }
 
+/** An upstream's answer. */
 export interface InitializeResult {
   readonly revision: LegacyRevision
   readonly capabilities: ServerCapabilities
@@ -64,6 +66,7 @@ function wrong(key: string | undefined, expected: string): { readonly ok: false;
   return fail({ reason: 'wrong_type', key, expected })
 }
 
+/** What we say of ourselves, or of the client, to an upstream. */
 export interface InitializeParts {
   readonly protocolVersion: string
   readonly capabilities: ClientCapabilities

@@ -6,6 +6,7 @@ import type { ProgressToken } from '../meta.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 
+/** What a legacy request says of itself. */
 export interface RequestMeta {
   readonly progressToken: ProgressToken | undefined
 }
@@ -18,6 +19,7 @@ export interface MetaFault {
   readonly expected: string
 }
 
+/** Reads `params._meta`; absent is fine. */
 export function readRequestMeta(meta: JsonValue | undefined): Result<RequestMeta, MetaFault> {
   if (meta === undefined) return ok({ progressToken: undefined })
   if (!isJsonObject(meta)) return fail({ reason: 'wrong_type', key: undefined, expected: 'an object' })

@@ -9,6 +9,7 @@ import { SUPPORTED_MODERN } from '../revision.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 
+/** An upstream's answer. */
 export interface DiscoverResult {
   /** As the server lists them; ones that we do not know included. */
   readonly supportedVersions: readonly string[]
@@ -17,6 +18,7 @@ export interface DiscoverResult {
   readonly instructions: string | undefined
 }
 
+/** Why it is no answer to `server/discover`. */
 export interface DiscoverFault {
   readonly reason: 'wrong_type'
   readonly key: string | undefined
@@ -40,6 +42,7 @@ export function readDiscoverResult(result: JsonValue | undefined): Result<Discov
   })
 }
 
+/** What we answer. */
 export interface DiscoverParts {
   readonly capabilities: ServerCapabilities
   readonly serverInfo: Implementation

@@ -9,6 +9,7 @@ import type { LogLevel, ProgressToken } from '../meta.ts'
 import { fail, ok } from '../result.ts'
 import type { Result } from '../result.ts'
 
+/** What a modern request says of itself. */
 export interface RequestMeta {
   /** As received: it may be a revision that we do not speak. */
   readonly protocolVersion: string
@@ -34,6 +35,7 @@ export function hasRequestMeta(meta: JsonValue | undefined): boolean {
   return isJsonObject(meta) && Object.hasOwn(meta, META.protocolVersion)
 }
 
+/** Reads `params._meta`; the first fault wins, required keys before optional ones. */
 export function readRequestMeta(meta: JsonValue | undefined): Result<RequestMeta, MetaFault> {
   if (meta === undefined) return fail({ reason: 'missing', key: undefined, expected: 'an object' })
   if (!isJsonObject(meta)) return fail({ reason: 'wrong_type', key: undefined, expected: 'an object' })
@@ -82,6 +84,7 @@ export function describeMetaFault(fault: MetaFault): string {
   return `Invalid params: ${where} ${fault.reason === 'missing' ? 'is required:' : 'must be'} ${fault.expected}`
 }
 
+/** What a hop says of itself and its client. */
 export interface RequestMetaParts {
   readonly protocolVersion: string
   readonly clientCapabilities: ClientCapabilities
