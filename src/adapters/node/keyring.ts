@@ -1,0 +1,107 @@
+/**
+ * Seals handles with AES-256-GCM: format, key id, nonce, ciphertext and tag, in base64url. Purpose and owner are associated
+ * data, and each purpose has its own subkey (HKDF-SHA-256), so a handle opens only as what it was made for. Nothing here
+ * says why a handle did not open.
+ *
+ * Random 96-bit nonces: a key is to be rotated well before 2^32 handles of one purpose (NIST SP 800-38D §8.3).
+ */
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import type { HandlePurpose, Keyring } from '../../core/auth/keyring.ts'
+
+export interface KeyringKey {
+  /** At least 32 unguessable bytes. */
+  readonly secret: Uint8Array
+  /** Only active keys seal; all keys open. */
+  readonly active: boolean
+}
+
+const FORMAT = 1
+const KEY_ID_BYTES = 4
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const HEAD_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES
+const MIN_SECRET_BYTES = 32
+const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream', 'replica']
+
+interface Subkeys {
+  readonly seal: Buffer
+  readonly nonce: Buffer
+}
+
+interface Key {
+  readonly id: Buffer
+  readonly subkeys: ReadonlyMap<HandlePurpose, Subkeys>
+}
+
+/**
+ * `keys` from oldest to newest: the newest active one seals. Throws TypeError where none is active, where a secret is too
+ * short, and where two keys share an id (the same secret twice).
+ */
+export function createKeyring(keys: readonly KeyringKey[]): Keyring {
+  const byId = new Map<string, Key>()
+  let sealing: Key | undefined
+  for (const { secret, active } of keys) {
+    if (secret.byteLength < MIN_SECRET_BYTES) throw new TypeError(`A key needs at least ${MIN_SECRET_BYTES} bytes`)
+    const key = derive(secret)
+    const id = key.id.toString('hex')
+    if (byId.has(id)) throw new TypeError('The same key stands twice in the key ring')
+    byId.set(id, key)
+    if (active) sealing = key
+  }
+  if (sealing === undefined) throw new TypeError('The key ring has no active key')
+  const sealer = sealing
+
+  return {
+    seal(purpose, boundTo, plain) {
+      const { seal, nonce: nonceKey } = subkeysOf(sealer, purpose)
+      const nonce = purpose === 'task' ? syntheticNonce(nonceKey, boundTo, plain) : randomBytes(NONCE_BYTES)
+      const head = Buffer.concat([Buffer.of(FORMAT), sealer.id, nonce], HEAD_BYTES)
+      const cipher = createCipheriv('aes-256-gcm', seal, nonce).setAAD(associated(head, purpose, boundTo))
+      return Buffer.concat([head, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+    },
+    open(purpose, boundTo, handle) {
+      const bytes = Buffer.from(handle, 'base64url')
+      if (bytes.length < HEAD_BYTES + TAG_BYTES || bytes[0] !== FORMAT) return undefined
+      // Only the one spelling: else a handle that was used once could be presented again, written differently.
+      if (bytes.toString('base64url') !== handle) return undefined
+      const key = byId.get(bytes.toString('hex', 1, 1 + KEY_ID_BYTES))
+      return key === undefined ? undefined : decrypt(subkeysOf(key, purpose).seal, bytes, purpose, boundTo)
+    },
+  }
+}
+
+function decrypt(key: Buffer, bytes: Buffer, purpose: HandlePurpose, boundTo: string): string | undefined {
+  const tagAt = bytes.length - TAG_BYTES
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(1 + KEY_ID_BYTES, HEAD_BYTES), { authTagLength: TAG_BYTES })
+  decipher.setAAD(associated(bytes.subarray(0, HEAD_BYTES), purpose, boundTo)).setAuthTag(bytes.subarray(tagAt))
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES, tagAt)), decipher.final()]).toString('utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** The same owner and text give the same nonce, and different ones a different nonce (in the manner of RFC 5297). */
+function syntheticNonce(key: Buffer, boundTo: string, plain: string): Buffer {
+  const owner = Buffer.from(boundTo, 'utf8')
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(owner.length)
+  return createHmac('sha256', key).update(length).update(owner).update(plain, 'utf8').digest().subarray(0, NONCE_BYTES)
+}
+
+function associated(head: Buffer, purpose: HandlePurpose, boundTo: string): Buffer {
+  // Unambiguous: the head has a fixed length, and no purpose holds a NUL.
+  return Buffer.concat([head, Buffer.from(`${purpose}\0${boundTo}`, 'utf8')])
+}
+
+function derive(secret: Uint8Array): Key {
+  const expand = (info: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `portolan/handle/${FORMAT}/${info}`, bytes))
+  const subkeys = new Map(PURPOSES.map((purpose) => [purpose, { seal: expand(`${purpose}/seal`, 32), nonce: expand(`${purpose}/nonce`, 32) }]))
+  return { id: expand('id', KEY_ID_BYTES), subkeys }
+}
+
+function subkeysOf(key: Key, purpose: HandlePurpose): Subkeys {
+  const subkeys = key.subkeys.get(purpose)
+  if (subkeys === undefined) throw new TypeError(`No such handle purpose: ${purpose}`)
+  return subkeys
+}
