@@ -5,13 +5,15 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BenchCase, Target } from './cases.ts'
 import { type Keeper, pinned, type Started } from './proc.ts'
+import { replyBody, WRK, writeWrkScript } from './wrk.ts'
 
-export const CONTENDER_NAMES = ['direct', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
+export const CONTENDER_NAMES = ['direct', 'nginx-full', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
 export type ContenderName = (typeof CONTENDER_NAMES)[number]
 
 /** Cores: the contender alone on one, the load and the upstream servers on the other. */
 export const CONTENDER_CORE = 0
 export const OTHER_CORE = 1
+const NGINX = '/usr/sbin/nginx'
 const START_TIMEOUT_MS = 20_000
 
 export type Surroundings = {
@@ -31,6 +33,8 @@ export type Running = {
   readonly target: Target
   /** A cap where the contender cannot be asked more at once; null: as many as the run says. */
   readonly maxConnectionCount: number | null
+  /** Set where wrk asks instead of the load generator, and a server of its own answers. */
+  readonly atFullLoad: { readonly script: string; readonly upstream: Started } | null
 }
 
 /** The reason a contender is left out of a case. `skipped`: it has no such mode; `not started`: it has, but did not come up. */
@@ -42,15 +46,18 @@ type Launch = { command: string; args: string[]; port: number; path: string; rea
 export async function startContender(name: ContenderName, benchCase: BenchCase, around: Surroundings): Promise<Running | Absent> {
   if (name === 'direct') {
     if (benchCase.upstream === 'stdio') return { kind: 'skipped', reason: 'a stdio server cannot be asked over HTTP' }
-    return { name, started: null, target: targetOf(around.upstreamPort, '/mcp'), maxConnectionCount: null }
+    return { name, started: null, target: targetOf(around.upstreamPort, '/mcp'), maxConnectionCount: null, atFullLoad: null }
   }
   const folder = join(around.temp, `${name}-${benchCase.name}`)
   mkdirSync(folder, { recursive: true })
+  if (name === 'nginx-full') return startFullLoad(benchCase, around, folder)
   const launch = await LAUNCHES[name](benchCase, around, folder)
   if ('kind' in launch) return launch
   const { command, args, env, port } = launch
   const started = around.keeper.start({ command, args, core: CONTENDER_CORE, cwd: folder, logPath: join(folder, 'log'), ...(env ? { env } : {}) })
-  if (await answers(started, port, launch.ready)) return { name, started, target: targetOf(port, launch.path), maxConnectionCount: launch.maxConnectionCount ?? null }
+  if (await answers(started, port, launch.ready)) {
+    return { name, started, target: targetOf(port, launch.path), maxConnectionCount: launch.maxConnectionCount ?? null, atFullLoad: null }
+  }
   const reason = started.hasExited() ? `it ended with code ${started.child.exitCode}` : `it did not answer within ${START_TIMEOUT_MS / 1000} s`
   await around.keeper.stop(started)
   return { kind: 'not started', reason }
@@ -58,13 +65,12 @@ export async function startContender(name: ContenderName, benchCase: BenchCase, 
 
 type Launcher = (benchCase: BenchCase, around: Surroundings, folder: string) => Promise<Launch | Absent>
 
-const LAUNCHES: Record<Exclude<ContenderName, 'direct'>, Launcher> = {
+const LAUNCHES: Record<Exclude<ContenderName, 'direct' | 'nginx-full'>, Launcher> = {
   async nginx(_benchCase, around, folder) {
-    const command = '/usr/sbin/nginx'
+    const command = NGINX
     if (!existsSync(command)) return { kind: 'not started', reason: 'nginx is not installed' }
     const port = await freePort()
-    writeFileSync(join(folder, 'nginx.conf'), nginxConfig(folder, port, around.upstreamPort))
-    return { command, args: ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')], port, path: '/mcp', ready: null }
+    return { command, args: nginxArgs(folder, relayConfig(port, around.upstreamPort)), port, path: '/mcp', ready: null }
   },
   async portolan(benchCase, around, folder) {
     const entry = join(around.root, around.useDist ? 'dist/apps/cli/main.js' : 'src/apps/cli/main.ts')
@@ -105,9 +111,29 @@ export function portolanConfig(around: Surroundings): unknown {
   return { mcpServers: { bench: { url: `http://127.0.0.1:${around.upstreamPort}/mcp` }, benchstdio: { command, args } } }
 }
 
-function nginxConfig(folder: string, port: number, upstreamPort: number): string {
+/** Two nginx, one relaying to the other, which answers every POST from a file. */
+async function startFullLoad(benchCase: BenchCase, around: Surroundings, folder: string): Promise<Running | Absent> {
+  if (benchCase.ratePerSec !== null) return { kind: 'skipped', reason: 'wrk keeps no rate' }
+  if (!existsSync(NGINX) || !existsSync(WRK)) return { kind: 'not started', reason: 'nginx or wrk is not installed' }
+  const [upstreamFolder, port, upstreamPort] = [join(folder, 'upstream'), await freePort(), await freePort()]
+  mkdirSync(upstreamFolder)
+  writeFileSync(join(upstreamFolder, 'mcp'), replyBody(benchCase))
+  const start = (args: string[], core: number, at: string): Started => around.keeper.start({ command: NGINX, args, core, cwd: at, logPath: join(at, 'log') })
+  const upstream = start(nginxArgs(upstreamFolder, fileConfig(upstreamFolder, upstreamPort)), OTHER_CORE, upstreamFolder)
+  const started = start(nginxArgs(folder, relayConfig(port, upstreamPort)), CONTENDER_CORE, folder)
+  const target = targetOf(port, '/mcp')
+  if ((await answers(upstream, upstreamPort, null)) && (await answers(started, port, null))) {
+    return { name: 'nginx-full', started, target, maxConnectionCount: null, atFullLoad: { script: writeWrkScript(benchCase, target, folder), upstream } }
+  }
+  await Promise.all([around.keeper.stop(started), around.keeper.stop(upstream)])
+  return { kind: 'not started', reason: 'nginx did not come up' }
+}
+
+function nginxArgs(folder: string, http: string): string[] {
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `  ${name}_temp_path ${folder}/${name};`)
-  return `daemon off;
+  // Started by root, workers would become nobody, who may not read this run's own folder.
+  const user = process.getuid?.() === 0 ? 'user root;\n' : ''
+  const config = `${user}daemon off;
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log error;
@@ -120,6 +146,15 @@ ${temp.join('\n')}
   keepalive_requests 1000000000;
   client_max_body_size 16m;
   client_body_buffer_size 128k;
+${http}
+}
+`
+  writeFileSync(join(folder, 'nginx.conf'), config)
+  return ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')]
+}
+
+function relayConfig(port: number, upstreamPort: number): string {
+  return `
   upstream mcp { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 1000000000; keepalive_timeout 600s; }
   server {
     listen 127.0.0.1:${port} backlog=1024;
@@ -133,9 +168,19 @@ ${temp.join('\n')}
       proxy_busy_buffers_size 32k;
       proxy_max_temp_file_size 0;
     }
-  }
+  }`
 }
-`
+
+/** A static file answers no POST but with 405, which is turned into 200 with that file. */
+function fileConfig(folder: string, port: number): string {
+  return `
+  open_file_cache max=16;
+  sendfile on;
+  server {
+    listen 127.0.0.1:${port} backlog=1024;
+    root ${folder};
+    location / { default_type application/json; error_page 405 =200 $uri; }
+  }`
 }
 
 /** A port of the loopback interface that nobody listens on now. */

@@ -21,7 +21,7 @@ export const USAGE = `npm run bench -- [flags]
 
   --only <case,…>         only these cases (see below)
   --contenders <name,…>   of ${CONTENDER_NAMES.join(', ')}
-  --seconds <n>           measured seconds per round (2)
+  --seconds <n>           measured seconds per round (1.5)
   --rounds <n>            rounds per case and contender (3)
   --connections <n>       keep-alive connections (64)
   --sessions <n>          legacy sessions shared by the connections (8)
@@ -78,7 +78,7 @@ export function readFlags(argv: readonly string[]): { ok: true; flags: Flags } |
 const OPTIONS = {
   only: { type: 'string' },
   contenders: { type: 'string' },
-  seconds: { type: 'string', default: '2' },
+  seconds: { type: 'string', default: '1.5' },
   rounds: { type: 'string', default: '3' },
   connections: { type: 'string', default: '64' },
   sessions: { type: 'string', default: '8' },

@@ -1,10 +1,11 @@
 // Measures one case: starts its contenders, goes round them several times in changing order, ends them.
 import { readdirSync, writeFileSync } from 'node:fs'
 import type { BenchCase } from './cases.ts'
-import { type ContenderName, type Running, startContender, type Surroundings } from './contenders.ts'
+import { type ContenderName, OTHER_CORE, type Running, startContender, type Surroundings } from './contenders.ts'
 import type { LoadProcess } from './load-process.ts'
 import { cpuUsBetween, cpuUsByPid, memoryBytes, processTree, readStat } from './proc.ts'
 import { type Sample, summarize, type Summary } from './stats.ts'
+import { runWrk } from './wrk.ts'
 
 /** What came of one contender in one case. Only `measured` ones answered every single request rightly. */
 export type Outcome =
@@ -46,14 +47,14 @@ export async function measureCase(benchCase: BenchCase, names: readonly Contende
   for (const contender of running) {
     const own = samples.get(contender.name) ?? []
     outcomes[contender.name] ??= { kind: 'measured', summary: summarize(own), connectionCount: connectionsFor(contender, bench.effort), samples: own }
-    if (contender.started !== null) await bench.around.keeper.stop(contender.started)
+    for (const each of [contender.started, contender.atFullLoad?.upstream]) if (each) await bench.around.keeper.stop(each)
   }
   return { benchCase, outcomes }
 }
 
 /** nginx has no stdio counterpart: in those cases it relays the same requests to the HTTP upstream, as the yardstick. */
 function referenceCase(name: ContenderName, benchCase: BenchCase): BenchCase {
-  return name === 'nginx' ? { ...benchCase, upstream: 'http' } : benchCase
+  return name.startsWith('nginx') ? { ...benchCase, upstream: 'http' } : benchCase
 }
 
 function connectionsFor(contender: Running, effort: Effort): number {
@@ -61,6 +62,7 @@ function connectionsFor(contender: Running, effort: Effort): number {
 }
 
 async function measureOnce(contender: Running, benchCase: BenchCase, round: number, bench: Bench): Promise<Sample> {
+  if (contender.atFullLoad !== null) return measureFullLoad(contender, contender.atFullLoad.script, bench)
   const { effort, around } = bench
   let before = readMeters(contender, bench)
   const result = await bench.load.run(
@@ -87,6 +89,28 @@ async function measureOnce(contender: Running, benchCase: BenchCase, round: numb
     loadCpuUs: result.loadCpuUs,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
+    late99Ms: result.late99Ms,
+    peakRssBytes: memoryBytes(after.own.keys(), 'VmHWM'),
+  }
+}
+
+async function measureFullLoad(contender: Running, script: string, bench: Bench): Promise<Sample> {
+  const { seconds, connectionCount, warmSeconds } = bench.effort
+  const how = { keeper: bench.around.keeper, script, target: contender.target, connectionCount, core: OTHER_CORE }
+  await runWrk({ ...how, seconds: warmSeconds })
+  forgetPeaks(contender, bench.around)
+  const before = readMeters(contender, bench)
+  const result = await runWrk({ ...how, seconds })
+  const after = readMeters(contender, bench)
+  return {
+    requestCount: result.requestCount,
+    elapsedMs: result.elapsedMs,
+    cpuUs: cpuUsBetween(before.own, after.own),
+    upstreamCpuUs: cpuUsBetween(before.upstream, after.upstream),
+    loadCpuUs: result.wrkCpuUs,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    late99Ms: null,
     peakRssBytes: memoryBytes(after.own.keys(), 'VmHWM'),
   }
 }
@@ -96,7 +120,9 @@ type Meters = { readonly own: Map<number, number>; readonly upstream: Map<number
 function readMeters(contender: Running, bench: Bench): Meters {
   const upstreamPids = stdioUpstreamPids(bench.around)
   const own = contender.started === null ? [] : processTree(contender.started.pid, upstreamPids)
-  const upstream = [bench.upstreamPid, ...upstreamPids].map(readStat).filter((stat) => stat !== null)
+  const { atFullLoad } = contender
+  const asked = [bench.upstreamPid, ...upstreamPids].map(readStat).filter((stat) => stat !== null)
+  const upstream = atFullLoad === null ? asked : processTree(atFullLoad.upstream.pid)
   return { own: cpuUsByPid(own), upstream: cpuUsByPid(upstream) }
 }
 

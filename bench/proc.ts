@@ -85,6 +85,7 @@ export type Keeper = {
   start(options: StartOptions): Started
   /** Ends it and all it started: SIGTERM, after `graceMs` SIGKILL. */
   stop(started: Started, graceMs?: number): Promise<void>
+  /** Ends everything; nothing can be started afterwards. */
   stopAll(): Promise<void>
 }
 
@@ -96,6 +97,7 @@ export function pinned(core: number | null, command: string, args: readonly stri
 /** Owns the processes of a run. */
 export function createKeeper(): Keeper {
   const running = new Set<Started>()
+  let closed = false
   const stop = async (started: Started, graceMs = 2000): Promise<void> => {
     const members = processTree(started.pid)
     running.delete(started)
@@ -107,6 +109,7 @@ export function createKeeper(): Keeper {
   }
   return {
     start(options) {
+      if (closed) throw new Error('the run is over')
       const [command, ...args] = pinned(options.core, options.command, options.args)
       const log = options.logPath === undefined ? null : openSync(options.logPath, 'a')
       const child = spawn(command, args, {
@@ -130,6 +133,7 @@ export function createKeeper(): Keeper {
     },
     stop,
     async stopAll() {
+      closed = true
       await Promise.all([...running].map((started) => stop(started, 1000)))
     },
   }

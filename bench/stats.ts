@@ -25,6 +25,8 @@ export type Sample = {
   readonly loadCpuUs: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** By how much the load generator itself was late in asking (p99); null where it keeps no rate. */
+  readonly late99Ms: number | null
   readonly peakRssBytes: number
 }
 

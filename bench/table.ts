@@ -1,14 +1,15 @@
 // Renders results as Markdown tables, the same text on the terminal and in the README.
+import type { ContenderName } from './contenders.ts'
 import type { CaseResult } from './measure.ts'
 import { ratio, type Spread } from './stats.ts'
 
 /** Column titles and rows of a table; the first two columns are left-aligned, the others right-aligned. */
 export type Table = { readonly titles: readonly string[]; readonly rows: readonly (readonly string[])[] }
 
-const TITLES = ['case', 'contender', 'CPU µs/request', '× nginx', 'core %', 'req/s', 'p50 ms', 'added p50 ms', 'p99 ms', 'peak RSS MB', 'upstream µs', 'load µs']
+const TITLES = ['case', 'contender', 'CPU µs/request', '× nginx-full', '× nginx', 'core %', 'req/s', 'p50 ms', 'added p50 ms', 'p99 ms', 'peak RSS MB', 'upstream µs', 'load µs']
 
 /**
- * One row per case and contender. Figures are best / median over the rounds; `× nginx` divides like by like; the added
+ * One row per case and contender. Figures are best / median over the rounds; the ratios divide best by best and median by median; the added
  * latency (median against direct's median) only where the rate is fixed, since a full queue measures itself.
  */
 export function resultTable(results: readonly CaseResult[]): Table {
@@ -16,20 +17,24 @@ export function resultTable(results: readonly CaseResult[]): Table {
 }
 
 function caseRows({ benchCase, outcomes }: CaseResult): string[][] {
-  const nginx = outcomes.nginx?.kind === 'measured' ? outcomes.nginx.summary.cpuUsPerRequest : null
+  const costOf = (name: ContenderName): Spread | null => {
+    const outcome = outcomes[name]
+    return outcome?.kind === 'measured' ? outcome.summary.cpuUsPerRequest : null
+  }
   const direct = outcomes.direct?.kind === 'measured' ? outcomes.direct.summary.p50Ms : null
   return Object.entries(outcomes).flatMap(([name, outcome]) => {
     if (outcome.kind === 'skipped') return []
-    const label = name === 'nginx' && benchCase.upstream === 'stdio' ? 'nginx (HTTP upstream)' : name
+    const label = name.startsWith('nginx') && benchCase.upstream === 'stdio' ? `${name} (HTTP upstream)` : name
     if (outcome.kind !== 'measured') return [[benchCase.name, label, outcome.kind, ...Array.from({ length: TITLES.length - 3 }, () => '–')]]
     const { summary } = outcome
-    const against = name === 'nginx' ? null : ratio(summary.cpuUsPerRequest, nginx)
+    const against = (yardstick: ContenderName): string => (name === yardstick ? '1.00' : pair(ratio(summary.cpuUsPerRequest, costOf(yardstick)), 2))
     return [
       [
         benchCase.name,
         label,
         pair(summary.cpuUsPerRequest),
-        name === 'nginx' ? '1.00' : pair(against, 2),
+        against('nginx-full'),
+        against('nginx'),
         summary.busyShare === null ? '–' : (summary.busyShare * 100).toFixed(0),
         pair(summary.requestsPerSec, 0),
         pair(summary.p50Ms, 2),

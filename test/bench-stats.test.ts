@@ -6,10 +6,11 @@ import type { CaseResult } from '../bench/measure.ts'
 import { createReplyCheck } from '../bench/reply-check.ts'
 import { createReplyReader, messagesOf, type Reply } from '../bench/reply-reader.ts'
 import { median, percentile, ratio, type Sample, summarize } from '../bench/stats.ts'
+import { milliseconds, replyBody } from '../bench/wrk.ts'
 import { absences, renderTable, replaceBetween, resultTable } from '../bench/table.ts'
 
 const sample = (changes: Partial<Sample>): Sample => {
-  return { requestCount: 1000, elapsedMs: 500, cpuUs: 50_000, upstreamCpuUs: 20_000, loadCpuUs: 10_000, p50Ms: 2, p99Ms: 8, peakRssBytes: 100e6, ...changes }
+  return { requestCount: 1000, elapsedMs: 500, cpuUs: 50_000, upstreamCpuUs: 20_000, loadCpuUs: 10_000, p50Ms: 2, p99Ms: 8, late99Ms: null, peakRssBytes: 100e6, ...changes }
 }
 
 function caseNamed(name: string): BenchCase {
@@ -58,6 +59,7 @@ describe('the table', () => {
       benchCase: caseNamed('legacy-stdio-400'),
       outcomes: {
         direct: { kind: 'skipped', reason: 'no HTTP' },
+        'nginx-full': { kind: 'measured', connectionCount: 64, samples: [], summary: summarize([sample({ cpuUs: 10_000 })]) },
         nginx: { kind: 'measured', connectionCount: 64, samples: [], summary: summarize([sample({ cpuUs: 20_000 })]) },
         'mcp-proxy': { kind: 'measured', connectionCount: 64, samples: [], summary: summarize([sample({})]) },
         portolan: { kind: 'failed', reason: '3 wrong replies' },
@@ -66,11 +68,12 @@ describe('the table', () => {
   ]
 
   it('shows costs as multiples of nginx, marks its other upstream, and leaves skipped contenders out', () => {
-    const rows = resultTable(results).rows.map((row) => row.slice(0, 4))
+    const rows = resultTable(results).rows.map((row) => row.slice(0, 5))
     expect(rows).toEqual([
-      ['legacy-stdio-400', 'nginx (HTTP upstream)', '20.0 / 20.0', '1.00'],
-      ['legacy-stdio-400', 'mcp-proxy', '50.0 / 50.0', '2.50 / 2.50'],
-      ['legacy-stdio-400', 'portolan', 'failed', '–'],
+      ['legacy-stdio-400', 'nginx-full (HTTP upstream)', '10.0 / 10.0', '1.00', '0.50 / 0.50'],
+      ['legacy-stdio-400', 'nginx (HTTP upstream)', '20.0 / 20.0', '2.00 / 2.00', '1.00'],
+      ['legacy-stdio-400', 'mcp-proxy', '50.0 / 50.0', '5.00 / 5.00', '2.50 / 2.50'],
+      ['legacy-stdio-400', 'portolan', 'failed', '–', '–'],
     ])
   })
 
@@ -194,6 +197,17 @@ describe('the reply check', () => {
   })
 })
 
+describe('the yardstick at full load', () => {
+  it('answers the same bytes as the real upstream', () => {
+    expect(JSON.parse(replyBody(caseNamed('modern-http-400')))).toMatchObject({ id: 1_000_000_000, result: { content: [{ text: echoText('1000000000', 400) }] } })
+  })
+
+  it('reads the times that wrk prints', () => {
+    expect([milliseconds('250us'), milliseconds('1.20ms'), milliseconds('2.00s'), milliseconds('1.50m')]).toEqual([0.25, 1.2, 2000, 90_000])
+    expect(milliseconds('soon')).toBeNaN()
+  })
+})
+
 describe('flags', () => {
   it('name every problem at once', () => {
     const read = readFlags(['--seconds', '0', '--only', 'nothing', '--contenders', 'apache', '--name', '../x'])
@@ -202,6 +216,6 @@ describe('flags', () => {
 
   it('default to all contenders and the default cases', () => {
     const read = readFlags([])
-    expect(read.ok === true && [read.flags.cases.length, read.flags.contenders.length, read.flags.connections]).toEqual([DEFAULT_CASES.length, 5, 64])
+    expect(read.ok === true && [read.flags.cases.length, read.flags.contenders.length, read.flags.connections]).toEqual([DEFAULT_CASES.length, 6, 64])
   })
 })
