@@ -34,12 +34,13 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
 
 /** The longest time and the largest number that any limit takes: setTimeout and buffers go no further. */
 const MAX_LIMIT = 2 ** 31 - 1
-const limit = (key: keyof Limits) => z.int().min(1).max(MAX_LIMIT).optional().describe(LIMIT_TEXTS[key])
+const limit = (key: keyof Limits, max = MAX_LIMIT) => z.int().min(1).max(max).optional().describe(LIMIT_TEXTS[key])
 
 const limits = z.strictObject({
   headerBytes: limit('headerBytes'),
   bodyBytes: limit('bodyBytes'),
-  jsonDepth: limit('jsonDepth'),
+  // The scanner recurses: 1,000 levels are far from the end of the stack.
+  jsonDepth: limit('jsonDepth', 1_000),
   resultBytes: limit('resultBytes'),
   headerTimeoutMs: limit('headerTimeoutMs'),
   bodyTimeoutMs: limit('bodyTimeoutMs'),
@@ -85,9 +86,13 @@ export const portolanSchema = z.strictObject({
       port: port.optional().describe('TCP port; 0 takes any free one'),
       socket: text.optional().describe('Path of a unix socket, instead of host and port'),
       publicUrl: z.url({ protocol: /^https?$/ }).optional().describe('Where clients reach it, when that differs from host and port'),
-      allowedHosts: texts.optional().describe('Further `Host` values to answer to, as `name` or `name:port`'),
+      allowedHosts: texts.optional().describe('`Host` values to answer to besides the one of `publicUrl`, as `name` or `name:port`; not given: the loopback names and `host`'),
       allowedOrigins: texts.optional().describe('Exact origins of web pages that may call it'),
-      trustedProxies: texts.optional().describe('Addresses or networks whose `Forwarded` and `X-Forwarded-For` are believed'),
+      trustedProxies: texts.optional().describe('Proxies that are believed: addresses, networks such as `10.0.0.0/8`, or `unix` for those on the socket'),
+      forwardedHeaders: z
+        .enum(['x-forwarded', 'forwarded'])
+        .optional()
+        .describe('Which headers those proxies set: `X-Forwarded-*`, or `Forwarded` (RFC 7239)'),
       tls: z
         .strictObject({
           cert: text.describe('Path of the certificate chain, PEM; read again on reload'),
@@ -119,7 +124,7 @@ export type ServerOptions = z.infer<typeof serverOptions>
 
 /** What holds where the file says nothing. Paths below the data folder are filled in when that folder is known. */
 export const DEFAULTS = {
-  listen: { host: '127.0.0.1', port: 7400 },
+  listen: { host: '127.0.0.1', port: 7400, forwardedHeaders: 'x-forwarded' },
   auth: 'token',
   separator: '__',
   pageSize: 100,

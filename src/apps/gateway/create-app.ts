@@ -10,7 +10,7 @@ import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
 import { bannerText } from './banner.ts'
 import { createConfigFile, loadConfig } from './config-file.ts'
-import type { ConfigFile, Env } from './config-file.ts'
+import type { ConfigFile, Env, LoadedConfig } from './config-file.ts'
 import { ConfigError } from './config-problem.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
@@ -88,7 +88,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     data, config, ledger, log, env, telemetry: metrics, version: readVersion(),
     authenticator: token === undefined ? createOpenAuthenticator() : createTokenAuthenticator(token.value),
   })
-  const listener = listenerOf(settings.value, loaded.snapshot.limits, gateway, log, () => condition.state === 'ready')
+  const listener = listenerOf(loaded, settings.value, gateway, log, () => condition.state === 'ready')
   const opened: Opened = { config, settings: settings.value, data, token, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const operations = await listen(opened, condition, { status, metrics: () => metrics.text() })
@@ -100,12 +100,16 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
 }
 
-function listenerOf(settings: Settings, limits: ConstructorLimits, gateway: WiredGateway, log: Log, isReady: () => boolean): HttpListener {
+function listenerOf(loaded: LoadedConfig, settings: Settings, gateway: WiredGateway, log: Log, isReady: () => boolean): HttpListener {
   const routes = [healthRoute(), readyRoute(isReady)]
-  return createHttpListener({ ...settings.listener, limits }, { mcp: gateway.http, routes, log, clock: createSystemClock() })
+  const { limits } = loaded.snapshot
+  try {
+    return createHttpListener({ ...settings.listener, limits }, { mcp: gateway.http, routes, log, clock: createSystemClock() })
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw new ConfigError(loaded.source, [{ path: 'portolan.listen', problem: error.message, fix: 'Mend it there' }])
+  }
 }
-
-type ConstructorLimits = NonNullable<Parameters<typeof createHttpListener>[0]['limits']>
 
 /** The operations listener first: it refuses a data folder that another Portolan uses. */
 async function listen(opened: Opened, condition: Condition, source: { status(): ProcessStatus; metrics(): string }): Promise<Operations> {

@@ -4,8 +4,10 @@
  */
 
 import { resolve } from 'node:path'
-import { isLoopback } from '../../adapters/http/allowed-host.ts'
+import { createHostCheck, isLoopback } from '../../adapters/http/allowed-host.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
+import { createCors } from '../../adapters/http/cors.ts'
+import { createForwarding } from '../../adapters/http/forwarding.ts'
 import type { HttpListenerOptions } from '../../adapters/http/listener.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { ConfigProblem } from './config-problem.ts'
@@ -40,6 +42,7 @@ export function readSettings(
   const auth = flags.auth ?? options.auth ?? DEFAULTS.auth
   const target = listenTarget(options, flags, paths.folder, problems)
   checkExposure(target, auth, options, problems)
+  checkValues(listenerOptions(options, paths.folder), problems)
   const operations = options.operations ?? {}
   const operationsHost = operations.host ?? DEFAULTS.operations.host
   if (!isLoopback(operationsHost)) {
@@ -80,13 +83,28 @@ function listenTarget(options: PortolanOptions, flags: Flags, folder: string, pr
 }
 
 function listenerOptions(options: PortolanOptions, folder: string): Omit<HttpListenerOptions, 'limits' | 'listen'> {
-  const { tls, publicUrl, allowedHosts, allowedOrigins, trustedProxies } = options.listen ?? {}
+  const { tls, publicUrl, allowedHosts, allowedOrigins, trustedProxies, forwardedHeaders } = options.listen ?? {}
   return {
     ...(tls === undefined ? {} : { tls: { certFile: resolve(folder, tls.cert), keyFile: resolve(folder, tls.key) } }),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(allowedHosts === undefined ? {} : { allowedHosts }),
     ...(allowedOrigins === undefined ? {} : { allowedOrigins }),
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
+    ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),
+  }
+}
+
+/** What the listener itself would refuse, as problems with a path. Its messages begin with the name of the setting. */
+function checkValues(options: Omit<HttpListenerOptions, 'limits' | 'listen'>, problems: ConfigProblem[]): void {
+  const checks = [() => createHostCheck({ ...options, boundHost: '' }), () => createForwarding(options, false), () => createCors(options)]
+  for (const check of checks) {
+    try {
+      check()
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      const [, name, problem] = /^(\w+): ([^]*)$/.exec(error.message) ?? [undefined, 'listen', error.message]
+      problems.push({ path: `portolan.listen.${name}`, problem: problem ?? '', fix: 'See docs/configuration.md for what may stand here' })
+    }
   }
 }
 

@@ -1,0 +1,105 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { DEFAULTS, portolanSchema } from '../src/apps/gateway/config-schema.ts'
+import { ERRORS } from '../src/protocol/error.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+const headings = (text: string, level: number): string[] =>
+  [...text.matchAll(new RegExp(`^#{${level}} (.+)$`, 'gm'))].map(([, heading]) => (heading ?? '').replaceAll('`', ''))
+
+describe('docs/dependencies.md', () => {
+  it('has one line with a reason for each dependency, and none for what is not there', () => {
+    const { dependencies, devDependencies } = JSON.parse(read('package.json'))
+    const { optionalDependencies } = JSON.parse(read('tools/node/package.json'))
+    const rows = [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` \| (.+) \|$/gm)]
+    const names = [dependencies, devDependencies, optionalDependencies].flatMap((group) => Object.keys(group))
+    expect(rows.map(([, name]) => name).sort()).toEqual(names.sort())
+    expect(rows.filter(([, , reason]) => (reason ?? '').length < 20)).toEqual([])
+  })
+})
+
+describe('docs/errors.md', () => {
+  it('has one heading for each error code, in the order of the table', () => {
+    expect(headings(read('docs/errors.md'), 2)).toEqual(Object.keys(ERRORS))
+  })
+
+  it('says the codes and statuses of both eras', () => {
+    const text = read('docs/errors.md')
+    for (const [code, { legacy, modern }] of Object.entries(ERRORS)) {
+      const section = text.split(`## \`${code}\`\n`)[1]?.split('\n## ')[0] ?? ''
+      const facts = `${legacy.code} (${legacy.status})`
+      const expected = legacy.code === modern.code && legacy.status === modern.status ? facts : `${facts} · ${modern.code} (${modern.status})`
+      expect(section.split('\n')[1]?.startsWith(`${expected}`), `${code}: ${expected}`).toBe(true)
+    }
+  })
+})
+
+describe('docs/configuration.md', () => {
+  it('has one row for each setting, with the schema\'s own sentence and the default', () => {
+    const rows = [...read('docs/configuration.md').matchAll(/^\| `portolan\.[^\n]*$/gm)].map(([row]) => row)
+    expect(rows).toEqual(settingsOf(portolanSchema, 'portolan', defaultAt).map(({ row }) => row))
+  })
+})
+
+/** Everything that can be set, as the rows of the reference. */
+function settingsOf(schema: unknown, path: string, defaultOf: (path: string) => string): { row: string }[] {
+  const opened = schema instanceof z.ZodOptional ? schema.unwrap() : schema
+  if (opened instanceof z.ZodObject) {
+    return Object.entries(opened.shape).flatMap(([key, value]) => settingsOf(value, `${path}.${key}`, defaultOf))
+  }
+  if (opened instanceof z.ZodRecord) return settingsOf(opened.valueType, `${path}.<name>`, defaultOf)
+  const description = schema instanceof z.ZodType ? (schema.description ?? '') : ''
+  return [{ row: `| \`${path}\` | ${defaultOf(path)} | ${description} |` }]
+}
+
+function defaultAt(path: string): string {
+  const keys = path.replace('portolan.servers.<name>', 'portolan.server').split('.').slice(1)
+  let value: unknown = DEFAULTS
+  for (const key of keys) value = typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined
+  return value === undefined ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``
+}
+
+describe('what is committed', () => {
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8' })
+    .split('\0')
+    .filter((path) => path !== '' && !/\.(png|pem|tgz)$/.test(path) && !path.startsWith('src/protocol/fixtures/'))
+
+  it('names no package registry\'s host and no path of somebody\'s machine', () => {
+    // Written apart, so that this file does not name them either.
+    const forbidden = [['registry', 'npmjs'], ['registry', 'yarnpkg'], ['npm', 'pkg', 'github']].map((parts) => parts.join('.'))
+    const paths = /(?<![\w.])\/(?:root|home\/(?!me\b|portolan\b)\w+|Users\/\w+)\/[\w.]/
+    const found = files.filter((path) => {
+      const text = read(path)
+      return forbidden.some((host) => text.includes(host)) || paths.test(text)
+    })
+    expect(found).toEqual([])
+  })
+
+  it('keeps ARCHITECTURE.md within 150 lines', () => {
+    expect(read('ARCHITECTURE.md').split('\n').length).toBeLessThanOrEqual(151)
+  })
+
+  it('links only to files that are there', () => {
+    const documents = files.filter((path) => path.endsWith('.md') && !path.startsWith('test/'))
+    const broken = documents.flatMap((path) =>
+      [...read(path).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
+        .map(([, target]) => new URL(target ?? '', new URL(`../${path}`, import.meta.url)))
+        .filter((target) => !exists(target))
+        .map((target) => `${path} -> ${target.pathname}`),
+    )
+    expect(broken).toEqual([])
+  })
+})
+
+function exists(url: URL): boolean {
+  try {
+    readFileSync(url)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EISDIR'
+  }
+}
