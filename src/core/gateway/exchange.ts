@@ -51,6 +51,8 @@ export interface Exchange {
   /** Ticks of the last sign of life, for the idle timeout. */
   lastActivityTicks: number
   reply: Reply
+  /** Called once the session is known: a session's POST is answered on a stream that can be resumed. */
+  onSession: ((session: LiveSession) => void) | undefined
   outcome: Outcome | undefined
   /** Run when the exchange finishes, in the order added. */
   readonly onFinished: (() => void)[]

@@ -58,6 +58,24 @@ export function runStages(context: GatewayContext, exchange: Exchange, views: Vi
   }
 }
 
+/** Authenticates and finds the session, for requests that carry no message (GET, DELETE, a batch). */
+export async function identify(context: GatewayContext, exchange: Exchange): Promise<Outcome | undefined> {
+  try {
+    return (await authenticate(context, exchange)) ?? (await findSession(context, exchange)) ?? undefined
+  } catch (error) {
+    return refusalOf(context, error)
+  }
+}
+
+/** Authenticates, for what is neither a message nor of a session. */
+export async function authenticateOnly(context: GatewayContext, exchange: Exchange): Promise<Outcome | undefined> {
+  try {
+    return (await authenticate(context, exchange)) ?? undefined
+  } catch (error) {
+    return refusalOf(context, error)
+  }
+}
+
 function runStage(context: GatewayContext, exchange: Exchange, views: Views, index: number): Verdict | Promise<Verdict> {
   try {
     return STAGES[index]?.[1](context, exchange, views)
@@ -86,6 +104,7 @@ function findSession(context: GatewayContext, exchange: Exchange): Verdict | Pro
     if (session === undefined || session.ended) throw new PortolanError('session_not_found')
     exchange.session = session
     exchange.revision = session.data.revision
+    exchange.onSession?.(session)
     return undefined
   }
   if (exchange.session !== undefined) return take(exchange.session)

@@ -1,0 +1,106 @@
+/**
+ * JSON-RPC batches, in sessions negotiated at 2025-03-26 only, never with `initialize` inside: split into exchanges,
+ * answered as one array, or as a stream once anything comes before the last response (bridge-rulings §1).
+ */
+
+import { PortolanError } from '../../protocol/error.ts'
+import { member, scanJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { splitBatch } from '../../protocol/message.ts'
+import { traitsOf } from '../../protocol/revision.ts'
+import type { Views } from '../catalog/view.ts'
+import { createStreamReply } from '../session/stream-reply.ts'
+import type { StreamReply } from '../session/stream-reply.ts'
+import { beginExchange } from './begin.ts'
+import type { GatewayContext } from './context.ts'
+import { decodeLine } from './decode.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+import type { HttpResponse } from './http-exchange.ts'
+import { JSON_HEADERS } from './render.ts'
+import type { Reply } from './reply.ts'
+import { identify, runStages } from './stages.ts'
+
+/** More than this in one array is refused: each one is an exchange. */
+const MAX_BATCH = 100
+
+export async function runBatch(context: GatewayContext, views: Views, exchange: Exchange, response: HttpResponse): Promise<void> {
+  const refuse = (message: string): void =>
+    void finish(context, exchange, { kind: 'refused', error: new PortolanError('invalid_request', { message: `Invalid request: ${message}` }) })
+  if (exchange.era === 'modern') return refuse('batches do not exist in this revision')
+  const depthFault = scanJson(exchange.text, {}, exchange.snapshot.limits.jsonDepth)
+  if (!depthFault.ok) {
+    finish(context, exchange, { kind: 'refused', error: new PortolanError('parse_error') })
+    return
+  }
+  const stopped = exchange.http?.header('mcp-session-id') === undefined ? undefined : await identify(context, exchange)
+  if (stopped !== undefined) {
+    finish(context, exchange, stopped)
+    return
+  }
+  const { session } = exchange
+  if (session === undefined || !traitsOf(session.data.revision).batches) return refuse('batches exist in sessions of 2025-03-26 only')
+  const texts = splitBatch(exchange.text, exchange.snapshot.limits.jsonDepth)
+  if (texts === undefined || texts.length > MAX_BATCH) return refuse('an empty or too long batch')
+  if (texts.some(isInitialize)) return refuse('initialize must not be part of a batch')
+  const stream = createStreamReply({
+    response,
+    events: context.deps.events,
+    sessionId: session.data.id,
+    streamId: exchange.id,
+    priming: false,
+    onDone: () => void session.replies.delete(exchange.id),
+  })
+  session.replies.set(exchange.id, stream)
+  exchange.reply = stream
+  startAll(context, views, exchange, texts, stream)
+}
+
+function isInitialize(text: WireText): boolean {
+  const scan = scanJson(text, {})
+  const method = scan.ok ? member(scan.value, 'method') : undefined
+  return method !== undefined && text.slice(method.start, method.end) === '"initialize"'
+}
+
+function startAll(context: GatewayContext, views: Views, exchange: Exchange, texts: readonly WireText[], stream: StreamReply): void {
+  const answers: WireText[] = []
+  let open = texts.length
+  let streaming = false
+  const part = (): Reply => ({
+    send(text) {
+      if (!streaming) for (const answer of answers.splice(0)) stream.send(answer)
+      streaming = true
+      return stream.send(text)
+    },
+    onDrain: (run) => stream.onDrain(run),
+    suspend() {},
+    keepAlive: () => stream.keepAlive(),
+    finish(answer) {
+      if (answer !== undefined && answer.text !== '') {
+        if (streaming) stream.send(answer.text)
+        else answers.push(answer.text)
+      }
+      open -= 1
+      if (open === 0) endBatch(context, exchange, streaming ? undefined : answers)
+      return answer?.text.length ?? 0
+    },
+  })
+  for (const text of texts) startOne(context, views, exchange, text, part())
+}
+
+function startOne(context: GatewayContext, views: Views, batch: Exchange, text: WireText, reply: Reply): void {
+  const exchange = beginExchange(context, { transport: 'http', endpoint: batch.endpoint, era: 'legacy', reply })
+  exchange.text = text
+  exchange.principal = batch.principal
+  exchange.session = batch.session
+  const decoded = decodeLine(text, batch.snapshot.limits.jsonDepth)
+  exchange.message = decoded.message
+  if (decoded.ok) runStages(context, exchange, views)
+  else finish(context, exchange, { kind: 'refused', error: decoded.error }, decoded.idText)
+}
+
+function endBatch(context: GatewayContext, batch: Exchange, answers: readonly WireText[] | undefined): void {
+  if (answers === undefined) finish(context, batch, { kind: 'ended' })
+  else if (answers.length === 0) finish(context, batch, { kind: 'accepted', status: 202 })
+  else finish(context, batch, { kind: 'opened', text: `[${answers.join(',')}]`, headers: JSON_HEADERS })
+}

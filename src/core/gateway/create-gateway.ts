@@ -1,0 +1,180 @@
+/** The gateway: ports in, HTTP and stdio handlers out. It listens to nothing by itself. */
+
+import { PortolanError } from '../../protocol/error.ts'
+import { createLegacyPool } from '../bridge/legacy-pool.ts'
+import type { LegacyPool } from '../bridge/legacy-pool.ts'
+import { deliverOwn } from '../bridge/call.ts'
+import { sealTask } from '../bridge/handles.ts'
+import { createWatches } from '../bridge/watches.ts'
+import type { Watches } from '../bridge/watches.ts'
+import { createCatalog } from '../catalog/catalog.ts'
+import { listsChangedBy } from '../catalog/list-kind.ts'
+import { slugsOf } from '../catalog/uri-mark.ts'
+import { createViews } from '../catalog/view.ts'
+import type { Views } from '../catalog/view.ts'
+import { deliver, deliverUnattributed } from '../session/live-session.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import type { SessionStream } from '../session/session-stream.ts'
+import { createSessions } from '../session/sessions.ts'
+import type { LegacyChannel } from '../upstream/channel.ts'
+import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { GatewayContext, GatewayDeps } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+import type { HttpHandler } from './http-exchange.ts'
+import { createHttpEntry } from './http-entry.ts'
+import { createPipe, endListen } from './pipe.ts'
+import type { Pipe } from './pipe.ts'
+import { startSweep } from './sweep.ts'
+import { createUpstreamSet } from './upstream-set.ts'
+
+export interface GatewayStatus {
+  readonly digest: string
+  readonly draining: boolean
+  readonly sessions: number
+  readonly inFlight: number
+  readonly servers: readonly ({ readonly id: string; readonly name: string; readonly transport: string } & UpstreamStatus)[]
+}
+
+export interface Gateway {
+  readonly http: HttpHandler
+  /** One stdio client: give it the way to write, feed it lines, close it when its input ends. `endpoint` '' is all servers. */
+  stdio(stream: SessionStream, endpoint?: string): Pipe
+  status(): GatewayStatus
+  /** Ends streams gracefully, lets calls in flight finish for up to `graceMs`, then refuses the rest. */
+  drain(graceMs: number): Promise<void>
+  close(): Promise<void>
+}
+
+export function createGateway(deps: GatewayDeps): Gateway {
+  const context = createContext(deps)
+  const views = createViews(context)
+  const stopSweep = startSweep(context)
+  const stopReload = deps.snapshots.subscribe((snapshot) => {
+    const before = new Set(context.upstreams.all())
+    const gone = context.upstreams.apply(snapshot)
+    for (const upstream of gone) {
+      context.catalog.forget(upstream)
+      context.watches.forget(upstream)
+    }
+    const changed = [...gone, ...context.upstreams.all().filter((upstream) => !before.has(upstream))]
+    for (const upstream of changed) context.watches.changed(upstream)
+  })
+  return {
+    http: createHttpEntry(context, views),
+    stdio: (stream, endpoint = '') => createPipe(context, views, { transport: 'stdio', endpoint, principal: undefined, stream }),
+    status: () => statusOf(context),
+    drain: (graceMs) => drain(context, graceMs),
+    async close() {
+      stopReload()
+      stopSweep()
+      await drain(context, 0)
+      await context.pool.close()
+      await context.upstreams.close()
+      await deps.ledger.flush()
+    },
+  }
+}
+
+export type { Views }
+
+function createContext(deps: GatewayDeps): GatewayContext {
+  const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
+  const catalog = createCatalog(deps)
+  const inFlight = new Set<Exchange>()
+  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => pool.shared(upstream, '') })
+  const pool: LegacyPool = createLegacyPool({
+    clock: deps.clock,
+    self: deps.self,
+    credentials: deps.credentials,
+    onSharedMessage: (upstream, channel, message) => sharedMessage(watches, upstream, channel, message),
+    onSharedClosed: (upstream) => watches.renew(upstream),
+    onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
+    onOwnLost: (session, upstream) => ownLost(context, session, upstream),
+  })
+  const sessions = createSessions({
+    clock: deps.clock,
+    random: deps.random,
+    keyring: deps.keyring,
+    store: deps.sessions,
+    events: deps.events,
+    idleMs: () => deps.snapshots.current().limits.sessionIdleMs,
+    perPrincipal: () => deps.snapshots.current().limits.sessionsPerPrincipal,
+    onEnd: (session) => endSession(context, session),
+  })
+  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, draining: false }
+  watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
+  return context
+}
+
+/** A session that ended cancels its calls and gives up what it held upstream (bridge-rulings §3). */
+function endSession(context: GatewayContext, session: LiveSession): void {
+  for (const call of session.inFlight.values()) {
+    call.carriage?.abort('the session ended')
+    finish(context, call, { kind: 'refused', error: new PortolanError('session_not_found') })
+  }
+  context.pool.endSession(session)
+}
+
+/** Nobody in particular is behind a shared session: what it asks is refused, what it announces is for all. */
+function sharedMessage(watches: Watches, upstream: Upstream, channel: LegacyChannel, message: Message): void {
+  if (message.kind === 'notification') return watches.announce(upstream, message)
+  const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
+  void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+}
+
+function ownMessage(context: GatewayContext, session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message): void {
+  if (message.kind === 'request' && message.method === 'ping') {
+    void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},"result":{}}`).catch(() => undefined)
+    return
+  }
+  const kinds = listsChangedBy(message.method)
+  if (kinds.length > 0) context.catalog.invalidate(upstream, kinds)
+  const marked = session.data.endpoint === ''
+  const slug = marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(upstream.name) : undefined
+  const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
+  const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId)
+  deliverOwn({ session, upstream, channel, slug, sealTask: seal }, message, deliverUnattributed)
+}
+
+/**
+ * What a lost session knew is gone (design §4, `state`): at a server's own endpoint the client's session ends with it,
+ * never silently; on `/mcp`, where other servers go on, the next call to this server says so.
+ */
+function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstream): void {
+  for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)
+  if (upstream.config.state !== 'opaque') return
+  context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
+  if (session.data.endpoint === '') session.lost.add(upstream.id)
+  else void context.sessions.end(session)
+}
+
+function statusOf(context: GatewayContext): GatewayStatus {
+  return {
+    digest: context.deps.snapshots.current().digest,
+    draining: context.draining,
+    sessions: context.sessions.count,
+    inFlight: context.inFlight.size,
+    servers: context.upstreams.all().map((upstream) => ({
+      id: upstream.id,
+      name: upstream.name,
+      transport: upstream.config.target.transport,
+      ...upstream.status(),
+    })),
+  }
+}
+
+async function drain(context: GatewayContext, graceMs: number): Promise<void> {
+  context.draining = true
+  for (const exchange of [...context.inFlight]) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
+  for (const session of context.sessions.all()) for (const stream of [...session.streams]) if (session.handle !== '') stream.end()
+  const deadline = context.deps.clock.ticksMs() + graceMs
+  while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
+    await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
+  }
+  for (const exchange of [...context.inFlight]) {
+    exchange.carriage?.abort('shutting down')
+    finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
+  }
+}

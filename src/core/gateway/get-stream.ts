@@ -1,0 +1,93 @@
+/** The GET streams of 2025-03-26 … 2025-11-25 sessions: opened anew, or taken up again with `Last-Event-ID`. */
+
+import { PortolanError } from '../../protocol/error.ts'
+import { HEADER } from '../../protocol/header.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import { addStream } from '../session/live-session.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import { createGetStream } from '../session/session-stream.ts'
+import { SSE_HEADERS, sseText } from '../session/sse-text.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+import { markUri, slugsOf } from '../catalog/uri-mark.ts'
+import type { HttpRequest, HttpResponse } from './http-exchange.ts'
+import { errorText } from './render.ts'
+
+/** The stream lives until the client leaves, the session ends, or Portolan drains. */
+export function openGetStream(context: GatewayContext, exchange: Exchange, request: HttpRequest, response: HttpResponse): void {
+  const { session } = exchange
+  if (session === undefined) return
+  const lastEventId = request.header(HEADER.lastEventId)
+  const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
+  const reply = replay === undefined || replay.kind === 'unknown' ? undefined : session.replies.get(replay.streamId)
+  if (replay?.kind === 'events' && reply !== undefined) {
+    // The call goes on here; this exchange was only the way to it.
+    exchange.reply = { ...exchange.reply, finish: () => 0 }
+    reply.resume(response, replay.events)
+    response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
+    finish(context, exchange, { kind: 'ended' })
+    return
+  }
+  if (session.streams.length >= exchange.snapshot.limits.streamsPerPrincipal) {
+    finish(context, exchange, { kind: 'refused', error: new PortolanError('too_many_streams', { retryAfterSec: 30 }) })
+    return
+  }
+  response.head(200, SSE_HEADERS)
+  exchange.reply = { ...exchange.reply, finish: () => (response.end(), 0) }
+  if (replay?.kind === 'expired' && reply !== undefined) return endExpired(context, exchange, session, replay.streamId, response)
+  if (replay?.kind === 'events' && isPostStream(replay.streamId)) {
+    for (const { eventId, text } of replay.events) if (text !== '') response.write(sseText(text, eventId))
+    context.deps.events.dropStream(session.data.id, replay.streamId)
+    finish(context, exchange, { kind: 'ended' })
+    return
+  }
+  const streamId = replay?.kind === 'events' ? replay.streamId : `${GET_STREAM}${exchange.id}`
+  if (replay?.kind === 'events') for (const { eventId, text } of replay.events) if (text !== '') response.write(sseText(text, eventId))
+  keepOpen(context, exchange, session, response, streamId)
+  if (replay?.kind === 'expired') for (const text of whatMayHaveChanged(context, session)) context.deliver(session, text)
+}
+
+const GET_STREAM = 'get-'
+
+const isPostStream = (streamId: string): boolean => !streamId.startsWith(GET_STREAM)
+
+function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, streamId: string): void {
+  const stream = createGetStream(response, context.deps.events, { sessionId: session.data.id, streamId })
+  const remove = addStream(session, { ...stream, end: () => finish(context, exchange, { kind: 'ended' }) })
+  exchange.onFinished.push(remove)
+  response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
+  for (const upstream of context.upstreams.all()) {
+    const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
+    if (concerns && !session.own.has(upstream.id)) context.watches.ensureLists(upstream)
+  }
+  // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
+  for (const own of session.own.values()) void own.then(({ channel }) => channel.openStream()).catch(() => undefined)
+}
+
+/** Bridge-rulings §4, Resumption: an expired id on a POST stream is an error for that request, then the end. */
+function endExpired(context: GatewayContext, exchange: Exchange, session: LiveSession, streamId: string, response: HttpResponse): void {
+  const call = [...session.inFlight.values()].find(({ id }) => id === streamId)
+  if (call !== undefined) {
+    const text = errorText(new PortolanError('event_expired'), 'legacy', call.message?.idText ?? '')
+    response.write(sseText(text))
+    call.carriage?.abort('its events are gone')
+    finish(context, call, { kind: 'cancelled', reason: 'event_expired' })
+  }
+  finish(context, exchange, { kind: 'ended' })
+}
+
+/** What was lost cannot be told, so that all of it is to be looked at again. */
+function whatMayHaveChanged(context: GatewayContext, session: LiveSession): readonly WireText[] {
+  const texts = ['tools', 'prompts', 'resources'].map((noun) => `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
+  const slugs = slugsOf(context.upstreams.all().map(({ name }) => name))
+  for (const [upstreamId, uris] of Object.entries(session.data.subscriptions)) {
+    const slug = slugs.get(context.upstreams.byId(upstreamId)?.name ?? '')
+    for (const uri of uris) {
+      const shown = session.data.endpoint === '' && slug !== undefined ? markUri(slug, uri) : uri
+      texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(shown)}}}`)
+    }
+  }
+  return texts
+}

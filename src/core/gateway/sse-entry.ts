@@ -1,0 +1,89 @@
+/** HTTP+SSE of 2024-11-05: a GET opens the stream and names where to post; every answer comes down the stream. */
+
+import { PortolanError } from '../../protocol/error.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Views } from '../catalog/view.ts'
+import { createSseStream } from '../session/session-stream.ts'
+import { SSE_HEADERS, sseText } from '../session/sse-text.ts'
+import { beginExchange } from './begin.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+import type { HttpRequest, HttpResponse } from './http-exchange.ts'
+import { createHttpReply } from './http-reply.ts'
+import { createPipe } from './pipe.ts'
+import type { Pipe } from './pipe.ts'
+import { authenticateOnly } from './stages.ts'
+
+export interface SseEntry {
+  handle(endpoint: string, request: HttpRequest, response: HttpResponse): void
+}
+
+interface OpenPipe {
+  readonly pipe: Pipe
+  readonly endpoint: string
+  readonly bindingKey: string
+}
+
+export function createSseEntry(context: GatewayContext, views: Views): SseEntry {
+  const pipes = new Map<string, OpenPipe>()
+
+  const open = (exchange: Exchange, principal: Principal, request: HttpRequest, response: HttpResponse): void => {
+    const handle = context.deps.random.id()
+    response.head(200, SSE_HEADERS)
+    exchange.reply = { ...exchange.reply, finish: () => (response.end(), 0) }
+    const stream = createSseStream(response)
+    const pipe = createPipe(context, views, {
+      transport: 'sse',
+      endpoint: exchange.endpoint,
+      principal,
+      stream: { ...stream, end: () => finish(context, exchange, { kind: 'ended' }) },
+    })
+    pipes.set(handle, { pipe, endpoint: exchange.endpoint, bindingKey: principal.bindingKey })
+    exchange.onFinished.push(() => {
+      pipes.delete(handle)
+      pipe.close()
+    })
+    response.write(sseText(`${request.path}?sessionId=${handle}`, '', 'endpoint'))
+  }
+
+  const post = async (exchange: Exchange, principal: Principal, request: HttpRequest): Promise<void> => {
+    const found = pipes.get(request.query.get('sessionId') ?? '')
+    // A foreign handle is indistinguishable from an unknown one (guarantee 3).
+    if (found === undefined || found.bindingKey !== principal.bindingKey || found.endpoint !== exchange.endpoint) {
+      throw new PortolanError('session_not_found')
+    }
+    const body = await request.body()
+    if (!body.ok) {
+      if (body.fault.reason === 'disconnected') finish(context, exchange, { kind: 'disconnected' })
+      else throw new PortolanError(body.fault.reason === 'too_large' ? 'body_too_large' : 'request_timeout')
+      return
+    }
+    exchange.text = body.value
+    finish(context, exchange, { kind: 'accepted', status: 202 })
+    found.pipe.take(body.value)
+  }
+
+  const serve = async (exchange: Exchange, request: HttpRequest, response: HttpResponse): Promise<void> => {
+    const stopped = await authenticateOnly(context, exchange)
+    const { principal } = exchange
+    if (stopped !== undefined || principal === undefined) {
+      if (stopped !== undefined) finish(context, exchange, stopped)
+      return
+    }
+    if (request.verb === 'GET') open(exchange, principal, request, response)
+    else if (request.verb === 'POST') await post(exchange, principal, request)
+    else throw new PortolanError('method_not_allowed')
+  }
+
+  return {
+    handle(endpoint, request, response) {
+      const exchange = beginExchange(context, { transport: 'sse', endpoint, era: 'legacy', reply: createHttpReply(response), http: request })
+      response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
+      serve(exchange, request, response).catch((error: unknown) => {
+        const refusal = error instanceof PortolanError ? error : new PortolanError('internal')
+        finish(context, exchange, { kind: 'refused', error: refusal })
+      })
+    },
+  }
+}

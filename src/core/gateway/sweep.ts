@@ -1,0 +1,48 @@
+/** What must happen to exchanges that nobody moves: time limits, and signs of life on quiet streams. One timer for all. */
+
+import { PortolanError } from '../../protocol/error.ts'
+import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { finish } from './finish.ts'
+
+const SWEEP_MS = 1_000
+/** Below the idle limits of common proxies (60 s) and clients. */
+const KEEP_ALIVE_MS = 15_000
+const SESSION_SWEEP_MS = 30_000
+
+/** Starts sweeping; returns a function that stops it. */
+export function startSweep(context: GatewayContext): () => void {
+  const { clock } = context.deps
+  let sessionsAt = clock.ticksMs() + SESSION_SWEEP_MS
+  let keepAliveAt = clock.ticksMs() + KEEP_ALIVE_MS
+  let cancel = (): void => {}
+  const sweep = (): void => {
+    const now = clock.ticksMs()
+    for (const exchange of context.inFlight) sweepExchange(context, exchange, now)
+    if (now >= keepAliveAt) {
+      keepAliveAt = now + KEEP_ALIVE_MS
+      for (const session of context.sessions.all()) for (const stream of session.streams) stream.keepAlive()
+    }
+    if (now >= sessionsAt) {
+      sessionsAt = now + SESSION_SWEEP_MS
+      context.sessions.sweep()
+    }
+    cancel = clock.after(SWEEP_MS, sweep)
+  }
+  cancel = clock.after(SWEEP_MS, sweep)
+  return () => cancel()
+}
+
+function sweepExchange(context: GatewayContext, exchange: Exchange, now: number): void {
+  const isListen = exchange.message?.method === 'subscriptions/listen'
+  const quietMs = now - exchange.lastActivityTicks
+  if (isListen || exchange.carriage !== undefined) {
+    const beats = Math.floor(quietMs / KEEP_ALIVE_MS)
+    if (beats > 0 && Math.floor((quietMs - SWEEP_MS) / KEEP_ALIVE_MS) < beats) exchange.reply.keepAlive()
+  }
+  if (isListen || exchange.route === undefined || exchange.carriage === undefined) return
+  const { requestIdleTimeoutMs, requestTotalTimeoutMs } = exchange.route.upstream.config
+  if (quietMs < requestIdleTimeoutMs && now - exchange.startedTicks < requestTotalTimeoutMs) return
+  exchange.carriage.abort('timeout')
+  finish(context, exchange, { kind: 'refused', error: new PortolanError('upstream_timeout') })
+}
