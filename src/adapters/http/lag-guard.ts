@@ -1,6 +1,6 @@
 /**
- * Whether this process keeps up: a timer that fires late shows that the event loop was blocked. Timers run before the
- * requests that piled up meanwhile, so those see the verdict. One timer every quarter second, no native monitor.
+ * Whether this process keeps up: a timer that fires late shows that the event loop was blocked. Timers run before most of
+ * the requests that piled up meanwhile, so those see the verdict. One timer every quarter second, no native monitor.
  */
 import type { Clock } from '../../core/clock.ts'
 
