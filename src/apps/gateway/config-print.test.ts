@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { printable, printableResolved } from './config-print.ts'
+import { readConfig } from './config.ts'
+
+const SECRET = 's3cr3t'
+const file = {
+  mcpServers: {
+    a: {
+      command: 'x',
+      args: ['--api-key', SECRET, `--token=${SECRET}`, '--password', '${PASS}', '--verbose', 'plain'],
+      env: { KEY: SECRET, REF: 'env:REF', DEFAULTED: `\${KEY:-${SECRET}}`, FILE: 'file:/run/secret', SHORT: '$KEY' },
+    },
+    b: { url: `https://me:${SECRET}@a.example/mcp?key=${SECRET}`, headers: { Authorization: `Bearer ${SECRET}`, 'X-Ref': 'Bearer ${TOKEN}' } },
+    c: { url: `\${HOST}/mcp?key=${SECRET}`, disabled: true },
+  },
+}
+const read = readConfig(JSON.stringify(file))
+if (!read.ok) throw new Error('bad test')
+
+describe('a printed configuration', () => {
+  it('never holds what may be a secret, in either form', () => {
+    expect(JSON.stringify(printable(read.value))).not.toContain(SECRET)
+    expect(JSON.stringify(printableResolved(read.value, 'digest'))).not.toContain(SECRET)
+  })
+
+  it('shows references and everything else', () => {
+    expect(printable(read.value)).toMatchObject({
+      mcpServers: {
+        a: {
+          args: ['--api-key', '<hidden>', '--token=<hidden>', '--password', '${PASS}', '--verbose', 'plain'],
+          env: { KEY: '<hidden>', REF: 'env:REF', DEFAULTED: '<hidden>', FILE: 'file:/run/secret', SHORT: '$KEY' },
+        },
+        b: { url: 'https://<hidden>@a.example/mcp?<hidden>', headers: { Authorization: '<hidden>', 'X-Ref': 'Bearer ${TOKEN}' } },
+        c: { url: '${HOST}/mcp?<hidden>', disabled: true },
+      },
+    })
+  })
+
+  it('has every default where it is resolved', () => {
+    expect(printableResolved(read.value, 'digest')).toMatchObject({
+      portolan: { version: 1, auth: 'token', separator: '__', limits: { jsonDepth: 128 }, servers: { a: { id: 'a', share: 'all' }, c: { enabled: false } } },
+      digest: 'digest',
+    })
+  })
+})

@@ -1,0 +1,59 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { LedgerRecord } from '../../core/audit/ledger.ts'
+import { openLedgerFile } from './ledger-file.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'portolan-ledger-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const record = (exchangeId: string): LedgerRecord => ({
+  exchangeId, receivedAtMs: 1, durationMs: 2, transport: 'http', era: 'modern', revision: '2026-07-28', principal: 'token', endpoint: '',
+  method: 'tools/call', upstreamId: 'a', subject: 'echo\n"x"', outcome: 'result', status: 200, errorCode: '', requestBytes: 1, responseBytes: 1,
+})
+const path = (): string => join(folder, 'ledger.jsonl')
+const idsIn = (): string[] => readFileSync(path(), 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line).exchangeId)
+const open = (options: { batchMs?: number; maxWaiting?: number } = {}, failures: unknown[] = []) =>
+  openLedgerFile({ path: path(), ...options, onFailure: (failure) => failures.push(failure) })
+
+describe('the ledger file', () => {
+  it('holds one line for each record, in order, after a flush', async () => {
+    const ledger = await open()
+    const ids = Array.from({ length: 2_500 }, (_, index) => `e${index}`)
+    for (const id of ids.slice(0, 1_000)) ledger.append(record(id))
+    const first = ledger.flush()
+    for (const id of ids.slice(1_000)) ledger.append(record(id))
+    await Promise.all([first, ledger.flush()])
+    expect(idsIn()).toEqual(ids)
+    expect((statSync(path()).mode & 0o777).toString(8)).toBe('600')
+    await ledger.close()
+  })
+
+  it('writes by itself after the batch time', async () => {
+    const ledger = await open({ batchMs: 5 })
+    ledger.append(record('a'))
+    await expect.poll(idsIn).toEqual(['a'])
+    await ledger.close()
+  })
+
+  it('goes on where an earlier process stopped, and loses nothing at the end', async () => {
+    for (const id of ['a', 'b']) {
+      const ledger = await open({ batchMs: 60_000 })
+      ledger.append(record(id))
+      await ledger.close()
+    }
+    expect(idsIn()).toEqual(['a', 'b'])
+  })
+
+  it('keeps a bounded number in memory and counts what is lost', async () => {
+    const ledger = await open({ batchMs: 60_000, maxWaiting: 2 })
+    for (const id of ['a', 'b', 'c', 'd']) ledger.append(record(id))
+    expect(ledger.lostCount).toBe(2)
+    await ledger.close()
+    expect(idsIn()).toEqual(['a', 'b'])
+  })
+})
