@@ -1,0 +1,108 @@
+/**
+ * Ends the children of a Portolan that died without a chance to do it (`kill -9`, out of memory). One small shell per
+ * Portolan reads from a pipe which processes lead a group; when the pipe breaks, the owner is gone, and everything that
+ * stems from it is ended: SIGTERM, two seconds, SIGKILL. Linux and macOS; on Windows there is none.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+
+export interface Watcher {
+  add(groupId: number): void
+  remove(groupId: number): void
+  /** Lets it end what is still registered, and itself. */
+  close(): void
+}
+
+/**
+ * Finds what to end in three ways, because each alone can be escaped: the group, the session (children are spawned with
+ * setsid, so it is the group's id, and outlives a change of group) and the marker in the environment, which is inherited
+ * by double forks too. The last two need /proc. `$1` is the marker.
+ */
+const SCRIPT = `
+marker=$1
+groups=' '
+while read -r op id; do
+  case $op in
+    +) groups="$groups$id " ;;
+    -) case $groups in *" $id "*) groups="\${groups%% $id *} \${groups#* $id }" ;; esac ;;
+  esac
+done
+find_all() {
+  [ -d /proc/self ] || return 0
+  for file in /proc/[0-9]*/stat; do
+    { IFS= read -r line < "$file"; } 2>/dev/null || continue
+    pid=\${line%% *}
+    set -- \${line##*) }
+    case $groups in *" $4 "*) [ "$1" = Z ] || echo "$pid" ;; esac
+  done
+  grep -alF "$marker" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done
+}
+signal_all() {
+  for group in $groups; do kill "-$1" -- "-$group" 2>/dev/null; done
+  found=$(find_all)
+  for pid in $found; do [ "$pid" = $$ ] || kill "-$1" "$pid" 2>/dev/null; done
+}
+is_any_left() {
+  for group in $groups; do kill -0 -- "-$group" 2>/dev/null && return 0; done
+  [ -n "$(find_all)" ]
+}
+signal_all TERM
+tries=0
+while [ $tries -lt 10 ]; do
+  is_any_left || exit 0
+  sleep 0.2 2>/dev/null || sleep 1
+  tries=$((tries + 1))
+done
+tries=0
+while is_any_left && [ $tries -lt 5 ]; do
+  signal_all KILL
+  sleep 0.1 2>/dev/null || sleep 1
+  tries=$((tries + 1))
+done
+`
+
+/** Starts it. `marker` stands in the environment of every child and in no other. */
+export function createWatcher(marker: string): Watcher {
+  const groups = new Set<number>()
+  let isClosed = false
+  let shell: ChildProcess = start()
+
+  function start(): ChildProcess {
+    // Its own session: Ctrl-C in Portolan's terminal must not end it first.
+    const child = spawn('/bin/sh', ['-c', SCRIPT, 'portolan-watcher', marker], {
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+      cwd: '/',
+    })
+    child.on('error', () => undefined)
+    child.on('exit', () => {
+      if (isClosed || child !== shell) return
+      shell = start()
+      for (const id of groups) tell('+', id)
+    })
+    child.stdin?.on('error', () => undefined)
+    child.unref()
+    const pipe: unknown = child.stdin
+    if (typeof pipe === 'object' && pipe !== null && 'unref' in pipe && typeof pipe.unref === 'function') pipe.unref()
+    return child
+  }
+
+  function tell(op: '+' | '-', id: number): void {
+    shell.stdin?.write(`${op} ${id}\n`)
+  }
+
+  return {
+    add(groupId) {
+      groups.add(groupId)
+      tell('+', groupId)
+    },
+    remove(groupId) {
+      if (groups.delete(groupId)) tell('-', groupId)
+    },
+    close() {
+      isClosed = true
+      shell.stdin?.end()
+    },
+  }
+}
