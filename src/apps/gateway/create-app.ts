@@ -161,7 +161,7 @@ function statusOf({ config, settings, ledger, gateway, listener }: Opened, condi
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
     requestsInFlight: listener.openCount,
     ledgerLostCount: ledger.lostCount,
-    servers: gateway.servers(),
+    servers: gateway.status().servers,
   }
 }
 

@@ -1,14 +1,32 @@
 /** Builds the gateway of one process over its adapters. Closing it closes all of them. */
 
-import type { HttpHandler } from '../../core/gateway/http-exchange.ts'
+import { createSpawner } from '../../adapters/child-process/spawner.ts'
+import { createStaticCredentials } from '../../adapters/memory/credentials.ts'
+import { createEventBuffer } from '../../adapters/memory/event-buffer.ts'
+import { createHints } from '../../adapters/memory/hints.ts'
+import { createLimiter } from '../../adapters/memory/limiter.ts'
+import { createPeerNetwork } from '../../adapters/memory/peer-link.ts'
+import { createOpenPolicy } from '../../adapters/memory/policy.ts'
+import { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
+import { createSessionStore } from '../../adapters/memory/session-store.ts'
+import { createSystemClock } from '../../adapters/node/clock.ts'
+import { createKeyring } from '../../adapters/node/keyring.ts'
+import { createSystemRandom } from '../../adapters/node/random.ts'
+import { createEgress } from '../../adapters/undici/egress.ts'
 import type { Ledger } from '../../core/audit/ledger.ts'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Authenticator } from '../../core/auth/authenticator.ts'
+import type { LogEvent } from '../../core/gateway/context.ts'
+import { createGateway } from '../../core/gateway/create-gateway.ts'
+import type { Gateway } from '../../core/gateway/create-gateway.ts'
 import type { SnapshotSource } from '../../core/gateway/snapshot.ts'
+import { createChildPool } from '../../core/upstream/child-pool.ts'
+import { createUpstream } from '../../core/upstream/create-upstream.ts'
+import type { UpstreamEvent } from '../../core/upstream/create-upstream.ts'
 import type { Env } from './config-file.ts'
 import type { DataFolder } from './data-folder.ts'
+import { openKeyRing } from './key-ring-file.ts'
 import type { Log } from './log.ts'
-import type { ServerStatus } from './status.ts'
 
 export interface GatewayParts {
   readonly data: DataFolder
@@ -21,14 +39,56 @@ export interface GatewayParts {
   readonly version: string
 }
 
-export interface WiredGateway {
-  readonly http: HttpHandler
-  servers(): readonly ServerStatus[]
-  drain(graceMs: number): Promise<void>
-  close(): Promise<void>
-}
+export type WiredGateway = Pick<Gateway, 'http' | 'stdio' | 'status' | 'drain' | 'close'>
 
 /** Nothing is reached or started before the first request. */
-export function wireGateway(_parts: GatewayParts): WiredGateway {
-  throw new Error('The gateway is not wired yet')
+export function wireGateway(parts: GatewayParts): WiredGateway {
+  const clock = createSystemClock()
+  const random = createSystemRandom()
+  const { limits } = parts.config.current()
+  const egress = createEgress({ env: parts.env })
+  const spawner = createSpawner()
+  const pool = createChildPool({ limits, clock })
+  const self = { name: 'portolan', version: parts.version }
+  const upstreamDeps = { egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
+  const gateway = createGateway({
+    clock,
+    random,
+    keyring: createKeyring(openKeyRing(parts.data)),
+    authenticator: parts.authenticator,
+    sessions: createSessionStore(clock),
+    events: createEventBuffer({ clock, ...limits }),
+    hints: createHints(),
+    peers: createPeerNetwork().join(random.id()),
+    snapshots: parts.config,
+    limiter: createLimiter({ exchanges: limits.exchanges }),
+    policy: createOpenPolicy(),
+    credentials: createStaticCredentials(),
+    replayGuard: createReplayGuard(clock),
+    ledger: parts.ledger,
+    telemetry: parts.telemetry,
+    upstreams: (server) => createUpstream(server, upstreamDeps),
+    self,
+    log: parts.log.event,
+  })
+  return {
+    ...gateway,
+    async close() {
+      await gateway.close()
+      pool.close()
+      await Promise.all([spawner.close(), egress.close()])
+    },
+  }
+}
+
+const LEVELS: Readonly<Record<UpstreamEvent['kind'], LogEvent['level']>> = {
+  ready: 'info',
+  restarted: 'warn',
+  degraded: 'warn',
+  stray: 'debug',
+  stderr: 'debug',
+}
+
+function upstreamEvent({ kind, upstream, detail }: UpstreamEvent): LogEvent {
+  return { level: LEVELS[kind], event: `upstream_${kind}`, fields: { upstream, detail } }
 }

@@ -32,11 +32,11 @@ export function createHttpEntry(context: GatewayContext, views: Views): HttpHand
       if (endpoint === undefined) return refuse(context, exchange, 'unknown_server')
       switch (request.verb) {
         case 'POST':
-          return void post(context, views, exchange, request, response)
+          return guard(context, exchange, post(context, views, exchange, request, response))
         case 'GET':
-          return void get(context, exchange, request, response)
+          return guard(context, exchange, get(context, exchange, request, response))
         case 'DELETE':
-          return void remove(context, exchange, request)
+          return guard(context, exchange, remove(context, exchange))
         default:
           return refuse(context, exchange, 'method_not_allowed')
       }
@@ -49,6 +49,11 @@ function begin(context: GatewayContext, endpoint: string, request: HttpRequest, 
   const exchange = beginExchange(context, { transport: 'http', endpoint, era: headerEra(request), reply, http: request })
   response.onGone(() => gone(context, exchange))
   return exchange
+}
+
+/** A fault of our own ends its exchange and nothing else. */
+function guard(context: GatewayContext, exchange: Exchange, work: Promise<void>): void {
+  work.catch((error: unknown) => finish(context, exchange, refusalOf(context, error)))
 }
 
 /** Before the body is read, only the version header says in whose shape to refuse. */
@@ -91,7 +96,8 @@ async function post(context: GatewayContext, views: Views, exchange: Exchange, r
 }
 
 function startMessage(context: GatewayContext, views: Views, exchange: Exchange, request: HttpRequest, response: HttpResponse): void {
-  const decoded = decodeHttp(exchange.text, request.header, exchange.snapshot.limits.jsonDepth)
+  const header = (name: string): string | undefined => request.header(name)
+  const decoded = decodeHttp(exchange.text, header, exchange.snapshot.limits.jsonDepth)
   exchange.era = decoded.era
   exchange.message = decoded.message
   if (!decoded.ok) {
@@ -101,7 +107,7 @@ function startMessage(context: GatewayContext, views: Views, exchange: Exchange,
   exchange.revision = decoded.revision
   const { message } = decoded
   if (decoded.era === 'modern' && message.kind === 'request') {
-    const fault = headerFault(message, request.header)
+    const fault = headerFault(message, header)
     if (fault !== undefined) {
       finish(context, exchange, { kind: 'refused', error: fault })
       return
@@ -146,7 +152,7 @@ async function get(context: GatewayContext, exchange: Exchange, request: HttpReq
   else if (exchange.outcome === undefined) openGetStream(context, exchange, request, response)
 }
 
-async function remove(context: GatewayContext, exchange: Exchange, _request: HttpRequest): Promise<void> {
+async function remove(context: GatewayContext, exchange: Exchange): Promise<void> {
   if (exchange.era === 'modern') return refuse(context, exchange, 'method_not_allowed')
   const stopped = await identify(context, exchange)
   const { session } = exchange
