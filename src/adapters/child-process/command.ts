@@ -51,7 +51,12 @@ export function findWrapper(caps: ChildCaps): readonly string[] | undefined {
   const option = (name: string, value: number | undefined, hard: string): string[] =>
     value === undefined ? [] : [`--${name}=${Math.floor(Math.min(value, limits.get(hard) ?? value))}`]
   const wrapper = [
-    ...[setpriv, '--pdeathsig', 'KILL', '--', prlimit, '--core=0'],
+    setpriv,
+    '--pdeathsig',
+    'KILL',
+    '--',
+    prlimit,
+    '--core=0',
     ...option('nofile', caps.openFiles, 'Max open files'),
     ...option('nproc', caps.processes, 'Max processes'),
     ...option('as', caps.addressSpaceBytes, 'Max address space'),

@@ -155,7 +155,7 @@ describe('a channel over the lines of a child', () => {
     expect([sent[0], sent.filter((each) => each === false).length > 10]).toEqual([true, true])
   })
 
-  it('does not send a cancellation for what was never written', async () => {
+  it('never sends a cancellation for initialize', async () => {
     const { channel, heard } = open('legacy')
     const started = start(channel, 'initialize')
     started.control.abort('never for initialize')
