@@ -1,5 +1,5 @@
 // How each contender is started for a case, and where it is then asked. A contender that cannot serve a case says why.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -58,9 +58,16 @@ export async function startContender(name: ContenderName, benchCase: BenchCase, 
   if (await answers(started, port, launch.ready)) {
     return { name, started, target: targetOf(port, launch.path), maxConnectionCount: launch.maxConnectionCount ?? null, atFullLoad: null }
   }
-  const reason = started.hasExited() ? `it ended with code ${started.child.exitCode}` : `it did not answer within ${START_TIMEOUT_MS / 1000} s`
+  const reason = started.hasExited() ? `it ended with code ${started.child.exitCode}${firstError(join(folder, 'log'), around)}` : `it did not answer within ${START_TIMEOUT_MS / 1000} s`
   await around.keeper.stop(started)
   return { kind: 'not started', reason }
+}
+
+/** The first line of a log that speaks of an error, else its first line, without this machine's paths. */
+function firstError(logPath: string, around: Surroundings): string {
+  const lines = readFileSync(logPath, 'utf8').split('\n').filter((each) => each.trim() !== '')
+  const line = lines.find((each) => /error/i.test(each) && !/^\s*(at|throw)\b/.test(each)) ?? lines[0]
+  return line === undefined ? '' : `: ${line.trim().replaceAll(around.temp, '').replaceAll(`${around.root}/`, '').slice(0, 200)}`
 }
 
 type Launcher = (benchCase: BenchCase, around: Surroundings, folder: string) => Promise<Launch | Absent>
@@ -105,10 +112,11 @@ export function stdioCommand(around: Surroundings): [string, ...string[]] {
   return pinned(OTHER_CORE, process.execPath, [join(around.root, 'bench/upstream-stdio.ts'), around.pidFolder])
 }
 
-/** The configuration file: the two upstream servers, one a transport. */
+/** The configuration file: the two upstream servers, one a transport, and room for the idle sessions and streams of `--memory`. */
 export function portolanConfig(around: Surroundings): unknown {
   const [command, ...args] = stdioCommand(around)
-  return { mcpServers: { bench: { url: `http://127.0.0.1:${around.upstreamPort}/mcp` }, benchstdio: { command, args } } }
+  const mcpServers = { bench: { url: `http://127.0.0.1:${around.upstreamPort}/mcp` }, benchstdio: { command, args } }
+  return { mcpServers, portolan: { version: 1, limits: { sessionsPerPrincipal: 20_000, streamsPerPrincipal: 20_000 } } }
 }
 
 /** Two nginx, one relaying to the other, which answers every POST from a file. */
