@@ -28,12 +28,8 @@ export function createHostCheck(options: HostCheckOptions): HostCheck {
     if (parts === undefined) throw new TypeError(`allowedHosts: "${entry}" is not a host; write "name" or "name:port"`)
     allowed.add(joined(parts))
   }
-  if (options.publicUrl !== undefined) {
-    const url = publicUrlOf(options.publicUrl)
-    allowed.add(url.host)
-    // Clients leave the scheme's own port out or write it.
-    if (url.port === '') allowed.add(`${url.hostname}:${url.protocol === 'https:' ? 443 : 80}`)
-  }
+  // With any port: a proxy in between may show another one, and an attacker's name is not ours on any.
+  if (options.publicUrl !== undefined) allowed.add(publicUrlOf(options.publicUrl).hostname)
   const remembered = new Map<string, boolean>()
 
   function judge(authority: string): boolean {
