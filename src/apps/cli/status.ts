@@ -53,12 +53,12 @@ export function statusText(status: ProcessStatus, nowMs: number): string {
   const source = `Configuration: ${config.source} (${config.digest.slice(0, 12)})`
   const refusal = config.refusal === '' ? [] : [`The last reload was refused: ${config.refusal}`]
   const lost = status.ledgerLostCount === 0 ? [] : [`The ledger lost ${status.ledgerLostCount} records: see the log`]
-  const rows = [['SERVER', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RESTARTS', 'DETAIL'], ...servers.map(rowOf)]
+  const rows = [['SERVER', 'KIND', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RESTARTS', 'DETAIL'], ...servers.map(rowOf)]
   return [head, source, ...refusal, ...lost, '', ...aligned(rows), ''].join('\n')
 }
 
-function rowOf({ name, state, eras, children, sessions, restarts, detail }: ServerStatus): string[] {
-  return [name, state, eras.join('+') || '-', String(children), String(sessions), String(restarts), detail]
+function rowOf({ name, transport, state, eras, children, sessions, restarts, detail }: ServerStatus): string[] {
+  return [name, transport, state, eras.join('+') || '-', String(children), String(sessions), String(restarts), detail]
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {

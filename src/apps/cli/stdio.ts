@@ -20,11 +20,16 @@ export function stdioCommand(): Command {
     .addOption(dataOption())
     .addOption(logLevelOption().default('warn'))
     .action(async (options: StdioOptions) => {
+      const stop = new AbortController()
+      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort())
       await runStdio({
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),
         env: process.env,
         log: createLog(standardErrorOptions(options.logLevel)),
+        input: process.stdin,
+        output: process.stdout,
+        signal: stop.signal,
       })
       process.exit(0)
     })

@@ -18,6 +18,7 @@ import { openLedgerFile } from './ledger-file.ts'
 import type { LedgerFile } from './ledger-file.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
 import type { Operations } from './operations.ts'
 import { readSettings } from './settings.ts'
@@ -91,7 +92,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const listener = listenerOf(loaded, settings.value, gateway, log, () => condition.state === 'ready')
   const opened: Opened = { config, settings: settings.value, data, token, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
-  const operations = await listen(opened, condition, { status, metrics: () => metrics.text() })
+  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()) })
   return {
     banner: bannerOf(opened, condition),
     status,
@@ -149,8 +150,9 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, settings, ledger, gateway, listener }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, settings, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
+  const { sessions, inFlight, servers } = gateway.status()
   return {
     version: readVersion(),
     pid: process.pid,
@@ -159,10 +161,28 @@ function statusOf({ config, settings, ledger, gateway, listener }: Opened, condi
     listening: condition.listening,
     auth: settings.auth,
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
-    requestsInFlight: listener.openCount,
+    sessions,
+    exchangesInFlight: inFlight,
     ledgerLostCount: ledger.lostCount,
-    servers: gateway.status().servers,
+    servers,
   }
+}
+
+/** Gauges are read when somebody asks. */
+function metricsText(metrics: Metrics, status: ProcessStatus): string {
+  const { user, system } = process.cpuUsage()
+  metrics.gauge('process_cpu_seconds', {}, (user + system) / 1e6)
+  metrics.gauge('process_resident_bytes', {}, process.memoryUsage.rss())
+  metrics.gauge('sessions', {}, status.sessions)
+  metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
+  metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
+  for (const { name, state, children, sessions, restarts } of status.servers) {
+    metrics.gauge('server_degraded', { server: name }, state === 'degraded' ? 1 : 0)
+    metrics.gauge('server_children', { server: name }, children)
+    metrics.gauge('server_sessions', { server: name }, sessions)
+    metrics.gauge('server_restarts', { server: name }, restarts)
+  }
+  return metrics.text()
 }
 
 function reload({ config, listener, log }: Opened, condition: Condition): void {
@@ -178,14 +198,14 @@ function reload({ config, listener, log }: Opened, condition: Condition): void {
   condition.refusal = ''
   condition.loadedAtMs = Date.now()
   log.info({ digest: snapshot.digest, changed: reloaded.kind === 'changed' }, 'The configuration was reloaded')
-  for (const key of ['listen', 'auth', 'operations'] as const) {
+  for (const key of ['listen', 'auth', 'limits', 'operations'] as const) {
     if (JSON.stringify(before[key]) !== JSON.stringify(read.portolan[key])) log.warn({ setting: `portolan.${key}` }, 'This setting takes effect at the next start')
   }
 }
 
 async function stop({ listener, gateway, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
-  log.info({ graceMs, requestsInFlight: listener.openCount }, 'Stopping')
+  log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   await Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
   await gateway.close()
   await operations.close()

@@ -5,6 +5,7 @@ import type { UpstreamStatus } from '../../core/upstream/upstream.ts'
 export interface ServerStatus extends UpstreamStatus {
   readonly id: string
   readonly name: string
+  readonly transport: string
 }
 
 export interface ProcessStatus {
@@ -22,7 +23,9 @@ export interface ProcessStatus {
     /** Why the last reload was refused; '' where it was not. */
     readonly refusal: string
   }
-  readonly requestsInFlight: number
+  /** Live legacy sessions. */
+  readonly sessions: number
+  readonly exchangesInFlight: number
   readonly ledgerLostCount: number
   readonly servers: readonly ServerStatus[]
 }
