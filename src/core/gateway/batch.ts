@@ -49,6 +49,7 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
     sessionId: session.data.id,
     streamId: exchange.id,
     priming: false,
+    streams: false,
     onDone: () => void session.replies.delete(exchange.id),
   })
   session.replies.set(exchange.id, stream)

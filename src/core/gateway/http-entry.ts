@@ -126,6 +126,7 @@ function streamReply(context: GatewayContext, exchange: Exchange, session: NonNu
     sessionId: session.data.id,
     streamId: exchange.id,
     priming: traitsOf(session.data.revision).primingEvents,
+    streams: prefersStream(exchange.http?.header('accept') ?? ''),
     onDone: () => void session.replies.delete(exchange.id),
   })
   exchange.reply = reply
@@ -141,6 +142,12 @@ function unfitHeaders(request: HttpRequest): ErrorCode | undefined {
   const takesJson = takesAll || accept.includes('application/json') || accept.includes('application/*')
   const takesStream = takesAll || accept.includes('text/event-stream') || accept.includes('text/*')
   return takesJson && takesStream ? undefined : 'not_acceptable'
+}
+
+/** Both types weigh the same to most clients (RFC 9110 §12.5.1); the order is then the only preference that they state. */
+function prefersStream(accept: string): boolean {
+  const stream = accept.indexOf('text/event-stream')
+  return stream >= 0 && stream < accept.indexOf('application/json')
 }
 
 async function get(context: GatewayContext, exchange: Exchange, request: HttpRequest, response: HttpResponse): Promise<void> {

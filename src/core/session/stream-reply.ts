@@ -22,6 +22,8 @@ export interface StreamReplyOptions {
   readonly streamId: string
   /** Priming events and `retry` exist for 2025-11-25 clients only. */
   readonly priming: boolean
+  /** The client would rather have a stream: open it at once, so that it can resume before anything was said. */
+  readonly streams: boolean
   /** Called once the stream has ended and nothing of it is left to resume. */
   readonly onDone: () => void
 }
@@ -62,6 +64,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
   }
 
   attach(options.response)
+  if (options.streams) open(RETRY_MS)
   return {
     send(text) {
       open(RETRY_MS)

@@ -69,6 +69,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   let probing: Promise<UpstreamProfile> | undefined
   let trouble: { readonly detail: string; readonly sinceMs: number; readonly retryAfterSec: number | undefined } | undefined
   let failures = 0
+  let strays = 0
   let stopRetry: (() => void) | undefined
   let isClosed = false
 
@@ -80,8 +81,15 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
           state.lastSeenAtMs = clock.nowMs()
           if (trouble !== undefined && known !== undefined) recover()
         },
-        unreachable: (detail: string) => degrade(detail),
-        stray: (detail: string) => log({ kind: 'stray', upstream: config.name, detail }),
+        unreachable(detail: string) {
+          // A probe says by itself what it found.
+          if (probing === undefined) degrade(detail)
+        },
+        stray(detail: string) {
+          strays += 1
+          // A server that logs to stdout must not fill our log: the 1st, 2nd, 4th, 8th …
+          if ((strays & (strays - 1)) === 0) log({ kind: 'stray', upstream: config.name, detail: `${detail} (${strays} so far)` })
+        },
         restarted: (detail: string) => log({ kind: 'restarted', upstream: config.name, detail }),
         stderr: (detail: string) => log({ kind: 'stderr', upstream: config.name, detail }),
       },

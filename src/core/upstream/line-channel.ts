@@ -74,6 +74,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
   let stderrTail = ''
   let inFlight = 0
   let stopped: Promise<void> | undefined
+  let endDetail = 'the child was ended'
 
   function countInFlight(): void {
     const now = correlator.size
@@ -194,6 +195,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
       isClosed = true
       isStopping = true
       const detail = describeEnd(options.spawn.command, { ...exit, stderrTail })
+      endDetail = detail
       failAll(
         exit.error === undefined ? { reason: 'closed', sent: true, detail } : { reason: 'unreachable', sent: false, detail },
       )
@@ -217,7 +219,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
     },
     send(call: ChannelCall): CallControl {
       if (isClosed) {
-        const failure: ChannelFailure = { reason: 'unreachable', sent: false, detail: 'the child has ended' }
+        const failure: ChannelFailure = { reason: 'unreachable', sent: false, detail: endDetail }
         queueMicrotask(() => call.handler.onFailure(failure))
         return { abort: () => undefined, resume: () => undefined }
       }
@@ -238,7 +240,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
       }
     },
     notify(text) {
-      if (isClosed) return Promise.reject(new PortolanError('upstream_unavailable', { cause: 'the child has ended' }))
+      if (isClosed) return Promise.reject(new PortolanError('upstream_unavailable', { cause: endDetail }))
       if (write(toLine(text), '')) return Promise.resolve()
       return Promise.reject(new PortolanError('overloaded', { retryAfterSec: 1, cause: 'the server does not read its input' }))
     },

@@ -47,7 +47,6 @@ interface OpenChild {
   readonly era: 'legacy' | 'modern'
   readonly ownerKey: string
   readonly isShared: boolean
-  /** Its end says nothing about the server's health. */
   readonly isProbe: boolean
   readonly listener: ChannelListener
 }
@@ -55,6 +54,8 @@ interface OpenChild {
 export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   const { config, target, spawner, pool, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
   const children = new Set<LineChannel>()
+  /** Children whose end says nothing about the server's health: strict servers exit on a probe. */
+  const probes = new Set<LineChannel>()
   let modern: LineChannel | undefined
   let openingModern: Promise<Result<LineChannel, OpenFault>> | undefined
   let restarts = 0
@@ -116,13 +117,14 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       onEnd(end) {
         children.delete(opened)
         slot.release()
-        if (end.isWanted || request.isProbe) return
+        if (probes.delete(opened) || end.isWanted) return
         noteEnd(end, clock.ticksMs() - startedMs)
         health.unreachable(describeEnd(target.command, end))
       },
     })
     channel = opened
     children.add(opened)
+    if (request.isProbe) probes.add(opened)
     return ok(opened)
   }
 
@@ -170,8 +172,13 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         timeoutMs: Math.max(requestTimeoutMs, config.connectTimeoutMs),
         ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
       })
-      if (verdict.verdict === 'modern' && !channel.closed && (modern === undefined || modern.closed) && !isClosed) modern = channel
-      else channel.close().catch(() => undefined)
+      const isWanted = verdict.verdict === 'modern' && !channel.closed && !isClosed
+      if (isWanted && (modern === undefined || modern.closed)) {
+        probes.delete(channel)
+        modern = channel
+      } else {
+        channel.close().catch(() => undefined)
+      }
       return verdict
     },
     async openModern() {
