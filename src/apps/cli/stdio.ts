@@ -4,7 +4,6 @@ import { Command } from 'commander'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
-import { runStdio } from '../gateway/run-stdio.ts'
 import { configOption, configPathOf, dataOption, logLevelOption } from './option.ts'
 
 interface StdioOptions {
@@ -22,6 +21,7 @@ export function stdioCommand(): Command {
     .action(async (options: StdioOptions) => {
       const stop = new AbortController()
       for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort())
+      const { runStdio } = await import('../gateway/run-stdio.ts')
       await runStdio({
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),

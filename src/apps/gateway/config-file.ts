@@ -74,13 +74,14 @@ export interface ConfigFile extends SnapshotSource {
 /** Follows one file, starting from what `loadConfig` gave. */
 export function createConfigFile(path: string | undefined, first: LoadedConfig, env: Env): ConfigFile {
   let loaded = first
-  const listeners = new Set<(snapshot: Snapshot) => void>()
+  const listeners = new Set<{ readonly onChange: (snapshot: Snapshot) => void }>()
   return {
     loaded: () => loaded,
     current: () => loaded.snapshot,
     subscribe(onChange) {
-      listeners.add(onChange)
-      return () => listeners.delete(onChange)
+      const listener = { onChange }
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
     reload() {
       const before = loaded
@@ -89,8 +90,11 @@ export function createConfigFile(path: string | undefined, first: LoadedConfig, 
       } catch (error) {
         return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) }
       }
-      if (isDeepStrictEqual(before.snapshot, loaded.snapshot)) return { kind: 'unchanged', loaded }
-      for (const onChange of listeners) onChange(loaded.snapshot)
+      if (isDeepStrictEqual(before.snapshot, loaded.snapshot)) {
+        loaded = { ...loaded, snapshot: before.snapshot }
+        return { kind: 'unchanged', loaded }
+      }
+      for (const { onChange } of listeners) onChange(loaded.snapshot)
       return { kind: 'changed', loaded }
     },
   }

@@ -90,7 +90,8 @@ function metricName(name: string): string {
 }
 
 function labelText(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`)
+  const entries = Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1))
+  const pairs = entries.map(([name, value]) => `${name}="${escaped(value)}"`)
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
 }
 
