@@ -161,7 +161,8 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
     const headers = mergeHeaders(fixed, call.headers)
     const request = { method: 'POST' as const, url: link.endpoint, headers, body: call.text, connectTimeoutMs }
     const answer = await exchangeStatus(egress, clock, request, requestTimeoutMs)
-    if (answer.ok && answer.status < 300) return
+    // Silence on the POST means nothing as long as the stream stands: some servers accept only when they are done.
+    if (answer.ok ? answer.status < 300 : answer.failure.reason === 'aborted') return
     if (!correlator.remove(call.idText)) return
     call.handler.onFailure(answer.ok ? toFailure(answer.status, answer.retryAfterSec) : { ...lost(answer.failure.sent), detail: answer.failure.detail })
   }
