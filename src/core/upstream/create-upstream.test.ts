@@ -138,6 +138,24 @@ describe('an upstream server over stdio', () => {
     expect(await pidOf(other)).not.toBe(await pidOf(second))
   })
 
+  it('keeps the child of the probe for its first users, where all share', async () => {
+    const { upstream } = open(stdio('legacy'))
+    await upstream.profile()
+    await until(() => upstream.status().children === 1)
+    const session = await upstream.openLegacy(hello({ shared: true, ownerKey: '' }))
+    expect(await pidOf(session)).toBeGreaterThan(0)
+    expect(upstream.status()).toMatchObject({ children: 1, restarts: 0 })
+  })
+
+  it('gives each opening a child of its own where not all share, and ends it with the last user', async () => {
+    const { upstream } = open(stdio('legacy'), { share: 'principal' })
+    const sessions = await Promise.all([1, 2].map(() => upstream.openLegacy(hello({ shared: true, ownerKey: '' }))))
+    const pids = await Promise.all(sessions.map(pidOf))
+    expect(new Set(pids).size).toBe(2)
+    await sessions[0]?.close()
+    await until(() => upstream.status().children === 1)
+  })
+
   it('passes the requests of an unshared child to its listener', async () => {
     const { upstream } = open(stdio('legacy'))
     const heard: string[] = []

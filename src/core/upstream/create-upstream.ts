@@ -62,7 +62,8 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   const { clock, random, limits, self, log } = deps
   const health = createHealth()
   const link = createLink(config, deps, health.channel)
-  const shared = createSharedLegacy({ clock, idleMs: limits.childIdleMs, open: (request) => link.openLegacy(request) })
+  const isForAll = config.target.transport === 'stdio' && config.share === 'all'
+  const shared = createSharedLegacy({ clock, idleMs: limits.childIdleMs, isForAll, open: (...request) => link.openLegacy(...request) })
   const sessions = new Set<LegacyChannel>()
   let known: UpstreamProfile | undefined
   let askAgainAtMs = Number.POSITIVE_INFINITY
@@ -127,7 +128,8 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   }
 
   async function probeLegacy(hurry: Promise<unknown>): Promise<Result<EraProfile, OpenFault>> {
-    const opened = await link.openLegacy(
+    // A child that everybody may share is kept for its first user.
+    const opened = await (isForAll ? shared.open : link.openLegacy)(
       {
         clientInfo: asciiJson({ name: self.name, version: self.version }),
         capabilities: '{}',
@@ -167,6 +169,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
       throw unavailable(result.fault.detail, result.fault.retryAfterSec)
     }
     known = result.value.profile
+    if (known.modern !== undefined) shared.closeIdle()
     askAgainAtMs = result.value.isSettled ? Number.POSITIVE_INFINITY : clock.ticksMs() + UNSETTLED_MS
     health.lastSeenAtMs = clock.nowMs()
     recover()

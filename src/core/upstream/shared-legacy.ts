@@ -1,7 +1,8 @@
 /**
- * Legacy sessions that several client sessions use together (design §4, sharing): opened once per owner, capabilities
- * and credentials; every user sees the notifications; the server's requests are answered here, because nobody declared
- * a capability for them.
+ * Legacy sessions that several client sessions use together (design §4, sharing): every user sees the notifications;
+ * the server's requests are answered here, because nobody declared a capability for them. Where everybody may share
+ * (`share: all`) there is one per owner, revision, capabilities and credentials; elsewhere each opening is its own,
+ * because whoever opens it knows whom it is for.
  */
 import { asciiJson } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
@@ -12,7 +13,10 @@ import type { ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 
 export interface SharedLegacy {
-  open(options: OpenLegacy): Promise<Result<LegacyChannel, OpenFault>>
+  /** With `hurry` it is a probe (see UpstreamLink). */
+  open(options: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<LegacyChannel, OpenFault>>
+  /** Ends those that nobody uses. */
+  closeIdle(): void
   close(): Promise<void>
 }
 
@@ -20,7 +24,8 @@ export interface SharedLegacyOptions {
   readonly clock: Clock
   /** How long a session that nobody uses is kept. */
   readonly idleMs: number
-  open(options: OpenLegacy): Promise<Result<LegacyChannel, OpenFault>>
+  readonly isForAll: boolean
+  open(options: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<LegacyChannel, OpenFault>>
 }
 
 interface Entry {
@@ -31,10 +36,13 @@ interface Entry {
 }
 
 export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
-  const { clock, idleMs } = options
+  const { clock, isForAll } = options
+  // Nobody can find a session again that is not for all.
+  const idleMs = isForAll ? options.idleMs : 0
   const entries = new Map<string, Entry>()
+  let count = 0
 
-  function start(key: string, request: OpenLegacy): Entry {
+  function start(key: string, request: OpenLegacy, hurry: Promise<unknown> | undefined): Entry {
     const listeners = new Set<ChannelListener>()
     const listener: ChannelListener = {
       onMessage(message) {
@@ -47,7 +55,7 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
         for (const each of listeners) each.onClosed(reason)
       },
     }
-    const entry: Entry = { opened: options.open({ ...request, listener }), listeners, channel: undefined, stopIdle: undefined }
+    const entry: Entry = { opened: options.open({ ...request, listener }, hurry), listeners, channel: undefined, stopIdle: undefined }
     entries.set(key, entry)
     void entry.opened.then((result) => {
       if (result.ok) entry.channel = result.value
@@ -57,11 +65,12 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
   }
 
   return {
-    async open(request) {
+    async open(request, hurry) {
       const { ownerKey, revision, capabilities, headers } = request
-      const key = JSON.stringify([ownerKey, revision, capabilities, headers])
+      count += 1
+      const key = isForAll ? JSON.stringify([ownerKey, revision, capabilities, headers]) : String(count)
       const known = entries.get(key)
-      const entry = known === undefined || known.channel?.closed === true ? start(key, request) : known
+      const entry = known === undefined || known.channel?.closed === true ? start(key, request, hurry) : known
       entry.listeners.add(request.listener)
       entry.stopIdle?.()
       const result = await entry.opened
@@ -76,6 +85,14 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
           })
         }),
       )
+    },
+    closeIdle() {
+      for (const [key, entry] of entries) {
+        if (entry.listeners.size > 0) continue
+        entries.delete(key)
+        entry.stopIdle?.()
+        entry.channel?.close().catch(() => undefined)
+      }
     },
     async close() {
       const all = [...entries.values()]

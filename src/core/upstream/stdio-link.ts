@@ -83,7 +83,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       slot = await pool.acquire({
         upstream: config.id,
         ownerKey: request.ownerKey,
-        isExpendable: config.state !== 'opaque' || request.era === 'modern' || request.isShared,
+        isExpendable: config.state !== 'opaque' || request.era === 'modern',
         reclaim() {
           if (channel === undefined) return
           request.listener.onClosed({ gone: true, detail: 'ended after a time without use' })
@@ -196,6 +196,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         await channel.close()
         return agreed
       }
+      probes.delete(channel)
       health.seen()
       return ok(toLegacy(channel, agreed.value))
     },
