@@ -1,77 +1,220 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, posix, sep } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
-const src = fileURLToPath(new URL('../src', import.meta.url))
-
-/** `protocol <- core <- adapters <- apps`: a layer imports itself and what stands left of it. */
-const LAYERS = ['protocol', 'core', 'adapters', 'apps'] as const
-/** What these layers may use besides relative imports: nothing. */
-const PURE: readonly string[] = ['protocol', 'core']
+/** Path below src, with slashes -> text. */
+type Sources = ReadonlyMap<string, string>
 
 interface Import {
-  readonly file: string
-  readonly specifier: string
+  readonly from: string
+  readonly to: string
+  readonly typeOnly: boolean
 }
 
-const isSource = (path: string): boolean => path.endsWith('.ts') && !/\.(test|contract)\.ts$/.test(path)
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  protocol: ['protocol'],
+  core: ['protocol', 'core'],
+  adapters: ['protocol', 'core', 'adapters'],
+  apps: ['protocol', 'core', 'adapters', 'apps'],
+}
 
-/** Static, side-effect, re-exporting and dynamic imports with a literal specifier. */
+/** Layers that may use neither `node:` nor a package, nor reach for time, randomness or the process by themselves. */
+const PURE = new Set(['protocol', 'core'])
+
+/** `adapters/<from> adapters/<to>` -> why. */
+const ADAPTER_EXCEPTIONS: Readonly<Record<string, string>> = {}
+
+const AMBIENT = /(?<![\w.'"`-])(?:Date\.now\(|new Date\(\)|Math\.random\(|setTimeout\(|setInterval\(|setImmediate\(|process\.|performance\.|crypto\.)/
+const STATIC = /^[ \t]*(import|export)\s+(type\s+)?(?:[\w*{}\s,$]*?\bfrom\s*)?['"]([^'"]+)['"]/gm
+const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]/g
+const VAGUE_NAME = /^(?:utils?|helpers?|common|shared|misc|lib)$/
+
+const isTest = (path: string): boolean => path.endsWith('.test.ts')
+
+function readSources(): Sources {
+  const src = join(import.meta.dirname, '..', 'src')
+  const paths = globSync('**/*.ts', { cwd: src }).map((path) => path.split(sep).join('/'))
+  return new Map(paths.map((path) => [path, readFileSync(join(src, path), 'utf8')]))
+}
+
 function importsOf(path: string, text: string): Import[] {
-  const file = relative(src, path)
-  const patterns = [/^\s*(?:import|export)\s(?:[^'"]*?\sfrom\s)?\s*['"]([^'"]+)['"]/gm, /\bimport\(\s*['"]([^'"]+)['"]/g]
-  return patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, specifier]) => ({ file, specifier: specifier ?? '' })))
+  const found: Import[] = []
+  for (const [, , type, to = ''] of text.matchAll(STATIC)) found.push({ from: path, to: resolve(path, to), typeOnly: type !== undefined })
+  for (const [, to = ''] of text.matchAll(DYNAMIC)) found.push({ from: path, to: resolve(path, to), typeOnly: true })
+  return found
 }
 
-/** What is wrong with an import, or undefined. */
-function violation({ file, specifier }: Import): string | undefined {
-  const [layer = '', folder = ''] = file.split('/')
-  if (!specifier.startsWith('.')) return PURE.includes(layer) ? `${layer} imports no package and no node: module` : undefined
-  const [otherLayer = '', otherFolder = ''] = relative(src, resolve(src, file, '..', specifier)).split('/')
-  const index = (name: string): number => LAYERS.findIndex((known) => known === name)
-  if (index(otherLayer) === -1) return 'imports leave src'
-  if (index(otherLayer) > index(layer)) return `${layer} must not import ${otherLayer}`
-  if (layer === 'adapters' && otherLayer === 'adapters' && folder !== otherFolder) return 'adapters do not import each other'
-  if (layer === 'apps' && otherLayer === 'apps' && folder === 'reference-server' && folder !== otherFolder) return 'the reference server stands alone'
+/** A path below src, or the specifier of something outside. */
+function resolve(from: string, specifier: string): string {
+  return specifier.startsWith('.') ? posix.normalize(posix.join(posix.dirname(from), specifier)) : specifier
+}
+
+function layerViolations(sources: Sources): string[] {
+  const violations: string[] = []
+  for (const [path, text] of sources) {
+    if (isTest(path)) continue
+    for (const { to } of importsOf(path, text)) {
+      const fault = faultOf(path, to)
+      if (fault !== undefined) violations.push(`${path}: ${fault} (${to})`)
+    }
+  }
+  return violations
+}
+
+function faultOf(path: string, to: string): string | undefined {
+  const [layer = '', folder = ''] = path.split('/')
+  const [toLayer = '', toFolder = ''] = to.split('/')
+  const inside = Object.hasOwn(MAY_IMPORT, toLayer) && to.endsWith('.ts')
+  if (!inside) {
+    if (to.startsWith('..')) return 'imports from outside src'
+    return PURE.has(layer) ? 'imports what is no part of protocol or core' : undefined
+  }
+  if (isTest(to)) return 'imports a test'
+  if (MAY_IMPORT[layer]?.includes(toLayer) !== true) return `imports upwards, from ${toLayer}`
+  const between = layer === 'adapters' && toLayer === 'adapters' && folder !== toFolder
+  if (between && !Object.hasOwn(ADAPTER_EXCEPTIONS, `adapters/${folder} adapters/${toFolder}`)) return 'imports another adapter'
   return undefined
 }
 
-const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(isSource).map((path) => join(src, path))
-const texts = files.map((path) => ({ path, text: readFileSync(path, 'utf8') }))
+function ambientViolations(sources: Sources): string[] {
+  const violations: string[] = []
+  for (const [path, text] of sources) {
+    if (isTest(path) || !PURE.has(path.split('/')[0] ?? '')) continue
+    const code = text.replaceAll(/\/\*[^]*?\*\/|(?<![:'"`])\/\/.*$/gm, '')
+    const found = AMBIENT.exec(code)
+    if (found !== null) violations.push(`${path}: ${found[0]}`)
+  }
+  return violations
+}
+
+/** Each cycle of value imports once, as the files on it. */
+function importCycles(sources: Sources): string[] {
+  const next = new Map<string, string[]>()
+  for (const [path, text] of sources) {
+    next.set(path, importsOf(path, text).filter((one) => !one.typeOnly).map((one) => one.to))
+  }
+  const cycles = new Set<string>()
+  const done = new Set<string>()
+  const visit = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path)
+    if (at !== -1) cycles.add(trail.slice(at).toSorted().join(' '))
+    if (at !== -1 || done.has(path)) return
+    for (const to of next.get(path) ?? []) visit(to, [...trail, path])
+    done.add(path)
+  }
+  for (const path of next.keys()) visit(path, [])
+  return [...cycles]
+}
+
+function barrels(sources: Sources): string[] {
+  const isBarrel = (text: string): boolean => {
+    const code = text.replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '').trim()
+    const rest = code.replaceAll(/^export\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*['"][^'"]+['"];?/gm, '').trim()
+    return code !== '' && rest === ''
+  }
+  return [...sources].filter(([path, text]) => !isTest(path) && isBarrel(text)).map(([path]) => path)
+}
+
+function vagueNames(sources: Sources): string[] {
+  const parts = (path: string): string[] => [...dirname(path).split('/'), basename(path).replace(/(?:\.test)?\.ts$/, '')]
+  return [...sources.keys()].filter((path) => parts(path).some((part) => VAGUE_NAME.test(part)))
+}
+
+function withoutHeader(sources: Sources): string[] {
+  return [...sources].filter(([path, text]) => !isTest(path) && !/^(?:#!.*\n)?(?:\/\*\*|\/\/)/.test(text)).map(([path]) => path)
+}
+
+function defaultExports(sources: Sources): string[] {
+  return [...sources].filter(([, text]) => /^export default\b/m.test(text)).map(([path]) => path)
+}
+
+function misspelledNames(sources: Sources): string[] {
+  return [...sources.keys()].filter((path) => !/^(?:[a-z0-9.]+(?:-[a-z0-9.]+)*\/)*[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/.test(path))
+}
 
 describe('the layers', () => {
-  it('import only to the left, and adapters not each other', () => {
-    const imports = texts.flatMap(({ path, text }) => importsOf(path, text))
-    expect(imports.length).toBeGreaterThan(200)
-    const violations = imports.flatMap((found) => {
-      const why = violation(found)
-      return why === undefined ? [] : [`${found.file}: '${found.specifier}': ${why}`]
-    })
-    expect(violations).toEqual([])
+  const sources = readSources()
+
+  it('import only leftwards: protocol <- core <- adapters <- apps, and no adapter imports another', () => {
+    expect(sources.size).toBeGreaterThan(20)
+    expect(layerViolations(sources)).toEqual([])
+  })
+
+  it('take time, randomness, timers and the process as arguments in protocol and core', () => {
+    expect(ambientViolations(sources)).toEqual([])
+  })
+
+  it('have no cycle of value imports', () => {
+    expect(importCycles(sources)).toEqual([])
+  })
+
+  it('have no file that only passes on what others export', () => {
+    expect(barrels(sources)).toEqual([])
+  })
+
+  it('name files and folders after what they hold, in kebab-case', () => {
+    expect(vagueNames(sources)).toEqual([])
+    expect(misspelledNames(sources)).toEqual([])
+  })
+
+  it('say at the top of each file what it promises, and export by name only', () => {
+    expect(withoutHeader(sources)).toEqual([])
+    expect(defaultExports(sources)).toEqual([])
+  })
+})
+
+describe('these rules', () => {
+  const plant = (path: string, text: string, more: readonly (readonly [string, string])[] = []): Sources => new Map([[path, text], ...more])
+
+  it.each([
+    ['core/a/x.ts', "import { y } from '../../adapters/http/y.ts'"],
+    ['core/a/x.ts', "import '../../apps/cli/y.ts'"],
+    ['protocol/x.ts', "export type { Y } from '../core/y.ts'"],
+    ['protocol/x.ts', "import type {\n  Y,\n} from '../core/y.ts'"],
+    ['core/x.ts', "const y = await import('../adapters/http/y.ts')"],
+    ['core/x.ts', "import { readFileSync } from 'node:fs'"],
+    ['core/x.ts', "import * as zod from 'zod'"],
+    ['protocol/x.ts', "import type { Buffer } from 'node:buffer'"],
+    ['adapters/http/x.ts', "import { y } from '../stdio/y.ts'"],
+    ['adapters/http/x.ts', "import { y } from '../../apps/gateway/y.ts'"],
+    ['apps/cli/x.ts', "import { y } from '../../../test/y.ts'"],
+    ['core/x.ts', "import { y } from './y.test.ts'"],
+  ])('see a wrong import in %s: %s', (path, text) => {
+    expect(layerViolations(plant(path, text))).toHaveLength(1)
   })
 
   it.each([
-    ['core/a/b.ts', "import { x } from 'node:fs'"],
-    ['protocol/a.ts', "import 'zod'"],
-    ['core/a.ts', "export { x } from '../adapters/http/listener.ts'"],
-    ['protocol/a.ts', "const x = await import('../core/clock.ts')"],
-    ['adapters/http/a.ts', "import {\n  x,\n  y,\n} from '../memory/b.ts'"],
-    ['core/a.ts', "import type { X } from '../../test/x.ts'"],
-    ['apps/reference-server/a.ts', "import { x } from '../gateway/b.ts'"],
-  ])('are found out: %s with %j', (file, text) => {
-    expect(importsOf(join(src, file), text).map(violation)).toEqual([expect.any(String)])
+    ['core/a/x.ts', "import { y } from '../b/y.ts'\nimport { z } from '../../protocol/z.ts'"],
+    ['adapters/http/x.ts', "import { createServer } from 'node:http'\nimport { y } from './y.ts'"],
+    ['apps/cli/x.ts', "import { y } from '../gateway/y.ts'\nimport { Command } from 'commander'"],
+    ['core/a/x.test.ts', "import { y } from '../../adapters/memory/y.ts'"],
+    ['core/x.ts', "/** Take it from 'node:fs'. */\nexport const from = 'node:fs'"],
+  ])('see nothing wrong in %s: %s', (path, text) => {
+    expect(layerViolations(plant(path, text))).toEqual([])
   })
 
-  it('hold no clock, randomness or environment of their own in protocol and core', () => {
-    const own = /\b(?:Date\.now|new Date\(\)|Math\.random|process\.|setTimeout|setInterval|setImmediate|performance\.now)\b/
-    const pure = texts.filter(({ path }) => PURE.includes(relative(src, path).split('/')[0] ?? ''))
-    const code = pure.map(({ path, text }) => ({ path, text: text.replace(/\/\*[^]*?\*\/|\/\/[^\n]*/g, '') }))
-    expect(code.filter(({ text }) => own.test(text)).map(({ path }) => relative(src, path))).toEqual([])
+  it('see ambient time and randomness, but not in comments', () => {
+    for (const text of ['const now = Date.now()', 'return Math.random()', 'setTimeout(run, 1)', 'process.env.X', 'const at = new Date()']) {
+      expect(ambientViolations(plant('core/x.ts', text)), text).toHaveLength(1)
+      expect(ambientViolations(plant('adapters/x.ts', text)), text).toEqual([])
+    }
+    expect(ambientViolations(plant('core/x.ts', '/** Not Date.now(). */\nclock.setTimeout(1) // process.env'))).toEqual([])
   })
 
-  it('have no default exports, no enums and no barrels', () => {
-    expect(texts.filter(({ text }) => /^export default|^(?:export )?(?:const )?enum /m.test(text)).map(({ path }) => relative(src, path))).toEqual([])
-    expect(texts.filter(({ text }) => /^export \* from/m.test(text)).map(({ path }) => relative(src, path))).toEqual([])
+  it('see cycles of value imports only', () => {
+    const cycle = (kind: string): Sources => plant('core/a.ts', "import { b } from './b.ts'", [['core/b.ts', `${kind} { a } from './a.ts'`]])
+    expect(importCycles(cycle('import'))).toEqual(['core/a.ts core/b.ts'])
+    expect(importCycles(cycle('export'))).toHaveLength(1)
+    expect(importCycles(cycle('import type'))).toEqual([])
+  })
+
+  it('see barrels, vague names, missing headers and default exports', () => {
+    expect(barrels(plant('core/index.ts', "/** All. */\nexport * from './a.ts'\nexport { b } from './b.ts'"))).toHaveLength(1)
+    expect(barrels(plant('core/a.ts', "export * from './a.ts'\nexport const b = 1"))).toEqual([])
+    for (const path of ['core/utils/x.ts', 'core/helper.ts', 'adapters/common.ts']) expect(vagueNames(plant(path, '')), path).toHaveLength(1)
+    expect(misspelledNames(plant('core/someFile.ts', ''))).toHaveLength(1)
+    expect(withoutHeader(plant('core/x.ts', 'export const a = 1'))).toHaveLength(1)
+    expect(withoutHeader(plant('core/x.ts', '#!/usr/bin/env node\n/** Starts. */'))).toEqual([])
+    expect(defaultExports(plant('core/x.ts', 'export default 1'))).toHaveLength(1)
   })
 })
