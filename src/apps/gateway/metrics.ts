@@ -30,7 +30,7 @@ export function createMetrics(): Metrics {
   function series<T>(all: Map<string, Map<string, T>>, name: string, labels: Labels, fresh: () => T): { values: Map<string, T>; key: string; value: T } {
     let values = all.get(name)
     if (values === undefined) all.set(name, (values = new Map()))
-    let key = labelText(labels)
+    let key = keyOf(labels)
     let value = values.get(key)
     if (value === undefined) {
       if (seriesCount >= MAX_SERIES) key = '{overflow="true"}'
@@ -39,6 +39,15 @@ export function createMetrics(): Metrics {
       seriesCount += 1
     }
     return { values, key, value }
+  }
+
+  const keys = new WeakMap<Labels, string>()
+  function keyOf(labels: Labels): string {
+    const known = keys.get(labels)
+    if (known !== undefined) return known
+    const key = labelText(labels)
+    keys.set(labels, key)
+    return key
   }
 
   return {

@@ -225,17 +225,16 @@ function isRepeatable({ context, message, route, source }: Call): boolean {
 function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
   const { keyring, self } = context.deps
   const { principal } = partyOf(exchange)
-  const names = context.upstreams.all().map((upstream) => upstream.name)
-  const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject }
   return {
     clientIdText: message.idText,
     method: message.method,
     clientEra: exchange.era,
     upstreamEra: source.era,
-    slug: route.marked ? slugsOf(names).get(route.upstream.name) : undefined,
+    slug: route.marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(route.upstream.name) : undefined,
     selfText: asciiJson(self),
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId),
-    sealState: (state) => sealState(keyring, principal, binding, state),
+    sealState: (state) =>
+      sealState(keyring, principal, { upstreamId: route.upstream.id, method: message.method, subject: route.subject }, state),
   }
 }
 

@@ -15,10 +15,10 @@ export interface Beginning {
 }
 
 export function beginExchange(context: GatewayContext, { transport, endpoint, era, reply, http }: Beginning): Exchange {
-  const { clock, random, snapshots } = context.deps
+  const { clock, snapshots } = context.deps
   const ticks = clock.ticksMs()
   const exchange: Exchange = {
-    id: random.id(),
+    id: context.nextExchangeId(),
     receivedAtMs: clock.nowMs(),
     startedTicks: ticks,
     transport,

@@ -103,9 +103,18 @@ function createContext(deps: GatewayDeps): GatewayContext {
     perPrincipal: () => deps.snapshots.current().limits.sessionsPerPrincipal,
     onEnd: (session) => endSession(context, session),
   })
-  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, draining: false }
+  const nextExchangeId = exchangeIds(deps.random.id())
+  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
+}
+
+function exchangeIds(prefix: string): () => string {
+  let count = 0
+  return () => {
+    count += 1
+    return `${prefix}${count.toString(36)}`
+  }
 }
 
 /** A session that ended cancels its calls and gives up what it held upstream (bridge-rulings §3). */

@@ -50,5 +50,17 @@ function record(context: GatewayContext, exchange: Exchange, outcome: Outcome, s
     requestBytes: exchange.text.length,
     responseBytes,
   })
-  telemetry.observeMs('portolan_exchange_duration_ms', { era: exchange.era, outcome: outcome.kind }, durationMs)
+  telemetry.observeMs('portolan_exchange_duration_ms', labelsOf(exchange.era, outcome.kind), durationMs)
+}
+
+const labels = new Map<string, Readonly<Record<string, string>>>()
+
+/** The same object for the same labels: whoever measures may know it by identity. */
+function labelsOf(era: string, outcome: string): Readonly<Record<string, string>> {
+  const key = `${era}|${outcome}`
+  const known = labels.get(key)
+  if (known !== undefined) return known
+  const created = { era, outcome }
+  labels.set(key, created)
+  return created
 }

@@ -133,11 +133,16 @@ function streamReply(context: GatewayContext, exchange: Exchange, session: NonNu
   session.replies.set(exchange.id, reply)
 }
 
+/** What the official SDKs send: known without looking closer. */
+const USUAL_ACCEPT = 'application/json, text/event-stream'
+
 /** Content-Type and Accept (Streamable HTTP, Sending Messages). */
 function unfitHeaders(request: HttpRequest): ErrorCode | undefined {
-  const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
-  if (type !== 'application/json') return 'unsupported_media_type'
-  const accept = request.header('accept')?.toLowerCase() ?? ''
+  const type = request.header('content-type')
+  if (type !== 'application/json' && type?.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json') return 'unsupported_media_type'
+  const given = request.header('accept') ?? ''
+  if (given === USUAL_ACCEPT) return undefined
+  const accept = given.toLowerCase()
   const takesAll = accept.includes('*/*')
   const takesJson = takesAll || accept.includes('application/json') || accept.includes('application/*')
   const takesStream = takesAll || accept.includes('text/event-stream') || accept.includes('text/*')
