@@ -2,6 +2,7 @@
 
 import { member, readString, scanJson } from './json.ts'
 import type { JsonNode, JsonPlan, WireText } from './json.ts'
+import { META } from './meta.ts'
 
 /** The id as it stands in the text, quotes included (`7`, `"a"`): compared and spliced, never converted. */
 export type IdText = string
@@ -32,8 +33,8 @@ export type MessageScan =
 
 /** The members that routing, sealing and `_meta` rules read; all else in the body stays closed. */
 export const ENVELOPE_PLAN: JsonPlan = {
-  params: { _meta: { 'io.modelcontextprotocol/related-task': {} }, ref: {}, notifications: {}, task: {} },
-  result: { _meta: { 'io.modelcontextprotocol/related-task': {} }, task: {} },
+  params: { _meta: { [META.clientInfo]: {}, [META.relatedTask]: {} }, ref: {}, notifications: {}, task: {} },
+  result: { _meta: { [META.relatedTask]: {} }, task: {} },
   error: { data: {} },
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { hasCapability, isMethod, methodIn, METHODS, mirroredName, routedValue } from './method.ts'
+import { hasCapability, isMethod, mcpNameMember, methodIn, METHODS } from './method.ts'
 import type { MethodTraits } from './method.ts'
 import { REVISIONS } from './revision.ts'
 import type { Revision } from './revision.ts'
@@ -70,27 +70,20 @@ describe('the method table', () => {
   })
 })
 
-describe('what a request is about', () => {
-  const modern = (method: string) => traits(method, '2026-07-28')
-
-  it.each([
-    ['tools/call', { name: 'a' }, 'a', 'a'],
-    ['prompts/get', { name: 'a' }, 'a', 'a'],
-    ['resources/read', { uri: 'file:///a', name: 'b' }, 'file:///a', 'file:///a'],
-    ['tasks/get', { taskId: 't' }, 't', 't'],
-    ['completion/complete', { ref: { type: 'ref/prompt', name: 'p' } }, 'p', undefined],
-    ['completion/complete', { ref: { type: 'ref/resource', uri: 'u', name: 'p' } }, 'u', undefined],
-    ['completion/complete', { ref: { type: 'other', uri: 'u' } }, undefined, undefined],
-    ['tools/call', { name: 5 }, undefined, undefined],
-    ['tools/call', {}, undefined, undefined],
-    ['tools/list', { name: 'a' }, undefined, undefined],
-  ])('%s %j', (method, params, routed, mirrored) => {
-    expect(routedValue(modern(method), params)).toBe(routed)
-    expect(mirroredName(modern(method), params)).toBe(mirrored)
-  })
-
-  it('is mirrored in no legacy header', () => {
-    expect(mirroredName(traits('tools/call', '2025-11-25'), { name: 'a' })).toBeUndefined()
+describe('what Mcp-Name mirrors', () => {
+  it('is the subject of six modern requests', () => {
+    expect(Object.fromEntries(names.flatMap((name) => {
+      const member = mcpNameMember(name)
+      return member === undefined ? [] : [[name, member]]
+    }))).toEqual({
+      'tools/call': 'name',
+      'prompts/get': 'name',
+      'resources/read': 'uri',
+      'tasks/get': 'taskId',
+      'tasks/cancel': 'taskId',
+      'tasks/update': 'taskId',
+    })
+    expect([mcpNameMember('constructor'), mcpNameMember('x/unknown')]).toEqual([undefined, undefined])
   })
 })
 

@@ -142,21 +142,15 @@ export function methodIn(method: string, revision: Revision): MethodTraits | und
   return traits?.revisions.includes(revision) === true ? traits : undefined
 }
 
-/** What the request is about: for routing. Undefined where the method has none or the member is not a string. */
-export function routedValue(traits: MethodTraits, params: JsonObject): string | undefined {
-  if (traits.routedBy === 'none') return undefined
-  const value = ownMember(params, traits.routedBy)
-  if (traits.routedBy !== 'ref') return typeof value === 'string' ? value : undefined
-  if (!isJsonObject(value)) return undefined
-  const named = value['type'] === 'ref/resource' ? value['uri'] : value['type'] === 'ref/prompt' ? value['name'] : undefined
-  return typeof named === 'string' ? named : undefined
-}
+const MCP_NAMES: ReadonlyMap<string, 'name' | 'uri' | 'taskId'> = new Map(
+  Object.entries<MethodRow>(METHODS).flatMap(([method, { modern }]) =>
+    modern === undefined || modern.mcpName === 'none' ? [] : [[method, modern.mcpName] as const],
+  ),
+)
 
-/** What `Mcp-Name` says for the request, before encoding; undefined: no such header. */
-export function mirroredName(traits: MethodTraits, params: JsonObject): string | undefined {
-  if (traits.mcpName === 'none') return undefined
-  const value = ownMember(params, traits.mcpName)
-  return typeof value === 'string' ? value : undefined
+/** The member of `params` that `Mcp-Name` mirrors in the modern era; undefined: the method has no such header. */
+export function mcpNameMember(method: string): 'name' | 'uri' | 'taskId' | undefined {
+  return MCP_NAMES.get(method)
 }
 
 /** Whether `capabilities` has `path` (`tools`, `resources.subscribe`): present, and not `false`. */

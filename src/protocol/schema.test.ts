@@ -7,10 +7,12 @@ import { describe, expect, it } from 'vitest'
 import { inputAsCapabilities, mergeServerCapabilities, mirrorCapabilities, withTasks } from './capability.ts'
 import { ERRORS, PortolanError, toErrorObject, toWire } from './error.ts'
 import type { ErrorCode } from './error.ts'
+import { member, toWireText } from './json.ts'
 import type { JsonObject, JsonValue } from './json-value.ts'
 import { writeInitializeParams, writeInitializeResult } from './legacy/initialize.ts'
 import { writeDiscoverResult } from './modern/discover.ts'
-import { readRequestMeta, writeRequestMeta } from './modern/request-meta.ts'
+import { ownRequestMeta, requestMetaFault } from './modern/request-meta.ts'
+import { parseMessage } from './message.ts'
 import { methodIn } from './method.ts'
 import { REVISIONS, SUPPORTED_LEGACY, SUPPORTED_MODERN } from './revision.ts'
 import type { Revision } from './revision.ts'
@@ -64,9 +66,9 @@ describe('the published examples of 2026-07-28', () => {
     const traits = methodIn(String(request['method']), '2026-07-28')
     expect(traits).toBeDefined()
     if (traits?.kind !== 'request') return
-    expect(readRequestMeta((request['params'] as JsonObject)['_meta'])).toMatchObject(
-      { ok: true, value: { protocolVersion: '2026-07-28' } },
-    )
+    const scan = parseMessage(toWireText(JSON.stringify(request)))
+    const message = scan.ok ? scan.value : expect.fail(scan.fault.detail)
+    expect(requestMetaFault(message.text, member(message.body, '_meta'))).toBeUndefined()
   })
 })
 
@@ -132,9 +134,7 @@ describe('what a hop writes itself', () => {
   })
 
   it('stamps request metadata by the schema', () => {
-    const clientCapabilities = mirrorCapabilities(everything, { client: '2025-11-25', upstream: '2026-07-28' })
-    const parts = { clientCapabilities, clientInfo: serverInfo, logLevel: 'info', progressToken: 1 } as const
-    const meta = writeRequestMeta({ protocolVersion: '2026-07-28', ...parts })
+    const meta: JsonValue = JSON.parse(ownRequestMeta('2026-07-28', serverInfo))
     expect(modern.errorsOf('RequestMetaObject', meta)).toBeNull()
   })
 

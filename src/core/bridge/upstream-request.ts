@@ -10,8 +10,7 @@ import { META } from '../../protocol/meta.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
-import { encodeHeaderValue, HEADER } from '../../protocol/header.ts'
-import { NAME_SOURCE } from '../gateway/decode.ts'
+import { mirrorHeaders } from '../../protocol/modern/request-headers.ts'
 import type { Route } from '../gateway/exchange.ts'
 
 export interface RequestLook {
@@ -63,8 +62,7 @@ export function upstreamHeaders(
   route: Route,
   credential: readonly (readonly [string, string])[],
 ): readonly (readonly [string, string])[] {
-  const pairs: (readonly [string, string])[] = [[HEADER.method, message.method]]
-  if (NAME_SOURCE[message.method] !== undefined) pairs.push([HEADER.name, encodeHeaderValue(route.subject)])
+  const pairs = mirrorHeaders(message.method, route.subject)
   return route.paramHeaders.length === 0 && credential.length === 0 ? pairs : [...pairs, ...route.paramHeaders, ...credential]
 }
 

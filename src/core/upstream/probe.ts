@@ -5,9 +5,10 @@
  * is no verdict at all.
  */
 import { HEADER } from '../../protocol/header.ts'
-import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { member, readJson, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
+import { ownRequestMeta } from '../../protocol/modern/request-meta.ts'
 import type { Result } from '../../protocol/result.ts'
 import { LATEST_MODERN, eraOf, pickModern } from '../../protocol/revision.ts'
 import type { ModernRevision } from '../../protocol/revision.ts'
@@ -83,12 +84,8 @@ async function discover(options: ProbeModernOptions, revision: ModernRevision): 
 }
 
 function discoverText(idText: IdText, revision: ModernRevision, self: SelfInfo): WireText {
-  const meta = {
-    'io.modelcontextprotocol/protocolVersion': revision,
-    'io.modelcontextprotocol/clientInfo': { name: self.name, version: self.version },
-    'io.modelcontextprotocol/clientCapabilities': {},
-  }
-  return `{"jsonrpc":"2.0","id":${idText},"method":"server/discover","params":{"_meta":${asciiJson(meta)}}}`
+  const meta = ownRequestMeta(revision, { name: self.name, version: self.version })
+  return `{"jsonrpc":"2.0","id":${idText},"method":"server/discover","params":{"_meta":${meta}}}`
 }
 
 function readDiscovery(message: Message, asked: ModernRevision): Discovery {

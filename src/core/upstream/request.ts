@@ -1,21 +1,16 @@
 /** Portolan's own requests to an upstream (lists, subscriptions, log levels): one message out, one back. */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { asciiJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
+import { HEADER } from '../../protocol/header.ts'
+import { ownRequestMeta } from '../../protocol/modern/request-meta.ts'
 import type { Clock } from '../clock.ts'
 import type { Channel, ChannelFailure } from './channel.ts'
 import { requestOnce } from './request-once.ts'
 
 /** Members of `params` besides `_meta`, as wire text. */
 export type ParamTexts = Readonly<Record<string, WireText>>
-
-/** The `_meta` that every modern request needs; `capabilities` is wire text. */
-export function modernMeta(revision: string, self: { readonly name: string; readonly version: string }, capabilities: WireText): WireText {
-  return `{"${META.protocolVersion}":"${revision}","${META.clientInfo}":${asciiJson(self)},"${META.clientCapabilities}":${capabilities}}`
-}
 
 /** A request of our own, with the metadata of the channel's era. */
 export function ownRequestText(
@@ -25,7 +20,7 @@ export function ownRequestText(
   params: ParamTexts,
   self: { readonly name: string; readonly version: string },
 ): WireText {
-  const meta = channel.era === 'modern' ? { _meta: modernMeta(channel.revision, self, '{}') } : {}
+  const meta = channel.era === 'modern' ? { _meta: ownRequestMeta(channel.revision, self) } : {}
   const members = Object.entries({ ...params, ...meta }).map(([key, value]) => `"${key}":${value}`)
   const body = members.length === 0 && channel.era === 'legacy' ? '' : `,"params":{${members.join(',')}}`
   return `{"jsonrpc":"2.0","id":${idText},"method":"${method}"${body}}`
@@ -46,7 +41,7 @@ export async function ask(channel: Channel, method: string, params: ParamTexts, 
     text: ownRequestText(channel, idText, method, params, asker.self),
     idText,
     method,
-    headers: channel.era === 'modern' ? [['mcp-method', method]] : [],
+    headers: channel.era === 'modern' ? [[HEADER.method, method]] : [],
     timeoutMs: ASK_TIMEOUT_MS,
   })
   if (!answer.ok) throw failureError(answer.failure, true)

@@ -1,50 +1,75 @@
 import { describe, expect, it } from 'vitest'
-import { checkMirroredHeaders, describeMirrorFault, mirrorHeaders } from './request-headers.ts'
-import type { MirroredBody } from './request-headers.ts'
+import { toWireText } from '../json.ts'
+import { parseMessage } from '../message.ts'
+import type { Message } from '../message.ts'
+import { describeMirrorFault, mirrorFault, mirrorHeaders, versionHeaderFault } from './request-headers.ts'
 
-const CALL: MirroredBody = { protocolVersion: '2026-07-28', method: 'tools/call', name: 'Füge hinzu' }
-const LIST: MirroredBody = { protocolVersion: '2026-07-28', method: 'tools/list', name: undefined }
-const SENT = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': '=?base64?RsO8Z2UgaGluenU=?=' }
+const SENT = { 'mcp-method': 'tools/call', 'mcp-name': '=?base64?RsO8Z2UgaGluenU=?=' }
 
-function check(body: MirroredBody, headers: { readonly [name: string]: string }): string {
-  const result = checkMirroredHeaders(body, (name) => headers[name])
-  return result.ok ? 'ok' : `${result.fault.header} ${result.fault.reason}`
+function request(method: string, params: unknown): Message {
+  const scan = parseMessage(toWireText(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })))
+  return scan.ok ? scan.value : expect.fail(scan.fault.detail)
+}
+
+const call = request('tools/call', { name: 'Füge hinzu' })
+
+function check(message: Message, headers: { readonly [name: string]: string }): string {
+  const fault = mirrorFault(message, (name) => headers[name])
+  return fault === undefined ? 'ok' : `${fault.header} ${fault.sent ?? 'missing'}`
 }
 
 describe('mirrored headers', () => {
   it('are written for the body', () => {
-    expect(Object.fromEntries(mirrorHeaders(CALL))).toEqual(SENT)
-    expect(mirrorHeaders(LIST)).toEqual([['mcp-protocol-version', '2026-07-28'], ['mcp-method', 'tools/list']])
+    expect(Object.fromEntries(mirrorHeaders('tools/call', 'Füge hinzu'))).toEqual(SENT)
+    expect(mirrorHeaders('tools/list', '')).toEqual([['mcp-method', 'tools/list']])
+    expect(mirrorHeaders('x/unknown', 'a')).toEqual([['mcp-method', 'x/unknown']])
+    expect(mirrorHeaders('tasks/get', 't1')).toEqual([['mcp-method', 'tasks/get'], ['mcp-name', 't1']])
   })
 
   it('agree with the body that they were written for', () => {
-    expect(check(CALL, SENT)).toBe('ok')
-    expect(check(LIST, { ...SENT, 'mcp-method': 'tools/list' })).toBe('ok')
-    expect(check({ ...CALL, name: 'a' }, { ...SENT, 'mcp-name': 'a' })).toBe('ok')
+    expect(check(call, SENT)).toBe('ok')
+    expect(check(request('tools/list', {}), { ...SENT, 'mcp-method': 'tools/list' })).toBe('ok')
+    expect(check(request('tools/call', { name: 'a' }), { ...SENT, 'mcp-name': 'a' })).toBe('ok')
+    expect(check(request('resources/read', { uri: 'a:b', name: 'c' }), { 'mcp-method': 'resources/read', 'mcp-name': 'a:b' })).toBe('ok')
   })
 
   it.each([
-    ['mcp-protocol-version', undefined, 'MCP-Protocol-Version missing'],
-    ['mcp-protocol-version', '2025-11-25', 'MCP-Protocol-Version mismatch'],
-    ['mcp-method', undefined, 'Mcp-Method missing'],
-    ['mcp-method', 'Tools/Call', 'Mcp-Method mismatch'],
-    ['mcp-method', '=?base64?dG9vbHMvY2FsbA==?=', 'Mcp-Method mismatch'],
-    ['mcp-name', undefined, 'Mcp-Name missing'],
-    ['mcp-name', 'other', 'Mcp-Name mismatch'],
-    ['mcp-name', 'F\xfcge hinzu', 'Mcp-Name invalid_characters'],
-    ['mcp-name', '=?base64?RsO8Z2UgaGluenU?=', 'Mcp-Name invalid_base64'],
+    ['mcp-method', undefined, 'mcp-method missing'],
+    ['mcp-method', 'Tools/Call', 'mcp-method Tools/Call'],
+    ['mcp-method', '=?base64?dG9vbHMvY2FsbA==?=', 'mcp-method =?base64?dG9vbHMvY2FsbA==?='],
+    ['mcp-name', undefined, 'mcp-name missing'],
+    ['mcp-name', 'other', 'mcp-name other'],
+    ['mcp-name', 'F\xfcge hinzu', 'mcp-name F\xfcge hinzu'],
+    ['mcp-name', '=?base64?RsO8Z2UgaGluenU?=', 'mcp-name =?base64?RsO8Z2UgaGluenU?='],
   ])('%s: %j is refused', (header, value, expected) => {
     const { [header]: _, ...others } = SENT as { [name: string]: string }
-    expect(check(CALL, value === undefined ? others : { ...others, [header]: value })).toBe(expected)
+    expect(check(call, value === undefined ? others : { ...others, [header]: value })).toBe(expected)
   })
 
-  it('say what is wrong without repeating it', () => {
-    expect(describeMirrorFault({ reason: 'missing', header: 'Mcp-Name' })).toBe('Header mismatch: Mcp-Name header is missing')
-    expect(describeMirrorFault({ reason: 'mismatch', header: 'Mcp-Method' })).toBe(
-      'Header mismatch: Mcp-Method header does not match the body',
+  it('may leave out the task: it is routed by its body', () => {
+    const message = request('tasks/get', { taskId: 't1' })
+    expect(check(message, { 'mcp-method': 'tasks/get' })).toBe('ok')
+    expect(check(message, { 'mcp-method': 'tasks/get', 'mcp-name': 't2' })).toBe('mcp-name t2')
+  })
+
+  it('are not asked for a name that the body lacks: that is another fault', () => {
+    expect(check(request('tools/call', { name: 5 }), { 'mcp-method': 'tools/call' })).toBe('ok')
+    expect(check(request('tools/call', {}), { 'mcp-method': 'tools/call' })).toBe('ok')
+  })
+
+  it('name the revision that `_meta` names', () => {
+    expect(versionHeaderFault('2026-07-28', '2026-07-28')).toBeUndefined()
+    expect(versionHeaderFault(undefined, '2026-07-28')).toMatchObject({ header: 'mcp-protocol-version', sent: undefined })
+    expect(versionHeaderFault('2025-11-25', '2026-07-28')).toMatchObject({ header: 'mcp-protocol-version', sent: '2025-11-25' })
+  })
+
+  it('say what is wrong in one sentence of bounded length', () => {
+    expect(describeMirrorFault({ header: 'mcp-name', sent: undefined, expected: 'a' })).toBe(
+      'Header mismatch: mcp-name is missing, the body says "a"',
     )
-    expect(describeMirrorFault({ reason: 'invalid_utf8', header: 'Mcp-Name' })).toBe(
-      'Header mismatch: Mcp-Name header is malformed',
+    expect(describeMirrorFault({ header: 'mcp-method', sent: 'a', expected: 'b' })).toBe(
+      'Header mismatch: mcp-method is "a", the body says "b"',
     )
+    expect(describeMirrorFault({ header: 'mcp-name', sent: 'a'.repeat(9_999), expected: 'b'.repeat(9_999) }).length).toBeLessThan(400)
   })
 })

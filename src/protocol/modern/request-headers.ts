@@ -3,58 +3,51 @@
  * send, and whether what came agrees. `Mcp-Param-*` is in tool-header.ts.
  */
 import { encodeHeaderValue, HEADER, headerStandsFor } from '../header.ts'
-import type { HeaderFault } from '../header.ts'
-import { fail, ok } from '../result.ts'
-import type { Result } from '../result.ts'
+import { member, readString } from '../json.ts'
+import type { Message } from '../message.ts'
+import { mcpNameMember } from '../method.ts'
 
-/** What the body says. */
-export interface MirroredBody {
-  readonly protocolVersion: string
-  readonly method: string
-  /** See `mirroredName`; undefined: the method has no `Mcp-Name`. */
-  readonly name: string | undefined
-}
-
-/** `header_mismatch`, whatever the reason. */
+/** `header_mismatch`: the header is missing (`sent` undefined), or stands for something else than `expected`. */
 export interface MirrorFault {
-  readonly reason: 'missing' | 'mismatch' | HeaderFault['reason']
-  readonly header: 'MCP-Protocol-Version' | 'Mcp-Method' | 'Mcp-Name'
+  readonly header: typeof HEADER.protocolVersion | typeof HEADER.method | typeof HEADER.name
+  readonly sent: string | undefined
+  readonly expected: string
 }
 
-/** The headers to send, in lower case, values encoded. */
-export function mirrorHeaders(body: MirroredBody): [name: string, value: string][] {
-  return [
-    [HEADER.protocolVersion, body.protocolVersion],
-    [HEADER.method, body.method],
-    ...(body.name === undefined ? [] : [[HEADER.name, encodeHeaderValue(body.name)] satisfies [string, string]]),
-  ]
+/** `Mcp-Method`, and `Mcp-Name` where the method has it: in lower case, `name` encoded. */
+export function mirrorHeaders(method: string, name: string): (readonly [name: string, value: string])[] {
+  if (mcpNameMember(method) === undefined) return [[HEADER.method, method]]
+  return [[HEADER.method, method], [HEADER.name, encodeHeaderValue(name)]]
+}
+
+/** Whether the version header says what `_meta` says. */
+export function versionHeaderFault(sent: string | undefined, expected: string): MirrorFault | undefined {
+  return sent === expected ? undefined : { header: HEADER.protocolVersion, sent, expected }
 }
 
 /**
- * Whether the headers agree with the body. `header` gives a received value by its lower-case name. An `Mcp-Name` on a
- * method that has none is not recognized, and not checked.
+ * Whether `Mcp-Method` and `Mcp-Name` agree with the body. `header` gives a received value by its lower-case name. An
+ * `Mcp-Name` on a method that has none is not recognized, and not checked.
  */
-export function checkMirroredHeaders(
-  body: MirroredBody,
-  header: (nameLower: string) => string | undefined,
-): Result<void, MirrorFault> {
-  const version = header(HEADER.protocolVersion)
-  if (version === undefined) return fail({ reason: 'missing', header: 'MCP-Protocol-Version' })
-  if (version !== body.protocolVersion) return fail({ reason: 'mismatch', header: 'MCP-Protocol-Version' })
+export function mirrorFault(
+  message: Message,
+  header: (lowerCaseName: string) => string | undefined,
+): MirrorFault | undefined {
   const method = header(HEADER.method)
-  if (method === undefined) return fail({ reason: 'missing', header: 'Mcp-Method' })
-  if (method !== body.method) return fail({ reason: 'mismatch', header: 'Mcp-Method' })
-  if (body.name === undefined) return ok(undefined)
-  const name = header(HEADER.name)
-  if (name === undefined) return fail({ reason: 'missing', header: 'Mcp-Name' })
-  const stands = headerStandsFor(name, body.name)
-  if (!stands.ok) return fail({ reason: stands.fault.reason, header: 'Mcp-Name' })
-  return stands.value ? ok(undefined) : fail({ reason: 'mismatch', header: 'Mcp-Name' })
+  if (method !== message.method) return { header: HEADER.method, sent: method, expected: message.method }
+  const nameIn = mcpNameMember(method)
+  if (nameIn === undefined) return undefined
+  const expected = readString(message.text, member(message.body, nameIn))
+  if (expected === undefined) return undefined
+  const sent = header(HEADER.name)
+  // Tasks: clients MUST set it, servers route by it (ext-tasks); only a wrong one is refused.
+  if (sent === undefined) return nameIn === 'taskId' ? undefined : { header: HEADER.name, sent, expected }
+  const stands = headerStandsFor(sent, expected)
+  return stands.ok && stands.value ? undefined : { header: HEADER.name, sent, expected }
 }
 
 /** One sentence for the error's message. */
-export function describeMirrorFault(fault: MirrorFault): string {
-  if (fault.reason === 'missing') return `Header mismatch: ${fault.header} header is missing`
-  if (fault.reason === 'mismatch') return `Header mismatch: ${fault.header} header does not match the body`
-  return `Header mismatch: ${fault.header} header is malformed`
+export function describeMirrorFault({ header, sent, expected }: MirrorFault): string {
+  const got = sent === undefined ? 'is missing' : `is ${JSON.stringify(sent.slice(0, 128))}`
+  return `Header mismatch: ${header} ${got}, the body says ${JSON.stringify(expected.slice(0, 128))}`
 }
