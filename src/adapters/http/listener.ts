@@ -21,6 +21,7 @@ import type { Connections } from './connection.ts'
 import type { ControlRoute } from './control-route.ts'
 import { createCors, isPreflight } from './cors.ts'
 import type { Cors } from './cors.ts'
+import { createDeadlines } from './deadlines.ts'
 import { createForwarding } from './forwarding.ts'
 import type { ForwardingOptions } from './forwarding.ts'
 import { createLagGuard } from './lag-guard.ts'
@@ -90,9 +91,8 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     hosts: createHostCheck({ ...options, boundHost }),
     cors: createCors(options),
     context: {
-      clock,
       bodyBytes: limits.bodyBytes,
-      bodyTimeoutMs: limits.bodyTimeoutMs,
+      bodyDeadlines: createDeadlines(clock, limits.bodyTimeoutMs),
       forwarding: createForwarding(options, options.tls !== undefined),
     },
     busy: () =>

@@ -3,16 +3,15 @@
  * request and prototype methods cost no closures.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock } from '../../core/clock.ts'
 import type { BodyFault, HttpRequest } from '../../core/gateway/http-exchange.ts'
+import type { Deadlines } from './deadlines.ts'
 import type { Forwarding, Peer } from './forwarding.ts'
 
 type Body = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly fault: BodyFault }
 
 export interface RequestContext {
-  readonly clock: Clock
   readonly bodyBytes: number
-  readonly bodyTimeoutMs: number
+  readonly bodyDeadlines: Deadlines
   readonly forwarding: Forwarding
 }
 
@@ -116,11 +115,11 @@ export class NodeRequest implements HttpRequest {
 
   #collect(resolve: (body: Body) => void): void {
     const incoming = this.#incoming
-    const { clock, bodyBytes, bodyTimeoutMs } = this.#context
+    const { bodyBytes, bodyDeadlines } = this.#context
     let first: Buffer | undefined
     let more: Buffer[] | undefined
     const settle = (body: Body): void => {
-      cancelTimer()
+      bodyDeadlines.cancel(deadline)
       incoming.off('data', onData).off('end', onEnd).off('close', onClose)
       resolve(body)
     }
@@ -138,7 +137,7 @@ export class NodeRequest implements HttpRequest {
       settle({ ok: true, value: whole === undefined ? '' : whole.toString('latin1') })
     }
     const onClose = (): void => settle(this.#fault('disconnected'))
-    const cancelTimer = clock.after(bodyTimeoutMs, () => {
+    const deadline = bodyDeadlines.start(() => {
       incoming.pause()
       settle(this.#fault('timeout'))
     })
