@@ -168,6 +168,9 @@ function statusOf({ config, settings, ledger, gateway }: Opened, condition: Cond
   }
 }
 
+/** A server that a reload removed must not stay in the metrics. */
+const SERVER_GAUGES = ['server_degraded', 'server_children', 'server_sessions', 'server_restarts'] as const
+
 /** Gauges are read when somebody asks. */
 function metricsText(metrics: Metrics, status: ProcessStatus): string {
   const { user, system } = process.cpuUsage()
@@ -176,6 +179,7 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   metrics.gauge('sessions', {}, status.sessions)
   metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
   metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
+  for (const gauge of SERVER_GAUGES) metrics.dropGauge(gauge)
   for (const { name, state, children, sessions, restarts } of status.servers) {
     metrics.gauge('server_degraded', { server: name }, state === 'degraded' ? 1 : 0)
     metrics.gauge('server_children', { server: name }, children)

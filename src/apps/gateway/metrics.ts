@@ -5,6 +5,8 @@ import type { Telemetry } from '../../core/audit/telemetry.ts'
 export interface Metrics extends Telemetry {
   /** Everything measured so far. */
   text(): string
+  /** Forgets a gauge with all its labels: what it measured may be gone. */
+  dropGauge(name: string): void
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -65,6 +67,10 @@ export function createMetrics(): Metrics {
       value.count += 1
       const bucket = BUCKETS_MS.findIndex((boundMs) => valueMs <= boundMs)
       if (bucket >= 0) value.counts[bucket] = (value.counts[bucket] ?? 0) + 1
+    },
+    dropGauge(name) {
+      seriesCount -= gauges.get(name)?.size ?? 0
+      gauges.delete(name)
     },
     text() {
       const lines: string[] = []

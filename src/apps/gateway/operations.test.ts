@@ -81,6 +81,14 @@ describe('metrics', () => {
     expect(lines).toContain('portolan_duration_ms_sum 100003')
   })
 
+  it('forget a gauge when told to, and nothing else', () => {
+    const metrics = createMetrics()
+    metrics.gauge('a', { server: 'x' }, 1)
+    metrics.gauge('b', {}, 2)
+    metrics.dropGauge('a')
+    expect(metrics.text()).toBe('# TYPE portolan_b gauge\nportolan_b 2\n')
+  })
+
   it('stay bounded whatever labels they are given', () => {
     const metrics = createMetrics()
     for (let index = 0; index < 20_000; index += 1) metrics.count('x', { id: String(index) })

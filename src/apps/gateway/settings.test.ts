@@ -50,6 +50,11 @@ describe('settings', () => {
     expect(paths({ operations: { host: '127.0.0.1' } })).toEqual(['portolan.operations.port'])
   })
 
+  it('refuse a socket path that the system could not hold', () => {
+    expect(paths({ operations: { socket: `/${'x'.repeat(103)}` } })).toEqual(['portolan.operations.socket'])
+    expect(paths({ operations: { socket: `/${'x'.repeat(102)}` } })).toEqual([])
+  })
+
   it('do not take both a socket and a port', () => {
     expect(paths({ listen: { socket: 's', port: 1 } })).toEqual(['portolan.listen.socket'])
   })

@@ -55,6 +55,9 @@ export function readSettings(
   if (operations.host !== undefined && operations.port === undefined) {
     problems.push({ path: 'portolan.operations.port', problem: 'missing', fix: 'Say on which port, or remove host' })
   }
+  const socketPath = operations.socket === undefined ? paths.operationsSocket : resolve(paths.folder, operations.socket)
+  checkSocketPath(socketPath, 'portolan.operations.socket', problems)
+  if ('socketPath' in target) checkSocketPath(target.socketPath, 'portolan.listen.socket', problems)
   if (problems.length > 0) return { ok: false, fault: problems }
   return {
     ok: true,
@@ -62,7 +65,7 @@ export function readSettings(
       auth,
       listener: { listen: target, ...listenerOptions(options, paths.folder) },
       operations: {
-        socketPath: operations.socket === undefined ? paths.operationsSocket : resolve(paths.folder, operations.socket),
+        socketPath,
         tcp: operations.port === undefined ? undefined : { host: operationsHost, port: operations.port },
       },
     },
@@ -92,6 +95,14 @@ function listenerOptions(options: PortolanOptions, folder: string): Omit<HttpLis
     ...(trustedProxies === undefined ? {} : { trustedProxies }),
     ...(forwardedHeaders === undefined ? {} : { forwardedHeaders }),
   }
+}
+
+/** What `sun_path` holds on every system, its NUL apart: 104 bytes on macOS, 108 on Linux. */
+const MAX_SOCKET_PATH_BYTES = 103
+
+function checkSocketPath(path: string, setting: string, problems: ConfigProblem[]): void {
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return
+  problems.push({ path: setting, problem: `${path} is too long for a unix socket`, fix: `Choose a path of at most ${MAX_SOCKET_PATH_BYTES} bytes` })
 }
 
 /** What the listener itself would refuse, as problems with a path. Its messages begin with the name of the setting. */
