@@ -76,8 +76,10 @@ export function createWatcher(marker: string): Watcher {
       cwd: '/',
     })
     child.on('error', () => undefined)
+    const startedMs = performance.now()
     child.on('exit', () => {
-      if (isClosed || child !== shell) return
+      // Where a shell cannot even start, another one will not either.
+      if (isClosed || child !== shell || performance.now() - startedMs < 1_000) return
       shell = start()
       for (const id of groups) tell('+', id)
     })

@@ -92,7 +92,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
     const exchange = new EgressExchange(target, handler)
     target.pool.active += 1
     const headers: string[] = []
-    for (const [name, value] of request.headers) headers.push(name, value)
+    for (const pair of request.headers) headers.push(pair[0], pair[1])
     target.pool.dispatcher.dispatch(
       {
         origin: target.origin,

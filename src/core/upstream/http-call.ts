@@ -35,6 +35,8 @@ export interface HttpCallRules {
 
 /** How long a stream may stay open after its response (it SHOULD end there) before its connection is given up. */
 const LINGER_MS = 1_000
+/** How much of a body that means nothing is read. */
+const DRAIN_BYTES = 64 * 1024
 
 export class HttpCall implements EgressHandler, CallControl {
   readonly idText: IdText
@@ -123,6 +125,7 @@ export class HttpCall implements EgressHandler, CallControl {
   }
 
   onChunk(chunk: Uint8Array): void {
+    if (this.#isOver) return
     const bytes = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     if (this.#mode === 'sse') {
       this.#readEvents(bytes)
@@ -131,6 +134,10 @@ export class HttpCall implements EgressHandler, CallControl {
       if (this.#bytes > this.#rules.resultBytes) return this.fail(oversized(this.#rules.resultBytes))
       const text = bytes.toString('latin1')
       this.#text = this.#text === '' ? text : this.#text + text
+    } else {
+      // What is no answer is read to its end, so that the connection can be used again, but not for ever.
+      this.#bytes += bytes.length
+      if (this.#bytes > DRAIN_BYTES) this.#readRefusal()
     }
   }
 
@@ -246,7 +253,8 @@ export class HttpCall implements EgressHandler, CallControl {
 export function refuseByStatus(status: number, body: Message | undefined): ChannelFailure['reason'] | undefined {
   if (status === 429 || status === 503) return 'overloaded'
   if (status === 401 || status === 403 || body === undefined) return 'status'
-  return undefined
+  // A server that failed without reading the id may have done anything.
+  return status >= 500 && body.idText === '' ? 'status' : undefined
 }
 
 /** Statuses by which a server says that it did nothing; 408 and 409 may come from the middle of the work. */
@@ -268,12 +276,13 @@ export function isMediaType(contentType: string, type: string): boolean {
 
 /** `fixed` with `own` after it; a name that `own` has is taken from there alone. Names are in lower case. */
 export function mergeHeaders(fixed: HeaderPairs, own: HeaderPairs): HeaderPairs {
-  for (const [name] of own) {
+  if (own.length === 0) return fixed
+  for (const ours of own) {
     for (const pair of fixed) {
-      if (pair[0] === name) return [...fixed.filter(([other]) => !own.some(([ours]) => ours === other)), ...own]
+      if (pair[0] === ours[0]) return [...fixed.filter((one) => !own.some((other) => other[0] === one[0])), ...own]
     }
   }
-  return own.length === 0 ? fixed : [...fixed, ...own]
+  return fixed.concat(own)
 }
 
 function oversized(limitBytes: number): ChannelFailure {

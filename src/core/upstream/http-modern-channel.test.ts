@@ -98,6 +98,23 @@ describe('a modern HTTP channel', () => {
     ])
   })
 
+  it('takes an error in a 5xx for the response only where it names the call', async () => {
+    let id: number | null = 1
+    const { channel } = await open((_request, response) => sendJson(response, { jsonrpc: '2.0', id, error: { code: -32603, message: 'x' } }, 500))
+    expect((await call(channel, 'tools/call')).response?.kind).toBe('error')
+    id = null
+    expect((await call(channel, 'tools/call')).failure).toMatchObject({ reason: 'status', sent: true, status: 500 })
+  })
+
+  it('reads a page that never ends only so far', async () => {
+    const { channel } = await open((_request, response) => {
+      response.writeHead(502, { 'content-type': 'text/html' })
+      const timer = setInterval(() => response.write('x'.repeat(30_000)), 5)
+      response.on('close', () => clearInterval(timer))
+    })
+    expect((await call(channel, 'tools/call')).failure).toMatchObject({ reason: 'status', status: 502 })
+  })
+
   it('never takes 401 for an answer, whatever its body says', async () => {
     const { channel } = await open(({ json }, response) => sendJson(response, { jsonrpc: '2.0', id: json.id, error: { code: 1, message: 'x' } }, 401))
     expect((await call(channel, 'tools/call')).failure).toMatchObject({ reason: 'status', status: 401 })
