@@ -16,13 +16,47 @@ export interface JsonNode {
   readonly kind: JsonKind
   readonly start: number
   readonly end: number
-  readonly members: ReadonlyMap<string, JsonMember> | undefined
+  readonly members: JsonMembers | undefined
   readonly items: readonly JsonNode[] | undefined
 }
 
 export interface JsonMember {
   readonly keyStart: number
+  readonly keyEnd: number
+  /** The key where reading it off the text is not enough: it holds an escape or is not ASCII. */
+  readonly decoded: string | undefined
   readonly value: JsonNode
+}
+
+/**
+ * The members of an opened object in their order. Keys are compared in place and not made into strings: of those of a
+ * call, few are ever asked for (a Map of them cost a quarter of what the gateway does for a call).
+ */
+export class JsonMembers {
+  readonly #text: WireText
+  readonly list: readonly JsonMember[]
+
+  constructor(text: WireText, list: readonly JsonMember[]) {
+    this.#text = text
+    this.list = list
+  }
+
+  get size(): number {
+    return this.list.length
+  }
+
+  get(key: string): JsonMember | undefined {
+    for (const one of this.list) if (isKey(this.#text, one, key)) return one
+    return undefined
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [key: string, member: JsonMember]> {
+    for (const one of this.list) yield [nameOf(this.#text, one), one]
+  }
 }
 
 /** Which values to open: by member name, `*` for every item of an array or every other member. `{}` opens one level. */
@@ -131,9 +165,15 @@ function isUtf8(text: WireText): boolean {
   }
 }
 
+function isKey(text: WireText, { decoded, keyStart, keyEnd }: JsonMember, key: string): boolean {
+  if (decoded !== undefined) return decoded === key
+  return keyEnd - keyStart - 2 === key.length && text.startsWith(key, keyStart + 1)
+}
+
 function skipSpace(cursor: Cursor): void {
   const { text } = cursor
   let { at } = cursor
+  if (text.charCodeAt(at) > 0x20) return
   for (;;) {
     const code = text.charCodeAt(at)
     if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) break
@@ -155,22 +195,75 @@ function scanObject(cursor: Cursor, plan: JsonPlan, depth: number): JsonNode {
   if (depth > cursor.maxDepth) stop('depth', cursor.at)
   const { text } = cursor
   const start = cursor.at
-  const members = new Map<string, JsonMember>()
+  const list: JsonMember[] = []
+  const members = new JsonMembers(text, list)
   cursor.at += 1
   skipSpace(cursor)
   if (text.charCodeAt(cursor.at) === CLOSE_BRACE) {
     cursor.at += 1
     return { kind: 'object', start, end: cursor.at, members, items: undefined }
   }
+  let seen: Set<string> | undefined
   for (;;) {
     const keyStart = cursor.at
     skipString(cursor)
-    const key = decodeString(text, keyStart, cursor.at)
-    if (members.has(key)) stop('duplicate_key', keyStart, key)
+    const keyEnd = cursor.at
+    const decoded = decodedKey(text, keyStart, keyEnd)
+    seen = refuseRepeated(text, list, seen, { keyStart, keyEnd, decoded })
     skipColon(cursor)
-    members.set(key, { keyStart, value: scanValue(cursor, Object.hasOwn(plan, key) ? plan[key] : plan['*'], depth) })
+    list.push({ keyStart, keyEnd, decoded, value: scanValue(cursor, planOf(text, plan, keyStart, keyEnd, decoded), depth) })
     if (endsAfterValue(cursor, CLOSE_BRACE)) return { kind: 'object', start, end: cursor.at, members, items: undefined }
   }
+}
+
+type Key = Pick<JsonMember, 'keyStart' | 'keyEnd' | 'decoded'>
+
+/** From here on a set of strings is cheaper than comparing each key with each, and cannot be made slow. */
+const MANY_KEYS = 16
+
+/** Stops at a key that the object had already. Returns the set of keys once there are many. */
+function refuseRepeated(text: WireText, list: readonly JsonMember[], seen: Set<string> | undefined, key: Key): Set<string> | undefined {
+  if (list.length < MANY_KEYS) {
+    for (const other of list) if (isSameKey(text, other, key)) stop('duplicate_key', key.keyStart, nameOf(text, key))
+    return undefined
+  }
+  const keys = seen ?? new Set(list.map((one) => nameOf(text, one)))
+  const name = nameOf(text, key)
+  if (keys.has(name)) stop('duplicate_key', key.keyStart, name)
+  return keys.add(name)
+}
+
+function nameOf(text: WireText, { decoded, keyStart, keyEnd }: Key): string {
+  return decoded ?? text.slice(keyStart + 1, keyEnd - 1)
+}
+
+function isSameKey(text: WireText, one: Key, other: Key): boolean {
+  if (one.decoded !== undefined || other.decoded !== undefined) return nameOf(text, one) === nameOf(text, other)
+  const length = one.keyEnd - one.keyStart
+  if (length !== other.keyEnd - other.keyStart) return false
+  // From the end: keys that share a prefix (`io.modelcontextprotocol/…`) differ there.
+  for (let offset = length - 2; offset > 0; offset -= 1) {
+    if (text.charCodeAt(one.keyStart + offset) !== text.charCodeAt(other.keyStart + offset)) return false
+  }
+  return true
+}
+
+/** The plan for one member: by its key, else for every member. */
+function planOf(text: WireText, plan: JsonPlan, keyStart: number, keyEnd: number, decoded: string | undefined): JsonPlan | undefined {
+  for (const key in plan) {
+    const named = decoded === undefined ? keyEnd - keyStart - 2 === key.length && text.startsWith(key, keyStart + 1) : decoded === key
+    if (named) return plan[key]
+  }
+  return plan['*']
+}
+
+/** Undefined for a plain ASCII key, which is nearly every one. */
+function decodedKey(text: WireText, start: number, end: number): string | undefined {
+  for (let at = start + 1; at < end - 1; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === BACKSLASH || code > 0x7f) return decodeString(text, start, end)
+  }
+  return undefined
 }
 
 function scanArray(cursor: Cursor, plan: JsonPlan, depth: number): JsonNode {
@@ -251,7 +344,7 @@ function endsAfterValue(cursor: Cursor, close: number): boolean {
 }
 
 function skipColon(cursor: Cursor): void {
-  skipSpace(cursor)
+  if (cursor.text.charCodeAt(cursor.at) !== COLON) skipSpace(cursor)
   if (cursor.text.charCodeAt(cursor.at) !== COLON) stop('syntax', cursor.at)
   cursor.at += 1
   skipSpace(cursor)

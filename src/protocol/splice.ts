@@ -43,27 +43,22 @@ export function splice(text: WireText, changes: readonly Change[]): WireText {
 }
 
 function addMemberSplices(splices: Splice[], { node, set = {}, remove = [] }: MembersChange): void {
-  const members = [...(node.members ?? new Map())]
-  const kept = members.map(([key]) => !remove.includes(key))
   let lastKeptEnd: number | undefined
   let runStart = -1
-  for (const [index, [key, { keyStart, value }]] of members.entries()) {
-    if (kept[index] === false) {
-      if (runStart < 0) runStart = index
-      if (index === members.length - 1) {
-        const first = members[runStart]
-        const start = lastKeptEnd ?? first?.[1].keyStart ?? keyStart
-        splices.push({ start, end: value.end, text: '' })
-      }
+  let lastRemovedEnd = -1
+  for (const [key, { keyStart, value }] of node.members ?? []) {
+    if (remove.includes(key)) {
+      if (runStart < 0) runStart = keyStart
+      lastRemovedEnd = value.end
       continue
     }
-    const removedFrom = members[runStart]
-    if (removedFrom !== undefined) splices.push({ start: removedFrom[1].keyStart, end: keyStart, text: '' })
+    if (runStart >= 0) splices.push({ start: runStart, end: keyStart, text: '' })
     runStart = -1
     lastKeptEnd = value.end
-    const replacement = set[key]
+    const replacement = Object.hasOwn(set, key) ? set[key] : undefined
     if (replacement !== undefined) splices.push({ start: value.start, end: value.end, text: replacement })
   }
+  if (runStart >= 0) splices.push({ start: lastKeptEnd ?? runStart, end: lastRemovedEnd, text: '' })
   addNewMembers(splices, node, set, remove, lastKeptEnd)
 }
 
@@ -75,9 +70,9 @@ function addNewMembers(
   lastKeptEnd: number | undefined,
 ): void {
   let added = ''
-  for (const [key, value] of Object.entries(set)) {
+  for (const key in set) {
     if (node.members?.has(key) === true && !remove.includes(key)) continue
-    added += `${lastKeptEnd === undefined && added === '' ? '' : ','}${asciiJson(key)}:${value}`
+    added += `${lastKeptEnd === undefined && added === '' ? '' : ','}${asciiJson(key)}:${set[key] ?? 'null'}`
   }
   if (added === '') return
   const at = lastKeptEnd ?? node.start + 1

@@ -223,7 +223,7 @@ function isRepeatable({ context, message, route, source }: Call): boolean {
 }
 
 function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
-  const { keyring, self } = context.deps
+  const { keyring } = context.deps
   const { principal } = partyOf(exchange)
   return {
     clientIdText: message.idText,
@@ -231,7 +231,7 @@ function responseLook(context: GatewayContext, exchange: Exchange, message: Mess
     clientEra: exchange.era,
     upstreamEra: source.era,
     slug: route.marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(route.upstream.name) : undefined,
-    selfText: asciiJson(self),
+    selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId),
     sealState: (state) =>
       sealState(keyring, principal, { upstreamId: route.upstream.id, method: message.method, subject: route.subject }, state),

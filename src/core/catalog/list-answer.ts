@@ -29,7 +29,7 @@ function page(context: GatewayContext, exchange: Exchange, kind: ListKind, view:
   const more = next < view.texts.length ? `,"nextCursor":${asciiJson(sealCursor(context, exchange, kind, next))}` : ''
   const hints =
     exchange.era === 'modern'
-      ? `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${selfText(context)}}`
+      ? `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${context.selfText}}`
       : ''
   const result = `{"${LISTS[kind].field}":[${items}]${more}${hints}}`
   return { kind: 'answered', text: resultText(exchange.message?.idText ?? '', result), status: 200, failed: false }
@@ -45,10 +45,6 @@ function wholeOrSlice(view: View, offset: number, pageSize: number, whole: boole
   const text = view.texts.join(',')
   joined.set(view, text)
   return text
-}
-
-function selfText(context: GatewayContext): WireText {
-  return asciiJson(context.deps.self)
 }
 
 function sealCursor(context: GatewayContext, exchange: Exchange, kind: ListKind, offset: number): string {

@@ -4,7 +4,7 @@
  */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { member, scanJson } from '../../protocol/json.ts'
+import { member, readString, scanJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { splitBatch } from '../../protocol/message.ts'
 import { traitsOf } from '../../protocol/revision.ts'
@@ -28,9 +28,10 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
   const refuse = (message: string): void =>
     void finish(context, exchange, { kind: 'refused', error: new PortolanError('invalid_request', { message: `Invalid request: ${message}` }) })
   if (exchange.era === 'modern') return refuse('batches do not exist in this revision')
-  const depthFault = scanJson(exchange.text, {}, exchange.snapshot.limits.jsonDepth)
-  if (!depthFault.ok) {
-    finish(context, exchange, { kind: 'refused', error: new PortolanError('parse_error') })
+  const scan = scanJson(exchange.text, { '*': {} }, exchange.snapshot.limits.jsonDepth)
+  if (!scan.ok) {
+    const code = scan.fault.reason === 'duplicate_key' ? 'duplicate_key' : 'parse_error'
+    finish(context, exchange, { kind: 'refused', error: new PortolanError(code) })
     return
   }
   const stopped = exchange.http?.header('mcp-session-id') === undefined ? undefined : await identify(context, exchange)
@@ -60,7 +61,8 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
 function isInitialize(text: WireText): boolean {
   const scan = scanJson(text, {})
   const method = scan.ok ? member(scan.value, 'method') : undefined
-  return method !== undefined && text.slice(method.start, method.end) === '"initialize"'
+  // Decoded: an escaped spelling is the same method.
+  return readString(text, method) === 'initialize'
 }
 
 function startAll(context: GatewayContext, views: Views, exchange: Exchange, texts: readonly WireText[], stream: StreamReply): void {

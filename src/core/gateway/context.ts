@@ -65,6 +65,8 @@ export interface GatewayContext {
   readonly inFlight: Set<Exchange>
   /** Sends a session what belongs to no call of its own. */
   readonly deliver: (session: LiveSession, text: string) => void
+  /** `self` as wire text. */
+  readonly selfText: string
   /** Unique, not secret: a random prefix of this process and a count (a random id each costs 2 % of a call). */
   readonly nextExchangeId: () => string
   draining: boolean

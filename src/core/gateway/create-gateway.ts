@@ -1,5 +1,6 @@
 /** The gateway: ports in, HTTP and stdio handlers out. It listens to nothing by itself. */
 
+import { asciiJson } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
@@ -104,7 +105,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onEnd: (session) => endSession(context, session),
   })
   const nextExchangeId = exchangeIds(deps.random.id())
-  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

@@ -1,6 +1,6 @@
 /** The reply to a modern POST: JSON where nothing came before the response, otherwise a stream that ends with it. */
 
-import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../session/sse-text.ts'
+import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
 import type { HttpResponse } from './http-exchange.ts'
 import type { Reply } from './reply.ts'
 

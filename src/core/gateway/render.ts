@@ -9,6 +9,8 @@ import type { FinalAnswer } from './reply.ts'
 
 export const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
 const NO_HEADERS: Readonly<Record<string, string>> = {}
+/** What a 405 must name (RFC 9110 §15.5.6). */
+const ALLOW: Readonly<Record<Era, Readonly<Record<string, string>>>> = { modern: { allow: 'POST' }, legacy: { allow: 'GET, POST, DELETE' } }
 
 /** A JSON-RPC error response. `idText` '' gives no id to modern clients and a null one to legacy clients. */
 export function errorText(error: unknown, era: Era, idText: string): WireText {
@@ -34,7 +36,7 @@ export function renderOutcome(outcome: Outcome, era: Era, idText: string): Final
     case 'accepted':
       return { status: outcome.status, headers: NO_HEADERS, text: '' }
     case 'refused':
-      return renderError(outcome.error, era, idText, NO_HEADERS)
+      return renderError(outcome.error, era, idText, outcome.error.code === 'method_not_allowed' ? ALLOW[era] : NO_HEADERS)
     case 'challenge':
       return renderError(outcome.error, era, idText, { 'www-authenticate': toWireText(outcome.challenge) })
     case 'stepUp': {

@@ -4,6 +4,7 @@ import { member, readJson, readString } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { PARAM_HEADER_PREFIX } from '../../protocol/header.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
+import { routedBy } from '../../protocol/method.ts'
 import { checkParamHeaders, paramHeaders } from '../../protocol/tool-header.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
@@ -18,20 +19,6 @@ import type { GatewayContext } from './context.ts'
 import type { Exchange, Route } from './exchange.ts'
 
 type Found = { readonly upstream: Upstream; readonly subject: string; readonly rules?: readonly ToolHeaderRule[] }
-
-/** Where each method names its subject. Methods that are not here name nothing. */
-const NAMED_BY: Readonly<Record<string, 'tool' | 'prompt' | 'uri' | 'ref' | 'task'>> = {
-  'tools/call': 'tool',
-  'prompts/get': 'prompt',
-  'resources/read': 'uri',
-  'resources/subscribe': 'uri',
-  'resources/unsubscribe': 'uri',
-  'completion/complete': 'ref',
-  'tasks/get': 'task',
-  'tasks/result': 'task',
-  'tasks/update': 'task',
-  'tasks/cancel': 'task',
-}
 
 /** Throws or rejects with PortolanError; leaves `exchange.route` unset for what Portolan answers itself. */
 export function route(context: GatewayContext, views: Views, exchange: Exchange): void | Promise<void> {
@@ -50,16 +37,16 @@ function find(context: GatewayContext, views: Views, exchange: Exchange): Found 
   const { message, endpoint } = exchange
   if (message === undefined) throw new PortolanError('internal')
   const { text, body, method } = message
-  const by = NAMED_BY[method]
+  const by = NAMED_BY.get(method)
   if (by === 'task') return findTask(context, exchange, readString(text, member(body, 'taskId')))
   const ref = by === 'ref' ? member(body, 'ref') : undefined
-  const isPrompt = by === 'prompt' || readString(text, member(ref, 'type')) === 'ref/prompt'
+  const isPrompt = method === 'prompts/get' || readString(text, member(ref, 'type')) === 'ref/prompt'
   const named = by === 'ref' ? ref : body
   const subject = readString(text, member(named, by === 'uri' || (by === 'ref' && !isPrompt) ? 'uri' : 'name'))
-  if (by !== undefined && subject === undefined) throw new PortolanError('invalid_params', { message: 'Invalid params: what to use is not named' })
+  if (by !== 'none' && subject === undefined) throw new PortolanError('invalid_params', { message: 'Invalid params: what to use is not named' })
   if (endpoint !== '') return { upstream: ownUpstream(context, endpoint), subject: subject ?? '' }
-  if (by === undefined || subject === undefined) return onlyUpstream(context)
-  if (by === 'tool' || isPrompt) return findByName(views, exchange, by === 'tool' ? 'tools' : 'prompts', subject)
+  if (by === 'none' || subject === undefined) return onlyUpstream(context)
+  if (by === 'name' || isPrompt) return findByName(views, exchange, isPrompt ? 'prompts' : 'tools', subject)
   return findByUri(context, subject)
 }
 

@@ -4,6 +4,8 @@
  */
 
 import { PortolanError } from '../../protocol/error.ts'
+import { HEADER } from '../../protocol/header.ts'
+import { acceptLegacy, isRevision } from '../../protocol/revision.ts'
 import { answerDiscover, answerInitialize, answerSetLevel, answerSubscribe, answerTaskList, answerWith } from '../bridge/answers.ts'
 import { carryCall } from '../bridge/call.ts'
 import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
@@ -108,17 +110,20 @@ function findSession(context: GatewayContext, exchange: Exchange): Verdict | Pro
     return undefined
   }
   if (exchange.session !== undefined) return take(exchange.session)
-  const handle = exchange.http?.header('mcp-session-id')
+  const version = exchange.http?.header(HEADER.protocolVersion)
+  // 2025-11-25, Transports, Protocol Version Header: what no revision is called is 400.
+  if (version !== undefined && !isRevision(version) && acceptLegacy(version) === undefined) throw new PortolanError('unsupported_version')
+  const handle = exchange.http?.header(HEADER.sessionId)
   if (handle === undefined) throw new PortolanError('session_required')
   const found = context.sessions.find(principal, exchange.endpoint, handle)
   return found instanceof Promise ? found.then(take) : take(found)
 }
 
-const ACTIONS: Readonly<Record<string, PolicyAction>> = {
-  'tools/call': 'tools/call',
-  'prompts/get': 'prompts/get',
-  'resources/read': 'resources/read',
-}
+const ACTIONS: ReadonlyMap<string, PolicyAction> = new Map([
+  ['tools/call', 'tools/call'],
+  ['prompts/get', 'prompts/get'],
+  ['resources/read', 'resources/read'],
+])
 
 function decide(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
   const { route: found, principal, message } = exchange
@@ -126,7 +131,7 @@ function decide(context: GatewayContext, exchange: Exchange): Verdict | Promise<
   const decision = context.deps.policy.decide({
     principal,
     upstreamId: found.upstream.id,
-    action: ACTIONS[message?.method ?? ''] ?? 'other',
+    action: ACTIONS.get(message?.method ?? '') ?? 'other',
     subject: found.subject,
   })
   return decision instanceof Promise ? decision.then(decisionOutcome) : decisionOutcome(decision)
