@@ -19,6 +19,10 @@ export interface Connection {
 export interface Connections {
   /** The connection of `socket`, the same one each time. */
   of(socket: Socket): Connection
+  /** A connection was accepted: unused until `of` is asked for it. */
+  opened(socket: Socket): void
+  /** Cuts those on which no request was ever made: browsers and undici open connections ahead of need. */
+  cutUnused(): void
   /** Answers due on all connections. */
   readonly dueCount: number
 }
@@ -26,6 +30,7 @@ export interface Connections {
 /** Keeps count of open answers. `closing` says whether the listener is shutting down. */
 export function createConnections(closing: () => boolean): Connections {
   const bySocket = new WeakMap<Socket, Connection>()
+  const unused = new Set<Socket>()
   let total = 0
 
   function open(socket: Socket): Connection {
@@ -52,7 +57,15 @@ export function createConnections(closing: () => boolean): Connections {
   }
 
   return {
+    opened(socket) {
+      unused.add(socket)
+      socket.once('close', () => unused.delete(socket))
+    },
+    cutUnused() {
+      for (const socket of unused) socket.destroy()
+    },
     of(socket) {
+      unused.delete(socket)
       let connection = bySocket.get(socket)
       if (connection === undefined) {
         connection = open(socket)

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import type { Server } from 'node:net'
@@ -259,6 +260,17 @@ describe('HTTP listener: shutting down and overload', () => {
     await drained
     await kept.closed()
     await expect(send(port)).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  it('does not wait for a connection on which nothing was ever asked', async () => {
+    const { listener, port } = await startListener()
+    const ahead = rawClient(port)
+    await once(ahead.socket, 'connect')
+    await send(port)
+    const startedAtMs = performance.now()
+    await listener.drain(5_000)
+    expect(performance.now() - startedAtMs).toBeLessThan(1_000)
+    await ahead.closed()
   })
 
   it('cuts what is still open when the grace is over, and tells its handler', async () => {

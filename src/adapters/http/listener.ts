@@ -118,6 +118,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     server.maxConnections = options.maxConnections ?? 16_384
     // 0 is no limit: beyond a limit node:http drops headers without a word, and the bytes are bounded already.
     server.maxHeadersCount = 0
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => connections.opened(socket))
     server.on('request', (incoming, outgoing) => receive(incoming, outgoing, false))
     server.on('checkContinue', (incoming, outgoing) => receive(incoming, outgoing, true))
     server.on('clientError', (error, socket) => refuseUnparsed(error, socket, connections))
@@ -146,6 +147,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
       const endAtMs = clock.ticksMs() + graceMs
       await quiet(clock, connections, graceMs)
       // What was answered may still be on its way to slow readers.
+      connections.cutUnused()
       const stopped = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
       const cancel = clock.after(Math.max(0, endAtMs - clock.ticksMs()), () => {
         for (const server of servers) server.closeAllConnections()
