@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { hasCapability, isMethod, mcpNameMember, methodIn, METHODS } from './method.ts'
-import type { MethodTraits } from './method.ts'
+import { hasCapability, isMethod, mcpNameMember, methodIn, METHODS, routedBy } from './method.ts'
+import type { MethodRow, MethodTraits } from './method.ts'
 import { REVISIONS } from './revision.ts'
 import type { Revision } from './revision.ts'
 
@@ -68,6 +68,21 @@ describe('the method table', () => {
     expect([isMethod('constructor'), isMethod('__proto__'), isMethod('tools/call')]).toEqual([false, false, true])
     expect(methodIn('toString', '2025-11-25')).toBeUndefined()
   })
+})
+
+describe('what a request is about', () => {
+  it('is the same in both eras', () => {
+    for (const [name, row] of Object.entries<MethodRow>(METHODS)) {
+      expect([row.legacy?.routedBy ?? routedBy(name), row.modern?.routedBy ?? routedBy(name)]).toEqual([routedBy(name), routedBy(name)])
+    }
+  })
+
+  it.each([
+    ['tools/call', 'name'], ['prompts/get', 'name'], ['resources/read', 'uri'], ['resources/subscribe', 'uri'],
+    ['resources/unsubscribe', 'uri'], ['completion/complete', 'ref'], ['tasks/get', 'taskId'], ['tasks/result', 'taskId'],
+    ['tasks/update', 'taskId'], ['tasks/cancel', 'taskId'], ['tasks/list', 'none'], ['tools/list', 'none'], ['x/y', 'none'],
+    ['toString', 'none'],
+  ])('%s is named by %s', (method, by) => expect(routedBy(method)).toBe(by))
 })
 
 describe('what Mcp-Name mirrors', () => {

@@ -148,6 +148,15 @@ const MCP_NAMES: ReadonlyMap<string, 'name' | 'uri' | 'taskId'> = new Map(
   ),
 )
 
+const ROUTED_BY: ReadonlyMap<string, RoutedBy> = new Map(
+  Object.entries<MethodRow>(METHODS).map(([method, { modern, legacy }]) => [method, (modern ?? legacy)?.routedBy ?? 'none']),
+)
+
+/** The member of `params` that names what the request is about: the same in both eras. */
+export function routedBy(method: string): RoutedBy {
+  return ROUTED_BY.get(method) ?? 'none'
+}
+
 /** The member of `params` that `Mcp-Name` mirrors in the modern era; undefined: the method has no such header. */
 export function mcpNameMember(method: string): 'name' | 'uri' | 'taskId' | undefined {
   return MCP_NAMES.get(method)

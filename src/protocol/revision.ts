@@ -156,9 +156,6 @@ export const LATEST_LEGACY: LegacyRevision = '2025-11-25'
 /** What we ask an upstream for in `_meta`. */
 export const LATEST_MODERN: ModernRevision = '2026-07-28'
 
-/** What a request on a session without a version header is taken for (S25 basic/transports, Protocol Version Header). */
-export const ASSUMED_WITHOUT_HEADER: LegacyRevision = '2025-03-26'
-
 /**
  * 2024-10-07 has no published specification, but the official TypeScript SDK still accepts and answers it. It is
  * handled with the traits of the first published revision.

@@ -1,7 +1,8 @@
 /**
- * Server-Sent Events over bytes (HTML Living Standard §9.2.5, §9.2.6): a parser for any chunking, and an encoder.
+ * Server-Sent Events (HTML Living Standard §9.2.5, §9.2.6): a parser over bytes for any chunking, and a writer of wire text.
  * Data is never decoded; where one `data` line lies whole in a chunk, the event's data is a view into that chunk.
  */
+import type { WireText } from './json.ts'
 
 /** One event that the stream ended. */
 export interface SseEvent {
@@ -44,8 +45,6 @@ const SPACE = 0x20
 /** `data`, as one number. */
 const DATA = 0x64617461
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
-const NO_BYTES = Buffer.alloc(0)
-const NEWLINE = Buffer.from('\n')
 const DIGITS = /^[0-9]+$/
 
 /** A parser for one stream. An event's data and its longest line are each held to `maxEventBytes`. */
@@ -178,62 +177,27 @@ function joinLines(lines: readonly Buffer[], bytesWithEnds: number): Buffer {
   return whole
 }
 
-/** An event to write. */
-export interface SseEncoding {
-  /** Without CR, LF and NUL; TypeError otherwise. */
-  readonly id?: string
-  /** Without CR and LF; TypeError otherwise. Left out: `message`. */
-  readonly event?: string
-  readonly data: Buffer | string
-  /** A whole number of milliseconds. */
-  readonly retryMs?: number
+/** What a stream of events begins with. */
+export const SSE_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-cache',
+  // nginx must not hold events back (S26 basic/transports/streamable-http, Receiving Messages).
+  'x-accel-buffering': 'no',
 }
 
-/** One event, with the blank line that ends it. Every line end within `data` (CR, LF, CRLF) arrives as LF. */
-export function encodeEvent(event: SseEncoding): Buffer {
-  let head = ''
-  if (event.event !== undefined) head += `event: ${singleLine(event.event)}\n`
-  if (event.id !== undefined) head += `id: ${singleLine(event.id)}\n`
-  if (event.retryMs !== undefined) head += `retry: ${event.retryMs}\n`
-  const data = typeof event.data === 'string' ? Buffer.from(event.data, 'utf8') : event.data
-  if (data.indexOf(LF) === -1 && data.indexOf(CR) === -1) {
-    const prefix = Buffer.from(`${head}data: `, 'utf8')
-    const bytes = Buffer.allocUnsafe(prefix.length + data.length + 2)
-    prefix.copy(bytes)
-    data.copy(bytes, prefix.length)
-    bytes[bytes.length - 2] = LF
-    bytes[bytes.length - 1] = LF
-    return bytes
-  }
-  const parts: Buffer[] = [Buffer.from(head, 'utf8')]
-  for (const line of splitLines(data)) parts.push(Buffer.from('data: '), line, NEWLINE)
-  parts.push(NEWLINE)
-  return Buffer.concat(parts)
+/** A comment: clients ignore it (S26 basic/transports/streamable-http, Receiving Messages). */
+export const SSE_KEEP_ALIVE: WireText = ':\n\n'
+
+/**
+ * One event, with the blank line that ends it. `eventId` '' for none, `name` '' for `message`; both are our own, without
+ * line ends. JSON may hold raw line ends between its tokens: each line of `text` becomes a `data` line.
+ */
+export function sseText(text: WireText, eventId = '', name = ''): WireText {
+  const head = `${name === '' ? '' : `event: ${name}\n`}${eventId === '' ? '' : `id: ${eventId}\n`}`
+  return `${head}data: ${text.includes('\n') || text.includes('\r') ? text.replace(/\r\n|\r|\n/g, '\ndata: ') : text}\n\n`
 }
 
-/** A keep-alive: clients ignore it (S26 basic/transports/streamable-http, Receiving Messages). */
-export function encodeComment(text = ''): Buffer {
-  return Buffer.from(`:${text === '' ? '' : ` ${singleLine(text)}`}\n\n`, 'utf8')
-}
-
-/** A newline in an id or a name would let its author write events of his own. */
-function singleLine(text: string): string {
-  if (/[\r\n\0]/.test(text)) throw new TypeError('An SSE field must not hold CR, LF or NUL')
-  return text
-}
-
-function splitLines(data: Buffer): Buffer[] {
-  const lines: Buffer[] = []
-  let start = 0
-  let cr = data.indexOf(CR)
-  let lf = data.indexOf(LF)
-  while (cr !== -1 || lf !== -1) {
-    const end = cr === -1 ? lf : lf === -1 ? cr : Math.min(cr, lf)
-    lines.push(data.subarray(start, end))
-    start = end === cr && lf === cr + 1 ? lf + 1 : end + 1
-    if (cr !== -1 && cr < start) cr = data.indexOf(CR, start)
-    if (lf !== -1 && lf < start) lf = data.indexOf(LF, start)
-  }
-  lines.push(start < data.length ? data.subarray(start) : NO_BYTES)
-  return lines
+/** An event without data whose id lets the client resume from the start (S25 basic/transports, priming event). */
+export function ssePrime(eventId: string, retryMs: number): WireText {
+  return `id: ${eventId}\nretry: ${retryMs}\ndata: \n\n`
 }

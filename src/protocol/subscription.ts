@@ -2,6 +2,9 @@
 import { hasCapability } from './method.ts'
 import { isJsonObject } from './json-value.ts'
 import type { JsonObject, JsonValue } from './json-value.ts'
+import { asciiJson } from './json.ts'
+import type { WireText } from './json.ts'
+import type { IdText } from './message.ts'
 import { META } from './meta.ts'
 import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
@@ -72,20 +75,6 @@ export function writeFilter(filter: SubscriptionFilter): JsonObject {
   return Object.fromEntries<JsonValue>([...flags, ...lists, ...Object.entries(filter.other)])
 }
 
-/** What both ask for. Of unknown keys, those in both, with the values of `honoured`: the upstream's word counts. */
-export function intersectFilters(requested: SubscriptionFilter, honoured: SubscriptionFilter): SubscriptionFilter {
-  const uris = new Set(honoured.resourceSubscriptions)
-  const ids = new Set(honoured.taskIds)
-  return {
-    toolsListChanged: requested.toolsListChanged && honoured.toolsListChanged,
-    promptsListChanged: requested.promptsListChanged && honoured.promptsListChanged,
-    resourcesListChanged: requested.resourcesListChanged && honoured.resourcesListChanged,
-    resourceSubscriptions: requested.resourceSubscriptions.filter((uri) => uris.has(uri)),
-    taskIds: requested.taskIds.filter((id) => ids.has(id)),
-    other: Object.fromEntries(Object.entries(honoured.other).filter(([key]) => Object.hasOwn(requested.other, key))),
-  }
-}
-
 /** The part of the filter that a server with these capabilities can honour. Task ids and unknown keys stay: ask it. */
 export function honourable(requested: SubscriptionFilter, capabilities: ServerCapabilities): SubscriptionFilter {
   return {
@@ -97,50 +86,26 @@ export function honourable(requested: SubscriptionFilter, capabilities: ServerCa
   }
 }
 
-/** Whether the filter asks for this notification. What extensions added passes where they added a key to the filter. */
-export function matches(filter: SubscriptionFilter, method: string, params: JsonObject): boolean {
-  switch (method) {
-    case 'notifications/tools/list_changed':
-      return filter.toolsListChanged
-    case 'notifications/prompts/list_changed':
-      return filter.promptsListChanged
-    case 'notifications/resources/list_changed':
-      return filter.resourcesListChanged
-    case 'notifications/resources/updated': {
-      const uri = params['uri']
-      return typeof uri === 'string' && filter.resourceSubscriptions.some((subscribed) => covers(subscribed, uri))
-    }
-    case 'notifications/tasks': {
-      const id = params['taskId']
-      return typeof id === 'string' && filter.taskIds.includes(id)
-    }
-    // Request-scoped: they never travel on a listen stream (S26 basic/transports/streamable-http, Receiving Messages).
-    case 'notifications/progress':
-    case 'notifications/message':
-      return false
-    default:
-      return Object.keys(filter.other).length > 0
-  }
-}
-
-/** An update may name a sub-resource of the one subscribed to (schema, ResourceUpdatedNotificationParams). */
-function covers(subscribed: string, updated: string): boolean {
+/** Whether an update concerns what was subscribed to: it may name a sub-resource (schema, ResourceUpdatedNotificationParams). */
+export function covers(subscribed: string, updated: string): boolean {
   if (!updated.startsWith(subscribed)) return false
   if (updated.length === subscribed.length || subscribed.endsWith('/')) return true
   const next = updated[subscribed.length]
   return next === '/' || next === '?' || next === '#'
 }
 
-/** The first message of a listen's stream. `subscriptionId` is the id of this hop's listen. */
-export function acknowledgedNotification(subscriptionId: string | number, filter: SubscriptionFilter): JsonObject {
-  return {
-    jsonrpc: '2.0',
-    method: 'notifications/subscriptions/acknowledged',
-    params: { _meta: { [META.subscriptionId]: subscriptionId }, notifications: writeFilter(filter) },
-  }
+/** The first message of a listen's stream. `idText` is the id of this hop's listen, as written. */
+export function acknowledgedText(idText: IdText, filter: SubscriptionFilter): WireText {
+  const params = `${subscriptionMeta(idText)},"notifications":${asciiJson(writeFilter(filter))}`
+  return `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{${params}}}`
 }
 
 /** The `result` of a listen that ends gracefully. */
-export function listenResult(subscriptionId: string | number): JsonObject {
-  return { resultType: 'complete', _meta: { [META.subscriptionId]: subscriptionId } }
+export function listenResultText(idText: IdText): WireText {
+  return `{"resultType":"complete",${subscriptionMeta(idText)}}`
+}
+
+/** The member of `params` or `result` by which every message of a listen's stream names it. */
+export function subscriptionMeta(idText: IdText): WireText {
+  return `"_meta":{"${META.subscriptionId}":${idText}}`
 }

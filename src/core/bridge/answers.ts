@@ -4,7 +4,7 @@ import { asciiJson, member, readJson, readString, utf8Of } from '../../protocol/
 import { PortolanError } from '../../protocol/error.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonValue } from '../../protocol/json-value.ts'
-import { readInitializeParams } from '../../protocol/legacy/initialize.ts'
+import { readInitializeParams, writeInitializeResult } from '../../protocol/legacy/initialize.ts'
 import { isLogLevel } from '../../protocol/meta.ts'
 import { writeDiscoverResult } from '../../protocol/modern/discover.ts'
 import { LATEST_MODERN, negotiateLegacy } from '../../protocol/revision.ts'
@@ -36,7 +36,7 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
   const value = message.body === undefined ? undefined : (JSON.parse(utf8Of(message.text.slice(message.body.start, message.body.end))) as JsonValue)
   const params = readInitializeParams(value)
   if (!params.ok) {
-    const where = 'key' in params.fault && params.fault.key !== undefined ? params.fault.key : 'params'
+    const where = params.fault.key ?? 'params'
     throw new PortolanError('invalid_params', { message: `Invalid params: ${where} is missing or malformed` })
   }
   const revision = negotiateLegacy(params.value.protocolVersion)
@@ -52,7 +52,7 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
   exchange.session = session
   announceLists(context, session)
   const { capabilities, serverInfo, instructions } = profile
-  const result = { protocolVersion: revision, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) }
+  const result = writeInitializeResult({ revision, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) })
   return exchange.transport === 'http' ? answerWith(exchange, result, { [HEADER.sessionId]: session.handle }) : answerWith(exchange, result)
 }
 

@@ -8,9 +8,8 @@ import type { WireText } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { JsonValue } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
-import { honourable, readFilter, writeFilter } from '../../protocol/subscription.ts'
+import { acknowledgedText, honourable, listenResultText, readFilter, subscriptionMeta } from '../../protocol/subscription.ts'
 import type { SubscriptionFilter } from '../../protocol/subscription.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import { markUri, slugsOf, unmarkUri } from '../catalog/uri-mark.ts'
@@ -47,8 +46,7 @@ export async function openListen(context: GatewayContext, exchange: Exchange): P
 /** The graceful end (Subscriptions, Graceful Closure). */
 export function listenEnded(exchange: Exchange): Outcome {
   const idText = exchange.message?.idText ?? ''
-  const result = `{"resultType":"complete","_meta":{"${META.subscriptionId}":${idText}}}`
-  return { kind: 'answered', text: resultText(idText, result), status: 200, failed: false }
+  return { kind: 'answered', text: resultText(idText, listenResultText(idText)), status: 200, failed: false }
 }
 
 interface Queue {
@@ -59,7 +57,7 @@ interface Queue {
 /** Nothing may come before the acknowledgement: what happens meanwhile waits for it. */
 function createQueue(exchange: Exchange, idText: string): Queue {
   let waiting: WireText[] | undefined = []
-  const meta = `"_meta":{"${META.subscriptionId}":${idText}}`
+  const meta = subscriptionMeta(idText)
   const write = (text: WireText): void => {
     if (exchange.outcome === undefined) exchange.reply.send(text)
   }
@@ -70,8 +68,7 @@ function createQueue(exchange: Exchange, idText: string): Queue {
       else waiting.push(text)
     },
     acknowledge(filter) {
-      const notifications = asciiJson(writeFilter(filter))
-      write(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{${meta},"notifications":${notifications}}}`)
+      write(acknowledgedText(idText, filter))
       for (const text of waiting ?? []) write(text)
       waiting = undefined
     },

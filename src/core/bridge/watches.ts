@@ -5,6 +5,7 @@
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
+import { covers } from '../../protocol/subscription.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
@@ -76,7 +77,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (uri === undefined) return
     // A server may announce a sub-resource of what was subscribed to (Resources, Subscriptions).
     for (const [subscribed, runs] of watched.get(upstream)?.uris ?? []) {
-      if (uri === subscribed || uri.startsWith(`${subscribed}/`)) for (const run of runs) run(message)
+      if (covers(subscribed, uri)) for (const run of runs) run(message)
     }
   }
   const open = async (upstream: Upstream): Promise<UpstreamWatch> => {

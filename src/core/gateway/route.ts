@@ -37,8 +37,8 @@ function find(context: GatewayContext, views: Views, exchange: Exchange): Found 
   const { message, endpoint } = exchange
   if (message === undefined) throw new PortolanError('internal')
   const { text, body, method } = message
-  const by = NAMED_BY.get(method)
-  if (by === 'task') return findTask(context, exchange, readString(text, member(body, 'taskId')))
+  const by = routedBy(method)
+  if (by === 'taskId') return findTask(context, exchange, readString(text, member(body, 'taskId')))
   const ref = by === 'ref' ? member(body, 'ref') : undefined
   const isPrompt = method === 'prompts/get' || readString(text, member(ref, 'type')) === 'ref/prompt'
   const named = by === 'ref' ? ref : body

@@ -3,7 +3,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
 import type { EventBuffer } from './event-buffer.ts'
-import { SSE_KEEP_ALIVE, sseText } from './sse-text.ts'
+import { SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
 
 export interface SessionStream {
   /** False: the client is slow. The message is on its way all the same. */

@@ -8,7 +8,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
 import type { BufferedEvent, EventBuffer } from './event-buffer.ts'
-import { SSE_HEADERS, SSE_KEEP_ALIVE, ssePrime, sseText } from './sse-text.ts'
+import { SSE_HEADERS, SSE_KEEP_ALIVE, ssePrime, sseText } from '../../protocol/sse.ts'
 
 export interface StreamReply extends Reply {
   /** Goes on at another connection, after the events it missed. */
