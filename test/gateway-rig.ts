@@ -75,7 +75,17 @@ export function closeAfter<T extends { close(): Promise<unknown> }>(opened: T): 
   return opened
 }
 
+/** A rig that is closed after the test. */
 export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  return closeAfter(await openRig(options))
+}
+
+export interface OpenRig extends Rig {
+  close(): Promise<void>
+}
+
+/** A rig that the test closes itself. */
+export async function openRig(options: RigOptions = {}): Promise<OpenRig> {
   const clock = createSystemClock()
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const ledger = createMemoryLedger(100_000)
@@ -118,16 +128,6 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     seen = all.length
     return fresh
   }
-  closeAfter({
-    async close() {
-      await listener.close()
-      await gateway.close()
-      upstreamDeps.pool.close()
-      await Promise.all([spawner.close(), egress.close()])
-      expect(gateway.status().inFlight, 'exchanges in flight after the end').toBe(0)
-      expect(events.filter(({ level }) => level === 'error'), 'faults of our own').toEqual([])
-    },
-  })
   return {
     port: address?.kind === 'tcp' ? address.port : 0,
     gateway,
@@ -136,6 +136,14 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     async settled() {
       await until(() => gateway.status().inFlight === 0)
       return records()
+    },
+    async close() {
+      await listener.close()
+      await gateway.close()
+      upstreamDeps.pool.close()
+      await Promise.all([spawner.close(), egress.close()])
+      expect(gateway.status().inFlight, 'exchanges in flight after the end').toBe(0)
+      expect(events.filter(({ level }) => level === 'error'), 'faults of our own').toEqual([])
     },
   }
 }

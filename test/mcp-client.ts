@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { send } from './http-rig.ts'
 import type { Answer } from './http-rig.ts'
+import { asciiJson } from '../src/protocol/json.ts'
 import { until } from './fixtures/upstream/support.ts'
 
 const MODERN = '2026-07-28'
@@ -53,7 +54,7 @@ export function modernRequest(method: string, params: Record<string, unknown> = 
       'mcp-name': typeof subject === 'string' ? subject : '',
       ...headers,
     }),
-    body: asked.body ?? JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }),
+    body: asked.body ?? asciiJson({ jsonrpc: '2.0', id, method, params: { ...params, _meta } }),
   }
 }
 
@@ -80,7 +81,7 @@ export function legacyRequest(session: string, method: string, params: Record<st
       'mcp-session-id': session,
       ...headers,
     }),
-    body: asked.body ?? JSON.stringify({ jsonrpc: '2.0', id, method, params }),
+    body: asked.body ?? asciiJson({ jsonrpc: '2.0', id, method, params }),
   }
 }
 

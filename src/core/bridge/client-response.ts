@@ -99,7 +99,7 @@ function addTaskIds(changes: Change[], text: WireText, body: JsonNode, look: Res
 
 /** Marks every URI that the plan of the method reaches. The text is scanned once more, deeper: only on `/mcp`. */
 function addUris(changes: Change[], text: WireText, method: string, slug: string): void {
-  const plan = URI_PLANS[method]
+  const plan = Object.hasOwn(URI_PLANS, method) ? URI_PLANS[method] : undefined
   if (plan === undefined) return
   const scan = scanJson(text, { result: plan })
   if (scan.ok) markUris(changes, text, member(scan.value, 'result'), plan, slug)

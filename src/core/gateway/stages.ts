@@ -4,7 +4,7 @@
  */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { HEADER } from '../../protocol/header.ts'
+import { HEADER, encodeHeaderValue } from '../../protocol/header.ts'
 import { acceptLegacy, isRevision } from '../../protocol/revision.ts'
 import { answerDiscover, answerInitialize, answerSetLevel, answerSubscribe, answerTaskList, answerWith } from '../bridge/answers.ts'
 import { carryCall } from '../bridge/call.ts'
@@ -197,8 +197,12 @@ function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdi
 }
 
 function carryVia(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
-  const row = carrierRow(exchange.era, source.era, exchange.message?.method ?? '')
+  const method = exchange.message?.method ?? ''
+  const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
+  // A modern server over HTTP gets the method as a header, too: what cannot stand in one is no method of its.
+  const mirrored = row === undefined && source.era === 'modern' && source.upstream.config.target.transport === 'http'
+  if (mirrored && encodeHeaderValue(method) !== method) throw new PortolanError('method_not_found')
   return carryCall(context, exchange, source)
 }
 
