@@ -13,12 +13,16 @@ afterEach(async () => {
 })
 
 /** A server of 2024-11-05: GET /mcp streams, POST /messages is answered there. */
-async function setUp(serve: (request: Request, stream: ServerResponse) => void, endpoint = '/messages?id=1', status = 202) {
+async function setUp(
+  serve: (request: Request, stream: ServerResponse) => void,
+  endpointOf: (url: URL) => string = () => '/messages?id=1',
+  status = 202,
+) {
   let stream: ServerResponse | undefined
   const server = await startHttp((request, response) => {
     if (request.method === 'GET') {
       stream = response.writeHead(200, { 'content-type': 'text/event-stream' })
-      stream.write(`event: endpoint\ndata: ${endpoint}\n\n`)
+      stream.write(`event: endpoint\ndata: ${endpointOf(new URL(server.url))}\n\n`)
     } else if (request.url !== '/messages?id=1' || stream === undefined) {
       response.writeHead(404).end('Cannot POST')
     } else if (request.json.method === 'initialize') {
@@ -63,8 +67,9 @@ describe('a server of 2024-11-05 over HTTP+SSE', () => {
   })
 
   it('is refused when its endpoint is at another origin', async () => {
-    const { upstream } = await setUp(() => undefined, 'http://elsewhere.invalid/messages?id=1')
+    const { upstream, server } = await setUp(() => undefined, ({ port }) => `http://localhost:${port}/messages?id=1`)
     await expect(upstream.profile()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+    expect(server.requests.some(({ url }) => url.startsWith('/messages'))).toBe(false)
   })
 
   it('fails the calls in flight, and the session, when the stream ends', async () => {
@@ -78,7 +83,7 @@ describe('a server of 2024-11-05 over HTTP+SSE', () => {
   })
 
   it('fails a call whose POST is refused', async () => {
-    const { session } = await setUp(() => undefined, undefined, 503)
+    const { session } = await setUp(() => undefined, () => '/messages?id=1', 503)
     expect((await call(await session(), 'tools/call')).failure).toMatchObject({ reason: 'overloaded', sent: false })
   })
 
