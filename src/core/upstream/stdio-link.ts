@@ -53,6 +53,8 @@ interface OpenChild {
 
 export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   const { config, target, spawner, pool, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
+  // npx and uvx may have to fetch the server first.
+  const startTimeoutMs = Math.max(2 * requestTimeoutMs, config.connectTimeoutMs)
   const children = new Set<LineChannel>()
   /** Children whose end says nothing about the server's health: strict servers exit on a probe. */
   const probes = new Set<LineChannel>()
@@ -141,7 +143,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       idText,
       method: 'initialize',
       headers: [],
-      timeoutMs: Math.max(requestTimeoutMs, config.connectTimeoutMs),
+      timeoutMs: startTimeoutMs,
       ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
     })
     if (!answer.ok) {
@@ -169,7 +171,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         channel,
         clock,
         self,
-        timeoutMs: Math.max(requestTimeoutMs, config.connectTimeoutMs),
+        timeoutMs: startTimeoutMs,
         ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
       })
       const isWanted = verdict.verdict === 'modern' && !channel.closed && !isClosed
