@@ -5,6 +5,7 @@ import { HEADER } from '../../protocol/header.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { asciiJson } from '../../protocol/json.ts'
 import { addStream } from '../session/live-session.ts'
+import type { BufferedEvent } from '../session/event-buffer.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { createGetStream } from '../session/session-stream.ts'
 import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
@@ -20,38 +21,50 @@ export function openGetStream(context: GatewayContext, exchange: Exchange, reque
   const { session } = exchange
   if (session === undefined) return
   const lastEventId = request.header(HEADER.lastEventId)
-  const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
-  const reply = replay === undefined || replay.kind === 'unknown' ? undefined : session.replies.get(replay.streamId)
-  if (replay?.kind === 'events' && reply !== undefined) {
-    // The call goes on here; this exchange was only the way to it.
-    exchange.reply = { ...exchange.reply, finish: () => 0 }
-    reply.resume(response, replay.events)
-    response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
-    finish(context, exchange, { kind: 'ended' })
-    return
-  }
+  if (lastEventId !== undefined && !lastEventId.startsWith(GET_STREAM)) return goOnWithAnswer(context, exchange, session, lastEventId, response)
   if (session.streams.length >= exchange.snapshot.limits.streamsPerPrincipal) {
     finish(context, exchange, { kind: 'refused', error: new PortolanError('too_many_streams', { retryAfterSec: 30 }) })
     return
   }
+  const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
+  begin(exchange, response)
+  if (replay?.kind === 'events') writeAll(response, replay.events)
+  keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : `${GET_STREAM}${exchange.id}`)
+  if (replay !== undefined && replay.kind !== 'events') for (const text of whatMayHaveChanged(context, session)) context.deliver(session, text)
+}
+
+/** What the event ids of GET streams begin with, and those of POST streams do not. */
+const GET_STREAM = 'get-'
+
+function begin(exchange: Exchange, response: HttpResponse): void {
   response.head(200, SSE_HEADERS)
   exchange.reply = { ...exchange.reply, finish: () => (response.end(), 0) }
-  if (replay?.kind === 'expired' && reply !== undefined) return endExpired(context, exchange, session, replay.streamId, response)
-  if (replay?.kind === 'events' && isPostStream(replay.streamId)) {
-    for (const { eventId, text } of replay.events) if (text !== '') response.write(sseText(text, eventId))
-    context.deps.events.dropStream(session.data.id, replay.streamId)
+}
+
+function writeAll(response: HttpResponse, events: readonly BufferedEvent[]): void {
+  for (const { eventId, text } of events) if (text !== '') response.write(sseText(text, eventId))
+}
+
+/** A POST stream goes on: with its call, or with what is left of it. Such a stream ends; it never becomes a GET stream. */
+function goOnWithAnswer(context: GatewayContext, exchange: Exchange, session: LiveSession, lastEventId: string, response: HttpResponse): void {
+  const { events } = context.deps
+  const replay = events.replayAfter(session.data.id, lastEventId)
+  const reply = replay.kind === 'events' ? session.replies.get(replay.streamId) : undefined
+  if (replay.kind === 'events' && reply !== undefined) {
+    // This exchange was only the way to the call, whose answer the response now is.
+    exchange.reply = { ...exchange.reply, finish: () => 0 }
+    reply.resume(response, replay.events)
     finish(context, exchange, { kind: 'ended' })
     return
   }
-  const streamId = replay?.kind === 'events' ? replay.streamId : `${GET_STREAM}${exchange.id}`
-  if (replay?.kind === 'events') for (const { eventId, text } of replay.events) if (text !== '') response.write(sseText(text, eventId))
-  keepOpen(context, exchange, session, response, streamId)
-  if (replay?.kind === 'expired') for (const text of whatMayHaveChanged(context, session)) context.deliver(session, text)
+  begin(exchange, response)
+  if (replay.kind === 'expired') endExpired(context, session, replay.streamId, response)
+  else if (replay.kind === 'events') {
+    writeAll(response, replay.events)
+    if (replay.events.length === 0) events.dropStream(session.data.id, replay.streamId)
+  }
+  finish(context, exchange, { kind: 'ended' })
 }
-
-const GET_STREAM = 'get-'
-
-const isPostStream = (streamId: string): boolean => !streamId.startsWith(GET_STREAM)
 
 function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, streamId: string): void {
   const stream = createGetStream(response, context.deps.events, { sessionId: session.data.id, streamId })
@@ -67,15 +80,13 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
 }
 
 /** Bridge-rulings §4, Resumption: an expired id on a POST stream is an error for that request, then the end. */
-function endExpired(context: GatewayContext, exchange: Exchange, session: LiveSession, streamId: string, response: HttpResponse): void {
+function endExpired(context: GatewayContext, session: LiveSession, streamId: string, response: HttpResponse): void {
   const call = [...session.inFlight.values()].find(({ id }) => id === streamId)
-  if (call !== undefined) {
-    const text = errorText(new PortolanError('event_expired'), 'legacy', call.message?.idText ?? '')
-    response.write(sseText(text))
-    call.carriage?.abort('its events are gone')
-    finish(context, call, { kind: 'cancelled', reason: 'event_expired' })
-  }
-  finish(context, exchange, { kind: 'ended' })
+  const idText = call?.message?.idText ?? session.answered.get(streamId)
+  if (idText !== undefined) response.write(sseText(errorText(new PortolanError('event_expired'), 'legacy', idText)))
+  if (call === undefined) return
+  call.carriage?.abort('its events are gone')
+  finish(context, call, { kind: 'cancelled', reason: 'event_expired' })
 }
 
 /** What was lost cannot be told, so that all of it is to be looked at again. */

@@ -7,6 +7,7 @@ import { isBatch } from '../../protocol/message.ts'
 import { eraOf, isRevision, traitsOf } from '../../protocol/revision.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { Views } from '../catalog/view.ts'
+import { rememberAnswered } from '../session/live-session.ts'
 import { createStreamReply } from '../session/stream-reply.ts'
 import { runBatch } from './batch.ts'
 import { beginExchange } from './begin.ts'
@@ -127,7 +128,10 @@ function streamReply(context: GatewayContext, exchange: Exchange, session: NonNu
     streamId: exchange.id,
     priming: traitsOf(session.data.revision).primingEvents,
     streams: prefersStream(exchange.http?.header('accept') ?? ''),
-    onDone: () => void session.replies.delete(exchange.id),
+    onDone(resumable) {
+      session.replies.delete(exchange.id)
+      if (resumable) rememberAnswered(session, exchange.id, exchange.message?.idText ?? '')
+    },
   })
   exchange.reply = reply
   session.replies.set(exchange.id, reply)

@@ -38,6 +38,8 @@ export interface LiveSession {
   readonly pending: Map<IdText, PendingRequest>
   /** POST streams that can be resumed, by stream id. */
   readonly replies: Map<string, StreamReply>
+  /** Of streams that have ended, which request was theirs: the newest only. */
+  readonly answered: Map<string, IdText>
   /** Newest last. */
   readonly streams: SessionStream[]
   readonly own: Map<string, Promise<OwnChannel>>
@@ -54,6 +56,8 @@ export interface LiveSession {
 
 /** Messages kept for a session without an open stream; the oldest give way. */
 const BACKLOG_LENGTH = 256
+const ANSWERED_LENGTH = 64
+const ANSWERED_ID_LENGTH = 256
 
 export function createLiveSession(data: Session, handle: string): LiveSession {
   return {
@@ -62,6 +66,7 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
     inFlight: new Map(),
     pending: new Map(),
     replies: new Map(),
+    answered: new Map(),
     streams: [],
     own: new Map(),
     lost: new Set(),
@@ -71,6 +76,14 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
     nextRequestId: 1,
     ended: false,
   }
+}
+
+/** Remembers whose stream this was, for a client that comes back after its events have expired. */
+export function rememberAnswered(session: LiveSession, streamId: string, idText: IdText): void {
+  if (idText.length > ANSWERED_ID_LENGTH) return
+  session.answered.set(streamId, idText)
+  if (session.answered.size <= ANSWERED_LENGTH) return
+  for (const oldest of session.answered.keys()) return void session.answered.delete(oldest)
 }
 
 /**

@@ -24,8 +24,8 @@ export interface StreamReplyOptions {
   readonly priming: boolean
   /** The client would rather have a stream: open it at once, so that it can resume before anything was said. */
   readonly streams: boolean
-  /** Called once the stream has ended and nothing of it is left to resume. */
-  readonly onDone: () => void
+  /** Called once it has ended; `resumable`: it was a stream, whose events the client may still ask for. */
+  readonly onDone: (resumable: boolean) => void
 }
 
 /** What a primed client is told to wait before it comes back, unless the upstream says otherwise. */
@@ -88,7 +88,6 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       for (const { eventId, text } of missed) if (text !== '') write(sseText(text, eventId))
     },
     finish(answer: FinalAnswer | undefined) {
-      const delivered = response !== undefined
       if (!streaming) {
         if (answer === undefined) response?.answer(200, SSE_HEADERS, '')
         else response?.answer(answer.status, answer.headers, answer.text)
@@ -97,8 +96,8 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
         if (answer !== undefined) write(sseText(answer.text, events.append(sessionId, streamId, answer.text)))
         leave()
       }
-      if (delivered) events.dropStream(sessionId, streamId)
-      options.onDone()
+      // Written is not received: what the stream said is kept until the client names its last event, or it expires.
+      options.onDone(streaming)
       return written
     },
   }
