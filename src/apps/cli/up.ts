@@ -43,9 +43,11 @@ export function upCommand(): Command {
         env: process.env,
         log: createLog(standardErrorOptions(options.logLevel)),
       })
-      process.stdout.write(app.banner)
+      // Before the banner: whoever reads it may send a signal at once.
       process.on('SIGHUP', () => app.reload())
-      await stopped(app)
+      const end = stopped(app)
+      process.stdout.write(app.banner)
+      await end
       process.exit(0)
     })
 }
