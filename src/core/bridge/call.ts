@@ -224,11 +224,12 @@ function isRepeatable({ context, message, route, source }: Call): boolean {
 
 function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
   const { keyring } = context.deps
-  const { principal } = partyOf(exchange)
+  const { principal, revision } = partyOf(exchange)
   return {
     clientIdText: message.idText,
     method: message.method,
     clientEra: exchange.era,
+    clientRevision: revision,
     upstreamEra: source.era,
     slug: route.marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(route.upstream.name) : undefined,
     selfText: context.selfText,

@@ -1,15 +1,17 @@
 /**
  * An upstream's response in the words of the client's era: its own id, marked URIs on `/mcp`, sealed task ids and request
- * states, the result type and hints that one era needs and the other lacks. All else stays byte for byte.
+ * states, the result type and hints that one era needs and the other lacks, text for content that a revision lacks. All
+ * else stays byte for byte.
  */
 
+import { blockAsText, lackedContent } from '../../protocol/content.ts'
 import { asciiJson, member, readJson, readString, scanJson } from '../../protocol/json.ts'
 import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
 import { METHODS, isMethod } from '../../protocol/method.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import type { Era } from '../../protocol/revision.ts'
+import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { markUri } from '../catalog/uri-mark.ts'
@@ -19,6 +21,7 @@ export interface ResponseLook {
   readonly clientIdText: string
   readonly method: string
   readonly clientEra: Era
+  readonly clientRevision: Revision
   readonly upstreamEra: Era
   /** The server's slug on `/mcp`; undefined where URIs stay. */
   readonly slug: string | undefined
@@ -29,8 +32,8 @@ export interface ResponseLook {
 
 const TOOL_PLAN: JsonPlan = { content: { '*': { resource: {} } } }
 
-/** Where the specification defines URIs in results (decision 0003). */
-const URI_PLANS: Readonly<Record<string, JsonPlan>> = {
+/** Where the specification defines content and URIs in results (decision 0003). */
+const CONTENT_PLANS: Readonly<Record<string, JsonPlan>> = {
   'tools/call': TOOL_PLAN,
   'tasks/result': TOOL_PLAN,
   'tasks/get': { result: TOOL_PLAN },
@@ -57,7 +60,7 @@ export function clientResponse(message: Message, look: ResponseLook): Outcome {
   }
   if (look.clientEra !== look.upstreamEra) addEra(set, remove, body, look)
   if (Object.keys(set).length > 0 || remove.length > 0) changes.push({ node: body, set, remove })
-  if (look.slug !== undefined) addUris(changes, text, look.method, look.slug)
+  addContent(changes, text, look)
   const out = splice(text, changes)
   if (resultType === 'input_required') return { kind: 'inputRequired', text: out }
   if (resultType === 'task' || (member(body, 'task') !== undefined && look.method === 'tools/call')) return { kind: 'task', text: out }
@@ -97,30 +100,43 @@ function addTaskIds(changes: Change[], text: WireText, body: JsonNode, look: Res
   }
 }
 
-/** Marks every URI that the plan of the method reaches. The text is scanned once more, deeper: only on `/mcp`. */
-function addUris(changes: Change[], text: WireText, method: string, slug: string): void {
-  const plan = Object.hasOwn(URI_PLANS, method) ? URI_PLANS[method] : undefined
+/** What is done to content: URIs marked on `/mcp`, blocks named in text where the client's revision lacks them. */
+interface ContentLook {
+  readonly text: WireText
+  readonly mark: ((uri: string) => string) | undefined
+  readonly lacked: ReadonlySet<string> | undefined
+}
+
+/** The text is scanned once more, deeper: only on `/mcp`, and for revisions that lack some content. */
+function addContent(changes: Change[], text: WireText, look: ResponseLook): void {
+  const { method, slug } = look
+  const lacked = method === 'tools/call' || method === 'prompts/get' ? lackedContent(look.clientRevision) : undefined
+  if (slug === undefined && lacked === undefined) return
+  const plan = Object.hasOwn(CONTENT_PLANS, method) ? CONTENT_PLANS[method] : undefined
   if (plan === undefined) return
-  const scan = scanJson(text, { result: plan })
-  if (scan.ok) markUris(changes, text, member(scan.value, 'result'), plan, slug)
+  // Its depth was bounded when it arrived. What is repeated further in is found only now.
+  const scan = scanJson(text, { result: plan }, Infinity)
+  if (!scan.ok) throw new PortolanError('upstream_malformed', { cause: `${scan.fault.reason} in the content of ${method}` })
+  const mark = slug === undefined ? undefined : (uri: string): string => markUri(slug, uri)
+  addPlanned(changes, member(scan.value, 'result'), plan, { text, mark, lacked })
 }
 
-function markUris(changes: Change[], text: WireText, node: JsonNode | undefined, plan: JsonPlan, slug: string): void {
+function addPlanned(changes: Change[], node: JsonNode | undefined, plan: JsonPlan, look: ContentLook): void {
   if (node === undefined) return
-  for (const item of node.items ?? []) {
-    const uri = member(item, 'uri')
-    const value = readString(text, uri)
-    if (uri !== undefined && value !== undefined) changes.push({ node: uri, text: asciiJson(markUri(slug, value)) })
-    for (const [key, inner] of Object.entries(plan['*'] ?? {})) markInner(changes, text, member(item, key), inner, slug)
+  for (const [key, inner] of Object.entries(plan)) {
+    const nodes = key === '*' ? (node.items ?? []) : [member(node, key)]
+    for (const one of nodes) if (one !== undefined && !addBlock(changes, one, look)) addPlanned(changes, one, inner, look)
   }
-  for (const [key, inner] of Object.entries(plan)) if (key !== '*') markUris(changes, text, member(node, key), inner, slug)
 }
 
-function markInner(changes: Change[], text: WireText, node: JsonNode | undefined, plan: JsonPlan, slug: string): void {
-  const uri = member(node, 'uri')
+/** True where the block became text, so that nothing is left to change within it. */
+function addBlock(changes: Change[], node: JsonNode, { text, mark, lacked }: ContentLook): boolean {
+  const change = lacked === undefined ? undefined : blockAsText(text, node, lacked, mark ?? ((uri) => uri))
+  if (change !== undefined) changes.push(change)
+  const uri = change === undefined && mark !== undefined ? member(node, 'uri') : undefined
   const value = readString(text, uri)
-  if (uri !== undefined && value !== undefined) changes.push({ node: uri, text: asciiJson(markUri(slug, value)) })
-  for (const [key, inner] of Object.entries(plan)) markInner(changes, text, member(node, key), inner, slug)
+  if (uri !== undefined && mark !== undefined && value !== undefined) changes.push({ node: uri, text: asciiJson(mark(value)) })
+  return change !== undefined
 }
 
 /** A JSON-RPC error as data, for translation between eras. */
