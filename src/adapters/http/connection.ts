@@ -34,23 +34,26 @@ export function createConnections(closing: () => boolean): Connections {
   let total = 0
 
   function open(socket: Socket): Connection {
-    const due = new Set<OpenAnswer>()
+    // An array: a connection has one answer due, or few; and a Set's old tables would keep the finished ones alive.
+    const due: OpenAnswer[] = []
     socket.once('close', () => {
-      const left = [...due]
-      due.clear()
+      const left = due.splice(0)
       total -= left.length
       for (const answer of left) answer.leave()
     })
     return {
       add(answer) {
-        due.add(answer)
+        due.push(answer)
         total++
       },
       remove(answer) {
-        if (due.delete(answer)) total--
+        const index = due.indexOf(answer)
+        if (index < 0) return
+        due.splice(index, 1)
+        total--
       },
       get dueCount() {
-        return due.size
+        return due.length
       },
       closing,
     }

@@ -3,6 +3,7 @@
  * reading it.
  */
 import type { Clock } from '../../core/clock.ts'
+import { LiveMap } from '../../core/live-map.ts'
 
 export interface Deadlines {
   /** Calls `run` once after the length of all deadlines here, up to a tenth of it late. Returns what `cancel` takes. */
@@ -11,12 +12,14 @@ export interface Deadlines {
 }
 
 export interface Deadline {
+  readonly key: number
   readonly dueTicks: number
   readonly run: () => void
 }
 
 export function createDeadlines(clock: Clock, lengthMs: number): Deadlines {
-  const open = new Set<Deadline>()
+  const open = new LiveMap<number, Deadline>()
+  let count = 0
   let armed = false
 
   function arm(delayMs: number): void {
@@ -26,9 +29,9 @@ export function createDeadlines(clock: Clock, lengthMs: number): Deadlines {
   function fire(): void {
     armed = false
     const nowTicks = clock.ticksMs()
-    for (const deadline of open) {
+    for (const deadline of open.values()) {
       if (deadline.dueTicks > nowTicks) break
-      open.delete(deadline)
+      open.delete(deadline.key)
       deadline.run()
     }
     if (open.size > 0) arm(lengthMs / 10)
@@ -36,11 +39,12 @@ export function createDeadlines(clock: Clock, lengthMs: number): Deadlines {
 
   return {
     start(run) {
-      const deadline = { dueTicks: clock.ticksMs() + lengthMs, run }
-      open.add(deadline)
+      count += 1
+      const deadline = { key: count, dueTicks: clock.ticksMs() + lengthMs, run }
+      open.set(deadline.key, deadline)
       if (!armed) arm(lengthMs)
       return deadline
     },
-    cancel: (deadline) => void open.delete(deadline),
+    cancel: (deadline) => void open.delete(deadline.key),
   }
 }

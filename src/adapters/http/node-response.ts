@@ -76,7 +76,7 @@ export class NodeResponse implements HttpResponse {
   }
 
   onDrain(run: () => void): void {
-    this.#outgoing.on('drain', run)
+    this.#outgoing.once('drain', run)
   }
 
   onGone(run: () => void): void {

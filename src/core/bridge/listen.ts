@@ -141,7 +141,7 @@ function upstreamsOf(context: GatewayContext, exchange: Exchange): readonly Upst
 function admitStream(context: GatewayContext, exchange: Exchange): void {
   const { bindingKey } = exchange.principal ?? {}
   let open = 0
-  for (const other of context.inFlight) {
+  for (const other of context.inFlight.values()) {
     if (other.message?.method === 'subscriptions/listen' && other.principal?.bindingKey === bindingKey) open += 1
   }
   if (open > exchange.snapshot.limits.streamsPerPrincipal) throw new PortolanError('too_many_streams', { retryAfterSec: 30 })

@@ -41,6 +41,6 @@ export function beginExchange(context: GatewayContext, { transport, endpoint, er
     outcome: undefined,
     onFinished: [],
   }
-  context.inFlight.add(exchange)
+  context.inFlight.set(exchange.id, exchange)
   return exchange
 }

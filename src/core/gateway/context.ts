@@ -9,6 +9,7 @@ import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import type { Watches } from '../bridge/watches.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Clock } from '../clock.ts'
+import type { LiveMap } from '../live-map.ts'
 import type { Hints } from '../event/hints.ts'
 import type { Limiter } from '../policy/limiter.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -62,7 +63,7 @@ export interface GatewayContext {
   readonly pool: LegacyPool
   readonly watches: Watches
   /** Every exchange that has not finished. */
-  readonly inFlight: Set<Exchange>
+  readonly inFlight: LiveMap<string, Exchange>
   /** Sends a session what belongs to no call of its own. */
   readonly deliver: (session: LiveSession, text: string) => void
   /** `self` as wire text. */

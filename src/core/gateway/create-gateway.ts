@@ -8,6 +8,7 @@ import { deliverOwn } from '../bridge/call.ts'
 import { sealTask } from '../bridge/handles.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
+import { LiveMap } from '../live-map.ts'
 import { createCatalog } from '../catalog/catalog.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
 import { slugsOf } from '../catalog/uri-mark.ts'
@@ -83,7 +84,7 @@ export type { Views }
 function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
   const catalog = createCatalog(deps)
-  const inFlight = new Set<Exchange>()
+  const inFlight = new LiveMap<string, Exchange>()
   const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => pool.shared(upstream, '') })
   const pool: LegacyPool = createLegacyPool({
     clock: deps.clock,
@@ -177,13 +178,13 @@ function statusOf(context: GatewayContext): GatewayStatus {
 
 async function drain(context: GatewayContext, graceMs: number): Promise<void> {
   context.draining = true
-  for (const exchange of [...context.inFlight]) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
+  for (const exchange of context.inFlight.values()) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
   for (const session of context.sessions.all()) for (const stream of [...session.streams]) if (session.handle !== '') stream.end()
   const deadline = context.deps.clock.ticksMs() + graceMs
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
   }
-  for (const exchange of [...context.inFlight]) {
+  for (const exchange of context.inFlight.values()) {
     exchange.carriage?.abort('shutting down')
     finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
   }

@@ -10,7 +10,7 @@ import { renderOutcome } from './render.ts'
 export function finish(context: GatewayContext, exchange: Exchange, outcome: Outcome, idText?: string): boolean {
   if (exchange.outcome !== undefined) return false
   exchange.outcome = outcome
-  context.inFlight.delete(exchange)
+  context.inFlight.delete(exchange.id)
   const answer = renderOutcome(outcome, exchange.era, idText ?? exchange.message?.idText ?? '')
   const responseBytes = exchange.reply.finish(answer)
   exchange.release?.()

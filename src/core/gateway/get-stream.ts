@@ -81,7 +81,7 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
 
 /** Bridge-rulings §4, Resumption: an expired id on a POST stream is an error for that request, then the end. */
 function endExpired(context: GatewayContext, session: LiveSession, streamId: string, response: HttpResponse): void {
-  const call = [...session.inFlight.values()].find(({ id }) => id === streamId)
+  const call = session.inFlight.values().find(({ id }) => id === streamId)
   const idText = call?.message?.idText ?? session.answered.get(streamId)
   if (idText !== undefined) response.write(sseText(errorText(new PortolanError('event_expired'), 'legacy', idText)))
   if (call === undefined) return

@@ -32,6 +32,7 @@ export interface HttpResponse {
   answer(status: number, headers: Readonly<Record<string, string>>, text: string): void
   /** Cuts the connection: for an answer that cannot be finished. */
   destroy(): void
+  /** Calls `run` once, when the peer has taken what was written. */
   onDrain(run: () => void): void
   /** Once, when the peer went away before the answer ended. */
   onGone(run: () => void): void

@@ -6,6 +6,7 @@
 import { isBatch, splitBatch } from '../../protocol/message.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { WireText } from '../../protocol/json.ts'
+import { LiveMap } from '../live-map.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { listenEnded } from '../bridge/listen.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -40,7 +41,7 @@ export interface PipeOptions {
 export function createPipe(context: GatewayContext, views: Views, options: PipeOptions): Pipe {
   const { transport, endpoint, stream } = options
   /** Modern requests: a legacy session keeps its own. */
-  const inFlight = new Map<IdText, Exchange>()
+  const inFlight = new LiveMap<IdText, Exchange>()
   let session: LiveSession | undefined
   let initializing: Promise<void> | undefined
 

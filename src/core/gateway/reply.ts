@@ -13,6 +13,7 @@ export interface FinalAnswer {
 export interface Reply {
   /** Sends a message ahead of the final answer, on this exchange's own stream. False: slow; wait for `onDrain`. */
   send(text: WireText): boolean
+  /** Calls `run` once, when the client has caught up. */
   onDrain(run: () => void): void
   /** Ends the exchange's stream with this answer; undefined ends it without one. Returns the bytes written. */
   finish(answer: FinalAnswer | undefined): number

@@ -18,7 +18,7 @@ export function startSweep(context: GatewayContext): () => void {
   let cancel = (): void => {}
   const sweep = (): void => {
     const now = clock.ticksMs()
-    for (const exchange of context.inFlight) sweepExchange(context, exchange, now)
+    for (const exchange of context.inFlight.values()) sweepExchange(context, exchange, now)
     if (now >= keepAliveAt) {
       keepAliveAt = now + KEEP_ALIVE_MS
       for (const session of context.sessions.all()) for (const stream of session.streams) stream.keepAlive()

@@ -4,6 +4,7 @@
  */
 
 import type { IdText } from '../../protocol/message.ts'
+import { LiveMap } from '../live-map.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Channel, LegacyChannel } from '../upstream/channel.ts'
@@ -33,11 +34,11 @@ export interface LiveSession {
   /** What the client holds: the sealed id. '' on stdio. */
   readonly handle: string
   /** The client's own requests in flight, by its ids. */
-  readonly inFlight: Map<IdText, Exchange>
+  readonly inFlight: LiveMap<IdText, Exchange>
   /** By the id under which the client got it. */
   readonly pending: Map<IdText, PendingRequest>
   /** POST streams that can be resumed, by stream id. */
-  readonly replies: Map<string, StreamReply>
+  readonly replies: LiveMap<string, StreamReply>
   /** Of streams that have ended, which request was theirs: the newest only. */
   readonly answered: Map<string, IdText>
   /** Newest last. */
@@ -63,9 +64,9 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
   return {
     data,
     handle,
-    inFlight: new Map(),
+    inFlight: new LiveMap(),
     pending: new Map(),
-    replies: new Map(),
+    replies: new LiveMap(),
     answered: new Map(),
     streams: [],
     own: new Map(),
@@ -113,7 +114,7 @@ export function addStream(session: LiveSession, stream: SessionStream): () => vo
  * on the session's stream, else on the newest call's.
  */
 export function deliverUnattributed(session: LiveSession, text: WireText): boolean {
-  const calls = [...session.inFlight.values()].filter((exchange) => exchange.carriage !== undefined)
+  const calls = session.inFlight.values().filter((exchange) => exchange.carriage !== undefined)
   const only = calls.length === 1 ? calls[0] : session.streams.length === 0 ? calls.at(-1) : undefined
   return only === undefined ? deliver(session, text) : only.reply.send(text)
 }

@@ -43,9 +43,13 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
     next.onGone(() => {
       if (response === next) response = undefined
       // Whoever waits for this connection to drain would wait for ever: events now only go to the buffer.
-      onDrain?.()
+      drained()
     })
-    next.onDrain(() => onDrain?.())
+  }
+  const drained = (): void => {
+    const run = onDrain
+    onDrain = undefined
+    run?.()
   }
   const write = (text: WireText): boolean => {
     written += text.length
@@ -70,7 +74,11 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       open(RETRY_MS)
       return write(sseText(text, events.append(sessionId, streamId, text)))
     },
-    onDrain: (run) => void (onDrain = run),
+    onDrain(run) {
+      onDrain = run
+      if (response === undefined) drained()
+      else response.onDrain(drained)
+    },
     suspend(retryMs) {
       if (!priming) return
       open(retryMs)

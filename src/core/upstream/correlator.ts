@@ -5,6 +5,7 @@
 import { member } from '../../protocol/json.ts'
 import type { JsonNode, WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
+import { LiveMap } from '../live-map.ts'
 import type { ChannelCall, ChannelFailure } from './channel.ts'
 
 export interface Correlator {
@@ -23,7 +24,7 @@ const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId'
 const LISTEN = 'subscriptions/listen'
 
 export function createCorrelator(options: { readonly isModern: boolean }): Correlator {
-  const calls = new Map<IdText, ChannelCall>()
+  const calls = new LiveMap<IdText, ChannelCall>()
   const byToken = new Map<string, ChannelCall>()
 
   function take(idText: IdText): ChannelCall | undefined {
@@ -96,7 +97,7 @@ export function createCorrelator(options: { readonly isModern: boolean }): Corre
     },
     fail: (idText, failure) => take(idText)?.handler.onFailure(failure),
     failAll(failure) {
-      const all = [...calls.values()]
+      const all = calls.values()
       calls.clear()
       byToken.clear()
       for (const call of all) call.handler.onFailure(failure)

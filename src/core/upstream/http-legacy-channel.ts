@@ -11,6 +11,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import { fail, ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
 import { traitsOf } from '../../protocol/revision.ts'
+import { LiveMap } from '../live-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
 import type { ChannelFailure, LegacyChannel, OpenLegacy } from './channel.ts'
@@ -126,7 +127,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
     ...(traits.versionHeader ? ([[HEADER.protocolVersion, handshake.revision]] as const) : []),
   ]
-  const calls = new Set<HttpCall>()
+  const calls = new LiveMap<IdText, HttpCall>()
   let lastId = 0
   let isClosed = false
 
@@ -157,7 +158,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
       if (!isClosed) post(cancelledText(call.idText, reason), []).catch(() => undefined)
     },
     onOver(call, outcome) {
-      calls.delete(call)
+      calls.delete(call.idText)
       if (outcome === 'response') health.seen()
       else if (outcome === 'aborted') return
       else if (outcome.reason === 'unreachable') health.unreachable(outcome.detail)
@@ -219,7 +220,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
   function end(detail: string): void {
     isClosed = true
     stream.close()
-    for (const call of calls) call.fail({ reason: 'closed', sent: true, detail })
+    for (const call of calls.values()) call.fail({ reason: 'closed', sent: true, detail })
   }
 
   function lose(detail: string): void {
@@ -243,7 +244,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
         queueMicrotask(() => call.fail({ reason: 'session_gone', sent: false, detail: 'the session has ended' }))
         return call
       }
-      calls.add(call)
+      calls.set(call.idText, call)
       const headers = mergeHeaders(fixed, request.headers)
       call.attach(egress.send({ method: 'POST', url, headers, body: request.text, connectTimeoutMs }, call))
       return call

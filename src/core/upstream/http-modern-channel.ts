@@ -3,7 +3,9 @@
  * session, closing the connection is the cancellation. One channel serves everybody.
  */
 import { HEADER } from '../../protocol/header.ts'
+import type { IdText } from '../../protocol/message.ts'
 import type { ModernRevision } from '../../protocol/revision.ts'
+import { LiveMap } from '../live-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Channel, ChannelCall } from './channel.ts'
 import type { Egress } from './egress.ts'
@@ -38,7 +40,7 @@ export function createHttpModernChannel(options: HttpModernOptions): Channel {
     ],
     options.headers,
   )
-  const calls = new Set<HttpCall>()
+  const calls = new LiveMap<IdText, HttpCall>()
   let lastId = 0
   let isClosed = false
 
@@ -49,7 +51,7 @@ export function createHttpModernChannel(options: HttpModernOptions): Channel {
     serverRequests: false,
     refuse: (status, body) => refuseByStatus(status, options.isProbe === true && status >= 500 ? undefined : body),
     onOver(call, outcome) {
-      calls.delete(call)
+      calls.delete(call.idText)
       if (outcome === 'response') health.seen()
       else if (outcome !== 'aborted' && outcome.reason === 'unreachable') health.unreachable(outcome.detail)
     },
@@ -70,7 +72,7 @@ export function createHttpModernChannel(options: HttpModernOptions): Channel {
         queueMicrotask(() => call.fail({ reason: 'unreachable', sent: false, detail: 'the channel is closed' }))
         return call
       }
-      calls.add(call)
+      calls.set(call.idText, call)
       const headers = mergeHeaders(fixed, request.headers)
       call.attach(egress.send({ method: 'POST', url, headers, body: request.text, connectTimeoutMs }, call))
       return call
@@ -80,7 +82,7 @@ export function createHttpModernChannel(options: HttpModernOptions): Channel {
     },
     close() {
       isClosed = true
-      for (const call of calls) call.fail({ reason: 'closed', sent: true, detail: 'the channel was closed' })
+      for (const call of calls.values()) call.fail({ reason: 'closed', sent: true, detail: 'the channel was closed' })
       return Promise.resolve()
     },
     get closed() {
