@@ -10,6 +10,7 @@ import { utf8Of } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import type { GatewayContext } from '../gateway/context.ts'
+import { inTime } from '../upstream/patience.ts'
 import type { EraProfile, Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 
 export interface EndpointProfile {
@@ -19,9 +20,6 @@ export interface EndpointProfile {
   /** False where a server of `/mcp` has not answered yet: what is said here will change. */
   readonly complete: boolean
 }
-
-/** How long `/mcp` waits for servers that are still starting: one slow server must not hold up the others. */
-const PATIENCE_MS = 3_000
 
 /** Rejects with `unknown_server`, or `upstream_unavailable` where the endpoint's one server is down. */
 export async function endpointProfile(context: GatewayContext, endpoint: string, client: Revision, era: Era): Promise<EndpointProfile> {
@@ -58,14 +56,9 @@ async function mergedProfile(context: GatewayContext, client: Revision, era: Era
 async function profileInTime(context: GatewayContext, upstream: Upstream): Promise<UpstreamProfile | undefined> {
   const known = upstream.knownProfile()
   if (known !== undefined) return known
-  const asking = upstream.profile().catch(() => undefined)
-  let cancel = (): void => {}
-  const patience = new Promise<undefined>((resolve) => {
-    cancel = context.deps.clock.after(PATIENCE_MS, () => resolve(undefined))
-  })
-  const found = await Promise.race([asking, patience])
-  cancel()
-  if (found === undefined) void asking.then((late) => late !== undefined && context.watches.changed(upstream))
+  const asking = upstream.profile()
+  const found = await inTime(upstream, context.deps.clock, asking)
+  if (found === undefined) asking.then(() => context.watches.changed(upstream), () => undefined)
   return found
 }
 
