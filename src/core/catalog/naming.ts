@@ -24,30 +24,54 @@ export interface Naming {
 
 const MAX_LENGTH = 64
 const DIGEST_LENGTH = 8
+/** Two names need two, unless somebody searched for names whose digests keep meeting. */
+const MAX_ROUNDS = 16
 
 /** Names for all items at once: a collision is resolved by the items' own names, never by who came first. */
 export function exposeNames(items: readonly NamedItem[], separator: string): Naming {
+  const identities = items.map(({ server, name }) => `${server}\u0000${name}`)
   const plain = items.map(({ server, name }) => `${server}${separator}${name}`)
   const fitted = plain.map((joined) => joined.replace(/[^A-Za-z0-9_-]/g, '_'))
-  const uses = new Map<string, number>()
-  for (const name of fitted) uses.set(name, (uses.get(name) ?? 0) + 1)
-  const reports: NameReport[] = []
-  const exposed = items.map(({ server, name }, index) => {
-    const joined = fitted[index] ?? ''
-    const why = whyNot(joined, plain[index] ?? '', uses)
-    if (why === undefined) return joined
-    const digest = nameDigest(`${server}\u0000${name}`)
-    const exposedAs = `${joined.slice(0, MAX_LENGTH - DIGEST_LENGTH - 1)}_${digest}`
-    reports.push({ server, name, exposedAs, why })
-    return exposedAs
+  const digested = (index: number, digest: string): string => `${(fitted[index] ?? '').slice(0, MAX_LENGTH - DIGEST_LENGTH - 1)}_${digest}`
+  const first = plain.map((joined, index) =>
+    joined === fitted[index] && joined.length <= MAX_LENGTH ? joined : digested(index, nameDigest(identities[index] ?? '')),
+  )
+  const exposed = tellApart(identities, first, digested)
+  const reports = items.flatMap(({ server, name }, index) => {
+    const exposedAs = exposed[index] ?? ''
+    return exposedAs === plain[index] ? [] : [{ server, name, exposedAs, why: whyNot(fitted[index] ?? '', plain[index] ?? '') }]
   })
   return { exposed, reports }
 }
 
-function whyNot(joined: string, plain: string, uses: ReadonlyMap<string, number>): NameReport['why'] | undefined {
-  if (joined !== plain) return 'characters'
-  if (joined.length > MAX_LENGTH) return 'length'
-  return (uses.get(joined) ?? 0) > 1 ? 'collision' : undefined
+function whyNot(fitted: string, plain: string): NameReport['why'] {
+  if (fitted !== plain) return 'characters'
+  return plain.length > MAX_LENGTH ? 'length' : 'collision'
+}
+
+/**
+ * `names` with a digest for each of those that stand for more than one identity, again until none does: a server must
+ * not be able to list a tool under the name that another one gets by its digest.
+ */
+export function tellApart(
+  identities: readonly string[],
+  names: readonly string[],
+  digested: (index: number, digest: string) => string,
+): readonly string[] {
+  let told = names
+  // In front: behind it, two texts of one digest would keep having one.
+  for (let salt = ''; salt.length < MAX_ROUNDS; salt += '\u0000') {
+    const owners = new Map<string, string>()
+    const shared = new Set<string>()
+    for (const [index, name] of told.entries()) {
+      const identity = identities[index] ?? ''
+      if ((owners.get(name) ?? identity) !== identity) shared.add(name)
+      owners.set(name, identity)
+    }
+    if (shared.size === 0) return told
+    told = told.map((name, index) => (shared.has(name) ? digested(index, nameDigest(`${salt}${identities[index] ?? ''}`)) : name))
+  }
+  return told
 }
 
 /** 32 bits of FNV-1a over UTF-16 units, in hex: to tell names apart, not to protect anything. */

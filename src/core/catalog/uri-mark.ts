@@ -3,20 +3,15 @@
  * and stays an RFC 6570 template. `ui://` keeps its scheme, because apps are recognised by it: `ui://<slug>/…`.
  */
 
-import { nameDigest } from './naming.ts'
+import { tellApart } from './naming.ts'
 
 const APP_SCHEME = 'ui://'
 
 /** One slug per server name, unique and stable for the same set of names. */
 export function slugsOf(names: readonly string[]): ReadonlyMap<string, string> {
   const plain = names.map(plainSlug)
-  return new Map(
-    names.map((name, index) => {
-      const slug = plain[index] ?? ''
-      const shared = plain.filter((other) => other === slug).length > 1
-      return [name, shared ? `${slug}-${nameDigest(name)}` : slug]
-    }),
-  )
+  const slugs = tellApart(names, plain, (index, digest) => `${plain[index] ?? ''}-${digest}`)
+  return new Map(names.map((name, index) => [name, slugs[index] ?? '']))
 }
 
 export function markUri(slug: string, uri: string): string {
