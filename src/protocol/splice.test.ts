@@ -92,7 +92,7 @@ describe('several changes at once', () => {
 })
 
 describe('for any object', () => {
-  const key = fc.constantFrom('a', 'b', 'c', 'd', 'é', 'x"y', '', 'constructor', '__proto__')
+  const key = fc.constantFrom<string[]>('a', 'b', 'c', 'd', 'é', 'x"y', '', 'constructor', '__proto__')
   const leaf = fc.constantFrom('1', '-0.0', '12345678901234567890', '"é"', '"\\u00e9"', 'null', '[ 1 ]', '{ }', '{"k":"v"}')
   const entries = fc.uniqueArray(fc.tuple(key, leaf), { selector: ([name]) => name, maxLength: 7 })
   const gap = fc.constantFrom('', ' ', '\n  ')
