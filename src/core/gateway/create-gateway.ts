@@ -179,7 +179,7 @@ function statusOf(context: GatewayContext): GatewayStatus {
 async function drain(context: GatewayContext, graceMs: number): Promise<void> {
   context.draining = true
   for (const exchange of context.inFlight.values()) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
-  for (const session of context.sessions.all()) for (const stream of [...session.streams]) if (session.handle !== '') stream.end()
+  for (const session of context.sessions.all()) for (const stream of Array.from(session.streams)) stream.end()
   const deadline = context.deps.clock.ticksMs() + graceMs
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
