@@ -8,16 +8,17 @@ import type { JsonPlan, WireText } from '../../protocol/json.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { sourceOf } from '../bridge/party.ts'
-import type { Party, Source } from '../bridge/party.ts'
+import type { Party } from '../bridge/party.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { PolicyAction } from '../policy/policy.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import type { CatalogItem, CatalogList } from './catalog-list.ts'
+import type { CatalogItem } from './catalog-list.ts'
 import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 import { exposeNames } from './naming.ts'
 import type { NameReport } from './naming.ts'
+import { partInTime, partOf } from './part.ts'
+import type { Part } from './part.ts'
 import { markUri, slugsOf } from './uri-mark.ts'
 
 export interface ViewEntry {
@@ -33,11 +34,8 @@ export interface View {
   readonly ttlMs: number
   readonly cacheScope: 'public' | 'private'
   readonly reports: readonly NameReport[]
-}
-
-interface Part {
-  readonly source: Source
-  readonly list: CatalogList
+  /** Servers of `/mcp` that did not answer: what is said here will change. */
+  readonly missing: readonly Upstream[]
 }
 
 const ACTIONS: Readonly<Record<ListKind, PolicyAction>> = {
@@ -58,21 +56,24 @@ export interface Views {
 export function createViews(context: GatewayContext): Views {
   const built = new Map<string, { readonly versions: string; readonly view: View }>()
 
-  const assemble = async (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[]): Promise<View> => {
-    const filtered = await allowedEntries(context, party, kind, parts)
-    return render(context, party, endpoint, kind, parts, filtered)
-  }
-  const cached = (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[]): View | Promise<View> => {
+  const cached = (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[], missing: readonly Upstream[] = []): View | Promise<View> => {
     const policyClass = context.deps.policy.classOf(party.principal)
-    const key = JSON.stringify([endpoint, kind, party.era, policyClass, parts.map(({ source }) => [source.upstream.id, source.classKey])])
+    const sources = parts.map(({ source }) => [source.upstream.id, source.classKey])
+    const key = JSON.stringify([endpoint, kind, party.era, policyClass, sources, missing.map(({ id }) => id)])
     const versions = parts.map(({ list }) => list.version).join()
     const known = built.get(key)
     if (known?.versions === versions) return known.view
-    return assemble(party, endpoint, kind, parts).then((view) => {
+    return allowedEntries(context, party, kind, parts).then((entries) => {
+      const view = render(context, { party, endpoint, kind, parts, missing }, entries)
       built.set(key, { versions, view })
       if (built.size > MAX_VIEWS) built.delete(built.keys().next().value ?? '')
       return view
     })
+  }
+  const merged = (party: Party, kind: ListKind, parts: readonly (Part | undefined)[]): View | Promise<View> => {
+    const found = parts.filter((part) => part !== undefined)
+    const missing = context.upstreams.all().filter((upstream) => !found.some(({ source }) => source.upstream === upstream))
+    return cached(party, '', kind, found, missing)
   }
 
   return {
@@ -85,28 +86,15 @@ export function createViews(context: GatewayContext): Views {
           ? part.then((ready) => cached(party, endpoint, kind, [ready]))
           : cached(party, endpoint, kind, [part])
       }
-      const parts = context.upstreams.all().map((upstream) => partOf(context, party, upstream, kind))
-      const ready = parts.filter((part): part is Part => !(part instanceof Promise))
-      if (ready.length === parts.length) return cached(party, endpoint, kind, ready)
-      return Promise.allSettled(parts).then((settled) =>
-        cached(party, endpoint, kind, settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))),
-      )
+      const parts = context.upstreams.all().map((upstream) => partInTime(context, party, upstream, kind))
+      const ready = parts.filter((part): part is Part | undefined => !(part instanceof Promise))
+      if (ready.length === parts.length) return merged(party, kind, ready)
+      return Promise.all(parts).then((settled) => merged(party, kind, settled))
     },
   }
 }
 
 const MAX_VIEWS = 1_000
-
-function partOf(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | Promise<Part> {
-  const source = sourceOf(context, party, upstream)
-  if (source instanceof Promise) return source.then((ready) => partOfSource(context, ready, kind))
-  return partOfSource(context, source, kind)
-}
-
-function partOfSource(context: GatewayContext, source: Source, kind: ListKind): Part | Promise<Part> {
-  const list = context.catalog.list(source, kind)
-  return list instanceof Promise ? list.then((ready) => ({ source, list: ready })) : { source, list }
-}
 
 async function allowedEntries(context: GatewayContext, party: Party, kind: ListKind, parts: readonly Part[]): Promise<ViewEntry[]> {
   const entries: ViewEntry[] = []
@@ -124,14 +112,15 @@ async function allowedEntries(context: GatewayContext, party: Party, kind: ListK
   return entries
 }
 
-function render(
-  context: GatewayContext,
-  party: Party,
-  endpoint: string,
-  kind: ListKind,
-  parts: readonly Part[],
-  entries: readonly ViewEntry[],
-): View {
+interface Ingredients {
+  readonly party: Party
+  readonly endpoint: string
+  readonly kind: ListKind
+  readonly parts: readonly Part[]
+  readonly missing: readonly Upstream[]
+}
+
+function render(context: GatewayContext, { party, endpoint, kind, parts, missing }: Ingredients, entries: readonly ViewEntry[]): View {
   const marked = endpoint === ''
   const named = entries.map(({ upstream, item }) => ({ server: upstream.name, name: item.key }))
   const slugs = slugsOf(context.upstreams.all().map((upstream) => upstream.name))
@@ -148,9 +137,10 @@ function render(
   return {
     texts,
     byName: new Map(entries.map((entry, index) => [names[index] ?? '', entry])),
-    ttlMs: parts.length === 0 ? 0 : Math.min(...parts.map(({ list }) => list.ttlMs)),
+    ttlMs: parts.length === 0 || missing.length > 0 ? 0 : Math.min(...parts.map(({ list }) => list.ttlMs)),
     cacheScope: isPublic ? 'public' : 'private',
     reports: naming?.reports ?? [],
+    missing,
   }
 }
 

@@ -76,6 +76,8 @@ function findByName(views: Views, exchange: Exchange, kind: ListKind, name: stri
   const pick = (view: Awaited<ReturnType<Views['view']>>): Found => {
     const entry = view.byName.get(name)
     if (entry === undefined) {
+      const down = view.missing.find((upstream) => name.startsWith(`${upstream.name}${exchange.snapshot.separator}`))
+      if (down !== undefined) throw new PortolanError('upstream_unavailable', { message: `Upstream server unavailable: ${down.name}` })
       const code = kind === 'tools' ? 'unknown_tool' : 'unknown_prompt'
       throw new PortolanError(code, { message: `Unknown ${kind === 'tools' ? 'tool' : 'prompt'}: ${name.slice(0, 128)}` })
     }

@@ -1,0 +1,57 @@
+/**
+ * One server's share of a list. On `/mcp` a slow server is waited for a little, once; then what it last said stands, or it
+ * is left out, until it has answered: one server never holds up the others (guarantee 6).
+ */
+
+import { sourceOf } from '../bridge/party.ts'
+import type { Party, Source } from '../bridge/party.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import { inTime } from '../upstream/patience.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { CatalogList } from './catalog-list.ts'
+import { LISTS } from './list-kind.ts'
+import type { ListKind } from './list-kind.ts'
+
+export interface Part {
+  readonly source: Source
+  readonly list: CatalogList
+}
+
+/** At once where the list is fresh; rejects with PortolanError where the server does not answer. */
+export function partOf(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | Promise<Part> {
+  const source = sourceOf(context, party, upstream)
+  if (source instanceof Promise) return source.then((ready) => partOfSource(context, ready, kind))
+  return partOfSource(context, source, kind)
+}
+
+function partOfSource(context: GatewayContext, source: Source, kind: ListKind): Part | Promise<Part> {
+  const list = context.catalog.list(source, kind)
+  return list instanceof Promise ? list.then((ready) => ({ source, list: ready })) : { source, list }
+}
+
+/** At once or soon; undefined where the server is left out. Never rejects. */
+export function partInTime(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | undefined | Promise<Part | undefined> {
+  const asking = partOf(context, party, upstream, kind)
+  if (!(asking instanceof Promise)) return asking
+  let refused = false
+  asking.catch(() => (refused = true))
+  return inTime(upstream, context.deps.clock, asking).then((part) => {
+    if (part !== undefined || refused) return part
+    const before = lastSaid(context, party, upstream, kind)
+    if (before === undefined) asking.then(() => tell(context, party, upstream, kind), () => undefined)
+    return before
+  })
+}
+
+function lastSaid(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | undefined {
+  const source = sourceOf(context, party, upstream)
+  if (source instanceof Promise) return void source.catch(() => undefined)
+  const list = context.catalog.known(source, kind)
+  return list === undefined ? undefined : { source, list }
+}
+
+/** A server that was left out of this client's list has answered: the list has changed. */
+function tell(context: GatewayContext, { session }: Party, upstream: Upstream, kind: ListKind): void {
+  if (session?.own.has(upstream.id) !== true) context.watches.changed(upstream)
+  else if (!session.ended) context.deliver(session, `{"jsonrpc":"2.0","method":"${LISTS[kind].changed}"}`)
+}
