@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import type { Exchange } from '../src/core/gateway/exchange.ts'
 import type { GatewayContext } from '../src/core/gateway/context.ts'
+import { LiveMap } from '../src/core/live-map.ts'
 import { finish } from '../src/core/gateway/finish.ts'
 import type { LedgerRecord } from '../src/core/audit/ledger.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
@@ -171,14 +172,16 @@ it('counts the first outcome of an exchange, and no other', async () => {
   const answers: unknown[] = []
   let released = 0
   const exchange = {
-    era: 'modern', text: '', onFinished: [], startedTicks: 0, release: () => (released += 1),
+    id: 'one', era: 'modern', text: '', onFinished: [], startedTicks: 0, release: () => (released += 1),
     reply: { finish: (answer: unknown) => (answers.push(answer), 0) },
   } as unknown as Exchange
+  const inFlight = new LiveMap<string, Exchange>()
+  inFlight.set('one', exchange)
   const context = {
-    inFlight: new Set([exchange]),
+    inFlight,
     deps: { clock: { ticksMs: () => 1 }, ledger: { append: (record: unknown) => records.push(record) }, telemetry: { observeMs: () => undefined } },
   } as unknown as GatewayContext
   expect(finish(context, exchange, { kind: 'accepted', status: 202 })).toBe(true)
   expect(finish(context, exchange, { kind: 'disconnected' })).toBe(false)
-  expect([records.length, answers.length, released, context.inFlight.size]).toEqual([1, 1, 1, 0])
+  expect([records.length, answers.length, released, inFlight.size]).toEqual([1, 1, 1, 0])
 })
