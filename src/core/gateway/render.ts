@@ -40,7 +40,7 @@ export function renderOutcome(outcome: Outcome, era: Era, idText: string): Final
     case 'challenge':
       return renderError(outcome.error, era, idText, { 'www-authenticate': toWireText(outcome.challenge) })
     case 'stepUp': {
-      const error = new PortolanError('forbidden', { message: 'More scopes are needed', data: { scopes: [...outcome.scopes] } })
+      const error = new PortolanError('insufficient_scope', { message: 'More scopes are needed', data: { scopes: [...outcome.scopes] } })
       return renderError(error, era, idText, { 'www-authenticate': toWireText(outcome.challenge) })
     }
     case 'approval': {
