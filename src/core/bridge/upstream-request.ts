@@ -3,10 +3,11 @@
  * all else stays byte for byte.
  */
 
-import { asciiJson, member } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { JsonNode, WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
+import { routedBy } from '../../protocol/method.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
@@ -66,12 +67,12 @@ export function upstreamHeaders(
   return route.paramHeaders.length === 0 && credential.length === 0 ? pairs : [...pairs, ...route.paramHeaders, ...credential]
 }
 
-function addSubject(changes: Change[], { method, body }: Message, { subject, marked }: Route): void {
-  const task = method.startsWith('tasks/') ? member(body, 'taskId') : undefined
-  if (task !== undefined) changes.push({ node: task, text: asciiJson(subject) })
-  if (!marked || subject === '') return
-  const named = method === 'completion/complete' ? member(body, 'ref') : body
-  const node = task === undefined ? (member(named, 'name') ?? member(named, 'uri')) : undefined
+/** What names the subject is put in the upstream's words; task ids are sealed everywhere, the rest marked on `/mcp` only. */
+function addSubject(changes: Change[], { text, method, body }: Message, { subject, marked }: Route): void {
+  const by = routedBy(method)
+  if (by === 'none' || (!marked && by !== 'taskId')) return
+  const ref = by === 'ref' ? member(body, 'ref') : undefined
+  const node = by === 'ref' ? member(ref, readString(text, member(ref, 'type')) === 'ref/prompt' ? 'name' : 'uri') : member(body, by)
   if (node !== undefined) changes.push({ node, text: asciiJson(subject) })
 }
 
