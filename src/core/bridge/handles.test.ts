@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { createKeyring } from '../../adapters/node/keyring.ts'
+import type { Principal } from '../auth/principal.ts'
+import { openState, openTask, sealState, sealTask } from './handles.ts'
+
+const keyring = createKeyring([{ secret: Buffer.alloc(32, 1), active: true }])
+const principal = (ownerKey: string, bindingKey = `${ownerKey}/client`): Principal => ({ ownerKey, bindingKey, label: ownerKey, scopes: new Set() })
+const [alice, bob] = [principal('alice'), principal('bob')]
+
+describe('a task id', () => {
+  it('opens for its owner as what the upstream called it', () => {
+    for (const taskId of ['t', '', 'ä"\\\n😀', 'x'.repeat(500)]) {
+      expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', taskId))).toEqual({ upstreamId: 'u1', taskId })
+    }
+  })
+
+  it('is the same everywhere, for every client of the owner', () => {
+    const handle = sealTask(keyring, alice, 'u1', 't')
+    expect(sealTask(keyring, principal('alice', 'other client'), 'u1', 't')).toBe(handle)
+    expect(openTask(keyring, principal('alice', 'other client'), handle)).toEqual({ upstreamId: 'u1', taskId: 't' })
+    expect(sealTask(keyring, alice, 'u2', 't')).not.toBe(handle)
+    expect(handle).toMatch(/^[A-Za-z0-9_-]+$/)
+  })
+
+  it.each(['', 'x', 'never-sealed-here'])('that nobody sealed opens as nothing: %j', (handle) => {
+    expect(openTask(keyring, alice, handle)).toBeUndefined()
+  })
+
+  it('is nothing to others, and no other kind of handle is one', () => {
+    expect(openTask(keyring, bob, sealTask(keyring, alice, 'u1', 't'))).toBeUndefined()
+    expect(openTask(keyring, alice, keyring.seal('session', alice.ownerKey, '["u1","t"]'))).toBeUndefined()
+    expect(openTask(keyring, alice, keyring.seal('task', alice.ownerKey, '["u1"]'))).toBeUndefined()
+    expect(openTask(keyring, alice, keyring.seal('task', alice.ownerKey, '{}'))).toBeUndefined()
+  })
+})
+
+describe('a request state', () => {
+  const binding = { upstreamId: 'u1', method: 'tools/call', subject: 'a' }
+  const handle = sealState(keyring, alice, binding, 'ä state')
+
+  it('opens for the retry of the same request by the same client', () => {
+    expect(openState(keyring, alice, binding, handle)).toBe('ä state')
+    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, ''))).toBe('')
+  })
+
+  it.each([{ upstreamId: 'u2' }, { method: 'prompts/get' }, { subject: 'b' }])('does not open for another request: %j', (other) => {
+    expect(openState(keyring, alice, { ...binding, ...other }, handle)).toBeUndefined()
+  })
+
+  it('is nothing to others, to other clients of its owner, or where it was altered', () => {
+    expect(openState(keyring, bob, binding, handle)).toBeUndefined()
+    expect(openState(keyring, principal('alice', 'other client'), binding, handle)).toBeUndefined()
+    const altered = `${handle.slice(0, 40)}${handle[40] === 'A' ? 'B' : 'A'}${handle.slice(41)}`
+    expect(openState(keyring, alice, binding, altered)).toBeUndefined()
+    expect(openState(keyring, alice, binding, 'ä state')).toBeUndefined()
+  })
+})
