@@ -21,6 +21,7 @@ import type { Message } from '../../protocol/message.ts'
 import { endpointProfile } from './endpoint-profile.ts'
 import { sealTask } from './handles.ts'
 import { partyOf, sourceOf } from './party.ts'
+import type { Source } from './party.ts'
 
 /** How long a client may keep what `server/discover` says, once every server is known. */
 const DISCOVER_TTL_MS = 60_000
@@ -48,6 +49,11 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
     clientCapabilities: JSON.stringify(params.value.capabilities),
     withHandle: exchange.transport === 'http',
   })
+  if (exchange.outcome !== undefined) {
+    // The client went away meanwhile: nobody will ever name this session.
+    await context.sessions.end(session)
+    return { kind: 'disconnected' }
+  }
   exchange.revision = revision
   exchange.session = session
   announceLists(context, session)
@@ -92,23 +98,12 @@ export async function answerSubscribe(context: GatewayContext, exchange: Exchang
   const before = session.data.subscriptions[upstream.id] ?? []
   const after = subscribes ? [...new Set([...before, subject])] : before.filter((uri) => uri !== subject)
   const method = subscribes ? 'resources/subscribe' : 'resources/unsubscribe'
-  const own = await session.own.get(upstream.id)
-  if (source.era === 'legacy' && source.classKey !== 'legacy:' ) {
-    const channel = await source.channel()
-    await askOrThrow(context, channel, method, subject)
-  } else if (own !== undefined || !isShared(source.classKey, upstream.config.target.transport)) {
-    const channel = await source.channel()
-    if (channel.era === 'legacy') await askOrThrow(context, channel, method, subject)
-    else await watchShared(context, session, upstream, subject, marked, subscribes)
-  } else await watchShared(context, session, upstream, subject, marked, subscribes)
+  if (source.isOwn) await askOrThrow(context, await source.channel(), method, subject)
+  else await watchShared(context, session, source, { uri: subject, marked, subscribes })
   session.data.subscriptions[upstream.id] = after
   const ownNow = await session.own.get(upstream.id)
   if (subscribes) void ownNow?.channel.openStream().catch(() => undefined)
   return answerWith(exchange, {})
-}
-
-function isShared(classKey: string, transport: string): boolean {
-  return classKey === 'modern' || transport === 'stdio'
 }
 
 async function askOrThrow(context: GatewayContext, channel: Parameters<typeof ask>[0], method: string, uri: string): Promise<void> {
@@ -118,13 +113,17 @@ async function askOrThrow(context: GatewayContext, channel: Parameters<typeof as
 
 const watching = new WeakMap<LiveSession, Map<string, () => void>>()
 
+interface Subscription {
+  readonly uri: string
+  readonly marked: boolean
+  readonly subscribes: boolean
+}
+
 async function watchShared(
   context: GatewayContext,
   session: LiveSession,
-  upstream: Parameters<GatewayContext['watches']['watchResource']>[0],
-  uri: string,
-  marked: boolean,
-  subscribes: boolean,
+  { upstream, era }: Source,
+  { uri, marked, subscribes }: Subscription,
 ): Promise<void> {
   const stops = watching.get(session) ?? new Map<string, () => void>()
   watching.set(session, stops)
@@ -136,7 +135,7 @@ async function watchShared(
     stops.delete(key)
     return
   }
-  const watch = context.watches.watchResource(upstream, uri, (message) => deliverUpdated(context, session, upstream.name, marked, message))
+  const watch = context.watches.watchResource(upstream, era, uri, (message) => deliverUpdated(context, session, upstream.name, marked, message))
   if (!(await watch.ready)) {
     watch.stop()
     throw new PortolanError('resource_not_found', { data: { uri } })

@@ -41,9 +41,8 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
   }
   const { session } = exchange
   if (session === undefined || !traitsOf(session.data.revision).batches) return refuse('batches exist in sessions of 2025-03-26 only')
-  const texts = splitBatch(exchange.text, exchange.snapshot.limits.jsonDepth)
-  if (texts === undefined || texts.length > MAX_BATCH) return refuse('an empty or too long batch')
-  if (texts.some(isInitialize)) return refuse('initialize must not be part of a batch')
+  const texts = readBatch(exchange.text, exchange.snapshot.limits.jsonDepth)
+  if (texts === undefined) return refuse('an empty or too long batch, or one with initialize inside')
   const stream = createStreamReply({
     response,
     events: context.deps.events,
@@ -56,6 +55,12 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
   session.replies.set(exchange.id, stream)
   exchange.reply = stream
   startAll(context, views, exchange, texts, stream)
+}
+
+/** The messages of a batch; undefined where it is none that may be run. */
+export function readBatch(text: WireText, jsonDepth: number): readonly WireText[] | undefined {
+  const texts = splitBatch(text, jsonDepth)
+  return texts === undefined || texts.length > MAX_BATCH || texts.some(isInitialize) ? undefined : texts
 }
 
 function isInitialize(text: WireText): boolean {

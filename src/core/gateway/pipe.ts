@@ -3,11 +3,12 @@
  * answers all go down the pipe; a legacy client's session is the pipe itself.
  */
 
-import { isBatch, splitBatch } from '../../protocol/message.ts'
+import { isBatch } from '../../protocol/message.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { LiveMap } from '../live-map.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { traitsOf } from '../../protocol/revision.ts'
 import { listenEnded } from '../bridge/listen.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Views } from '../catalog/view.ts'
@@ -15,6 +16,7 @@ import { addStream } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { createSessionReply } from '../session/session-reply.ts'
 import type { SessionStream } from '../session/session-stream.ts'
+import { readBatch } from './batch.ts'
 import { beginExchange } from './begin.ts'
 import { cancelCall } from './client-message.ts'
 import type { GatewayContext } from './context.ts'
@@ -44,6 +46,7 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
   const inFlight = new LiveMap<IdText, Exchange>()
   let session: LiveSession | undefined
   let initializing: Promise<void> | undefined
+  let isClosed = false
 
   const begin = (text: WireText): Exchange => {
     const exchange = beginExchange(context, { transport, endpoint, era: 'legacy', reply: createSessionReply(stream) })
@@ -51,12 +54,23 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
     exchange.principal = options.principal
     return exchange
   }
+  const endSession = (ended: LiveSession): void => {
+    // The stream is the pipe's: it goes on.
+    ended.streams.length = 0
+    void context.sessions.end(ended)
+  }
   const startSession = (exchange: Exchange): void => {
     let done = (): void => {}
     initializing = new Promise((resolve) => (done = resolve))
     exchange.onFinished.push(() => {
-      session = exchange.session ?? session
-      if (session !== undefined && exchange.session !== undefined) addStream(session, stream)
+      const opened = exchange.session
+      if (opened !== undefined) {
+        // One pipe is one session: a second handshake ends the first, and a client that left has none.
+        if (session !== undefined) endSession(session)
+        session = opened
+        if (isClosed) endSession(opened)
+        else addStream(opened, stream)
+      }
       initializing = undefined
       done()
     })
@@ -92,15 +106,21 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
     if (message.method === 'notifications/cancelled') cancelCall(context, { inFlight }, message)
     runStages(context, exchange, views)
   }
+  const batchOf = (text: WireText): readonly WireText[] | undefined => {
+    if (session === undefined || !isBatch(text) || !traitsOf(session.data.revision).batches) return undefined
+    return readBatch(text, context.deps.snapshots.current().limits.jsonDepth)
+  }
   const take = (text: WireText): void => {
     // A client may write on before it was answered; its session must exist before its next message is looked at.
     if (initializing !== undefined) return void initializing.then(() => take(text))
-    for (const one of isBatch(text) ? (splitBatch(text) ?? [text]) : [text]) start(one)
+    if (isClosed) return
+    for (const one of batchOf(text) ?? [text]) start(one)
   }
 
   return {
     take,
     close() {
+      isClosed = true
       for (const exchange of inFlight.values()) {
         exchange.carriage?.abort('the client went away')
         finish(context, exchange, { kind: 'disconnected' })

@@ -71,6 +71,7 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
       if (stopped !== undefined) finish(context, exchange, stopped)
       return
     }
+    if (exchange.outcome !== undefined) return
     if (request.verb === 'GET') open(exchange, principal, request, response)
     else if (request.verb === 'POST') await post(exchange, principal, request)
     else throw new PortolanError('method_not_allowed')
