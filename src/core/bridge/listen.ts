@@ -19,6 +19,7 @@ import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { endpointProfile } from './endpoint-profile.ts'
+import { ensureLists, partyOf, sourceOf } from './party.ts'
 
 const FLAG: Readonly<Record<ListKind, keyof SubscriptionFilter>> = {
   tools: 'toolsListChanged',
@@ -35,6 +36,8 @@ export async function openListen(context: GatewayContext, exchange: Exchange): P
   if (message === undefined || !filter.ok) throw new PortolanError('invalid_params', { message: 'Invalid params: notifications is missing or malformed' })
   admitStream(context, exchange)
   const { capabilities } = await endpointProfile(context, exchange.endpoint, LATEST_MODERN, 'modern')
+  // What is begun for a client that went away meanwhile would never end.
+  if (exchange.outcome !== undefined) return
   const wanted = { ...honourable(filter.value, capabilities), taskIds: [], other: {} }
   const queue = createQueue(exchange, message.idText)
   const stopLists = watchLists(context, exchange, wanted, queue)
@@ -78,7 +81,7 @@ function createQueue(exchange: Exchange, idText: string): Queue {
 function watchLists(context: GatewayContext, exchange: Exchange, wanted: SubscriptionFilter, queue: Queue): () => void {
   const upstreams = upstreamsOf(context, exchange)
   const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
-  if (flags) for (const upstream of upstreams) context.watches.ensureLists(upstream)
+  if (flags) for (const upstream of upstreams) ensureLists(context, partyOf(exchange), upstream)
   return context.watches.onListChange((upstream, kinds) => {
     if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) return
     for (const noun of new Set(kinds.filter((kind) => wanted[FLAG[kind]] === true).map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
@@ -97,7 +100,9 @@ async function watchResources(
   const watches = wanted.resourceSubscriptions.map(async (asked) => {
     const target = targetOf(context, exchange, slugs, asked)
     if (target === undefined) return undefined
-    const watch = context.watches.watchResource(target.upstream, target.uri, (message) => {
+    const source = await Promise.resolve(sourceOf(context, partyOf(exchange), target.upstream)).catch(() => undefined)
+    if (source === undefined) return undefined
+    const watch = context.watches.watchResource(target.upstream, source.era, target.uri, (message) => {
       const updated = updatedParams(message, exchange.endpoint === '' ? slugs.get(target.upstream.name) : undefined)
       if (updated !== undefined) queue.send(message.method, updated)
     })
