@@ -69,6 +69,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   let askAgainAtMs = Number.POSITIVE_INFINITY
   let probing: Promise<UpstreamProfile> | undefined
   let trouble: { readonly detail: string; readonly sinceMs: number; readonly retryAfterSec: number | undefined } | undefined
+  let opened: Channel | undefined
   let failures = 0
   let strays = 0
   let stopRetry: (() => void) | undefined
@@ -193,6 +194,17 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
     return await probe()
   }
 
+  async function openModern(): Promise<Channel> {
+    const { modern } = known ?? (await profile())
+    if (modern === undefined || !isModernRevision(modern.revision)) {
+      throw new PortolanError('unsupported', { message: `${config.name} speaks no modern revision` })
+    }
+    const result = await link.openModern(modern.revision)
+    if (!result.ok) throw refuse(result.fault)
+    opened = result.value
+    return opened
+  }
+
   function refuse(fault: OpenFault): PortolanError {
     if (fault.reason === 'overloaded') {
       const { retryAfterSec = 1 } = fault
@@ -227,15 +239,8 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
     },
     profile,
     knownProfile: () => known,
-    async modern(): Promise<Channel> {
-      const { modern } = known ?? (await profile())
-      if (modern === undefined || !isModernRevision(modern.revision)) {
-        throw new PortolanError('unsupported', { message: `${config.name} speaks no modern revision` })
-      }
-      const opened = await link.openModern(modern.revision)
-      if (!opened.ok) throw refuse(opened.fault)
-      return opened.value
-    },
+    // Without a promise where there is nothing to wait for: one on each call kept its garbage for a full collection.
+    modern: () => (opened !== undefined && !opened.closed && known?.modern?.revision === opened.revision ? opened : openModern()),
     async openLegacy(request: OpenLegacy): Promise<LegacyChannel> {
       if (isClosed) throw unavailable('stopped')
       const opened = request.shared ? await shared.open(request) : await link.openLegacy(request)

@@ -45,8 +45,8 @@ export interface Upstream {
   profile(): Promise<UpstreamProfile>
   /** The last profile found, without waiting. */
   knownProfile(): UpstreamProfile | undefined
-  /** The channel of the modern era, shared by everybody. */
-  modern(): Promise<Channel>
+  /** The channel of the modern era, shared by everybody; at once where it is open. */
+  modern(): Channel | Promise<Channel>
   /** A legacy session. Rejects with `upstream_unavailable` or `overloaded`. */
   openLegacy(options: OpenLegacy): Promise<LegacyChannel>
   /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
