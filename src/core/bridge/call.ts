@@ -108,7 +108,7 @@ function progressText(message: Message, token: WireText): WireText | undefined {
 
 function notificationText(call: Call, channel: Channel, message: Message): WireText | undefined {
   const { context, exchange, route } = call
-  context.watches.announce(route.upstream, message)
+  context.watches.announce(route.upstream, channel.era, message)
   if (exchange.era === 'legacy') {
     if (channel.era === 'legacy' && exchange.session !== undefined) return passNotification(serverSide(call, channel), message)
     return message.method === 'notifications/message' ? message.text : undefined

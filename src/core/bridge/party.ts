@@ -26,6 +26,8 @@ export interface Source {
   readonly era: Era
   /** Lists fetched through sources with the same key are the same: era and input capability class. */
   readonly classKey: string
+  /** A channel of the client session's own: nobody else hears what it says. */
+  readonly isOwn: boolean
   channel(): Channel | Promise<Channel>
 }
 
@@ -48,18 +50,18 @@ export function sessionCapabilities(session: LiveSession): ClientCapabilities {
 export function sourceFor(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
   const { legacy, modern } = profile
   const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
-  if (era === 'modern') return { upstream, era, classKey: 'modern', channel: () => upstream.modern() }
+  if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, channel: () => upstream.modern() }
   const { session } = party
   if (session === undefined || legacy === undefined) {
-    return { upstream, era, classKey: 'legacy:', channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
+    return { upstream, era, classKey: 'legacy:', isOwn: false, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
   }
   const mirrored = mirrorCapabilities(sessionCapabilities(session), { client: party.revision, upstream: legacy.revision })
   const input = capabilityClass(declaredInput(mirrored, legacy.revision))
   const classKey = `legacy:${input}`
   if (sharesChild(upstream, input)) {
-    return { upstream, era, classKey, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
+    return { upstream, era, classKey, isOwn: false, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
   }
-  return { upstream, era, classKey, channel: async () => (await context.pool.own(session, upstream, mirrored)).channel }
+  return { upstream, era, classKey, isOwn: true, channel: async () => (await context.pool.own(session, upstream, mirrored)).channel }
 }
 
 /** stdio children only: an HTTP upstream keeps one session per client session unless configured otherwise. */
@@ -72,4 +74,12 @@ export function sourceOf(context: GatewayContext, party: Party, upstream: Upstre
   const profile = upstream.knownProfile()
   if (profile !== undefined) return sourceFor(context, party, upstream, profile)
   return upstream.profile().then((found) => sourceFor(context, party, upstream, found))
+}
+
+/** Has the lists of a server watched in the era in which this client's calls go there; a server that is down is not waited for. */
+export function ensureLists(context: GatewayContext, party: Party, upstream: Upstream): void {
+  const watch = ({ era }: Source): void => context.watches.ensureLists(upstream, era)
+  const source = sourceOf(context, party, upstream)
+  if (source instanceof Promise) void source.then(watch).catch(() => undefined)
+  else watch(source)
 }

@@ -9,6 +9,7 @@ import { covers } from '../../protocol/subscription.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
+import type { Era } from '../../protocol/revision.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -27,11 +28,14 @@ export interface Watches {
   /** Calls `run` for every list change of any upstream that is being watched or says so by itself. */
   onListChange(run: ListChange): () => void
   /** Starts watching an upstream's lists, once; a modern listen or a shared session with its stream. */
-  ensureLists(upstream: Upstream): void
-  /** `run` gets the upstream's `notifications/resources/updated` for this URI, in the upstream's form. */
-  watchResource(upstream: Upstream, uri: string, run: (message: Message) => void): Watch
-  /** A message that came outside any call on a shared session or listen. */
-  announce(upstream: Upstream, message: Message): void
+  ensureLists(upstream: Upstream, era: Era): void
+  /**
+   * `run` gets the upstream's `notifications/resources/updated` for this URI, in the upstream's form. `era` is the one in
+   * which the client's calls go there: a child of the other era is another process, whose resources are others.
+   */
+  watchResource(upstream: Upstream, era: Era, uri: string, run: (message: Message) => void): Watch
+  /** A message that came outside any call on a shared session or listen of this era. */
+  announce(upstream: Upstream, era: Era, message: Message): void
   /** Everything of this upstream is to be taken as changed: it came up, or went away. */
   changed(upstream: Upstream): void
   /** The shared session was lost: what it was subscribed to is subscribed again. */
@@ -60,34 +64,33 @@ interface Watched {
 
 export function createWatches(deps: WatchesDeps): Watches {
   const listeners = new Set<ListChange>()
-  const watched = new Map<Upstream, Watched>()
+  const watched: Readonly<Record<Era, Map<Upstream, Watched>>> = { legacy: new Map(), modern: new Map() }
 
-  const entry = (upstream: Upstream): Watched => {
-    const known = watched.get(upstream)
+  const entry = (upstream: Upstream, era: Era): Watched => {
+    const known = watched[era].get(upstream)
     if (known !== undefined) return known
     const created: Watched = { uris: new Map(), link: undefined, wantsLists: false }
-    watched.set(upstream, created)
+    watched[era].set(upstream, created)
     return created
   }
-  const announce = (upstream: Upstream, message: Message): void => {
+  const announce = (upstream: Upstream, era: Era, message: Message): void => {
     const kinds = listsChangedBy(message.method)
     if (kinds.length > 0) for (const run of listeners) run(upstream, kinds)
     if (message.method !== 'notifications/resources/updated') return
     const uri = readString(message.text, member(message.body, 'uri'))
     if (uri === undefined) return
     // A server may announce a sub-resource of what was subscribed to (Resources, Subscriptions).
-    for (const [subscribed, runs] of watched.get(upstream)?.uris ?? []) {
+    for (const [subscribed, runs] of watched[era].get(upstream)?.uris ?? []) {
       if (covers(subscribed, uri)) for (const run of runs) run(message)
     }
   }
-  const open = async (upstream: Upstream): Promise<UpstreamWatch> => {
-    const { modern } = await upstream.profile()
-    if (modern !== undefined) return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, message) })
+  const open = async (upstream: Upstream, era: Era): Promise<UpstreamWatch> => {
+    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, era, message) })
     return createLegacyWatch(await deps.shared(upstream), deps)
   }
-  const linkOf = (upstream: Upstream, state: Watched): Promise<UpstreamWatch> => {
+  const linkOf = (upstream: Upstream, era: Era, state: Watched): Promise<UpstreamWatch> => {
     if (state.link === undefined) {
-      const opening = open(upstream)
+      const opening = open(upstream, era)
       state.link = opening
       opening.catch(() => {
         if (state.link === opening) state.link = undefined
@@ -95,10 +98,10 @@ export function createWatches(deps: WatchesDeps): Watches {
     }
     return state.link
   }
-  const sync = async (upstream: Upstream, uri: string | undefined): Promise<boolean> => {
-    const state = entry(upstream)
+  const sync = async (upstream: Upstream, era: Era, uri: string | undefined): Promise<boolean> => {
+    const state = entry(upstream, era)
     try {
-      const link = await linkOf(upstream, state)
+      const link = await linkOf(upstream, era, state)
       return await link.sync(new Set(state.uris.keys()), uri)
     } catch {
       return false
@@ -110,24 +113,24 @@ export function createWatches(deps: WatchesDeps): Watches {
       listeners.add(run)
       return () => void listeners.delete(run)
     },
-    ensureLists(upstream) {
-      const state = entry(upstream)
+    ensureLists(upstream, era) {
+      const state = entry(upstream, era)
       if (state.wantsLists) return
       state.wantsLists = true
-      void sync(upstream, undefined)
+      void sync(upstream, era, undefined)
     },
-    watchResource(upstream, uri, run) {
-      const { uris } = entry(upstream)
+    watchResource(upstream, era, uri, run) {
+      const { uris } = entry(upstream, era)
       const runs = uris.get(uri) ?? new Set()
       uris.set(uri, runs.add(run))
-      const ready = sync(upstream, uri)
+      const ready = sync(upstream, era, uri)
       return {
         ready,
         stop() {
           runs.delete(run)
           if (runs.size > 0 || uris.get(uri) !== runs) return
           uris.delete(uri)
-          void sync(upstream, undefined)
+          void sync(upstream, era, undefined)
         },
       }
     },
@@ -136,15 +139,17 @@ export function createWatches(deps: WatchesDeps): Watches {
       for (const run of listeners) run(upstream, ['tools', 'prompts', 'resources', 'templates'])
     },
     renew(upstream) {
-      const state = watched.get(upstream)
+      const state = watched.legacy.get(upstream)
       if (state === undefined) return
       state.link = undefined
-      if (state.wantsLists || state.uris.size > 0) void sync(upstream, undefined)
+      if (state.wantsLists || state.uris.size > 0) void sync(upstream, 'legacy', undefined)
     },
     forget(upstream) {
-      const state = watched.get(upstream)
-      watched.delete(upstream)
-      void state?.link?.then((link) => link.close()).catch(() => undefined)
+      for (const states of Object.values(watched)) {
+        const state = states.get(upstream)
+        states.delete(upstream)
+        void state?.link?.then((link) => link.close()).catch(() => undefined)
+      }
     },
   }
 }

@@ -130,7 +130,7 @@ function endSession(context: GatewayContext, session: LiveSession): void {
 
 /** Nobody in particular is behind a shared session: what it asks is refused, what it announces is for all. */
 function sharedMessage(watches: Watches, upstream: Upstream, channel: LegacyChannel, message: Message): void {
-  if (message.kind === 'notification') return watches.announce(upstream, message)
+  if (message.kind === 'notification') return watches.announce(upstream, 'legacy', message)
   const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
   void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
 }

@@ -4,6 +4,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import { HEADER } from '../../protocol/header.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { asciiJson } from '../../protocol/json.ts'
+import { ensureLists, partyOf } from '../bridge/party.ts'
 import { addStream } from '../session/live-session.ts'
 import type { BufferedEvent } from '../session/event-buffer.ts'
 import type { LiveSession } from '../session/live-session.ts'
@@ -73,7 +74,7 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
   response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
   for (const upstream of context.upstreams.all()) {
     const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
-    if (concerns && !session.own.has(upstream.id)) context.watches.ensureLists(upstream)
+    if (concerns && !session.own.has(upstream.id)) ensureLists(context, partyOf(exchange), upstream)
   }
   // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
   for (const own of session.own.values()) void own.then(({ channel }) => channel.openStream()).catch(() => undefined)
