@@ -7,6 +7,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { ClientCapabilities, CreateMessageResult, ElicitRequest, ElicitResult } from '@modelcontextprotocol/sdk/types.js'
 import { CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema } from '@modelcontextprotocol/sdk/types.js'
+import { bearer } from './gateway-process.ts'
+import type { GatewayProcess } from './gateway-process.ts'
 
 const INFO = { name: 'sdk1', version: '1.0.0' }
 const TASKS = { list: {}, cancel: {}, requests: { sampling: { createMessage: {} }, elicitation: { create: {} } } }
@@ -93,26 +95,27 @@ function pinRevision(transport: Transport, revision: string): void {
   }
 }
 
-export interface Reached {
-  readonly url: string
-  readonly token: string
-}
+export type Reached = Pick<GatewayProcess, 'url' | 'token'>
 
-const headersOf = ({ token }: Reached): Record<string, string> => (token === '' ? {} : { authorization: `Bearer ${token}` })
+/** A server, or a gateway that speaks stdio. */
+export interface Command {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env?: Record<string, string>
+}
 
 /** Streamable HTTP at a path of a gateway. */
 export function httpTransport(at: Reached, path: string): Transport {
-  const transport = new StreamableHTTPClientTransport(new URL(`${at.url}${path}`), { requestInit: { headers: headersOf(at) } })
+  const transport = new StreamableHTTPClientTransport(new URL(`${at.url}${path}`), { requestInit: { headers: bearer(at) } })
   // The SDK's transport is not written for exactOptionalPropertyTypes.
   return transport as Transport
 }
 
 /** HTTP+SSE of 2024-11-05 at a path of a gateway. */
 export function sseTransport(at: Reached, path: string): Transport {
-  return new SSEClientTransport(new URL(`${at.url}${path}`), { requestInit: { headers: headersOf(at) } })
+  return new SSEClientTransport(new URL(`${at.url}${path}`), { requestInit: { headers: bearer(at) } })
 }
 
-/** The server itself, without a gateway; or a gateway that speaks stdio. */
-export function stdioTransport(command: { readonly command: string; readonly args: readonly string[]; readonly env?: Record<string, string> }): Transport {
-  return new StdioClientTransport({ command: command.command, args: [...command.args], stderr: 'ignore', ...(command.env === undefined ? {} : { env: command.env }) })
+export function stdioTransport({ command, args, env }: Command): Transport {
+  return new StdioClientTransport({ command, args: [...args], stderr: 'ignore', ...(env === undefined ? {} : { env }) })
 }
