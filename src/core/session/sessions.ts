@@ -17,7 +17,7 @@ export interface Sessions {
   /** The session behind a handle, at once where it is live here. Foreign, ended and unknown ones look alike. */
   find(principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<LiveSession | undefined>
   end(session: LiveSession): Promise<void>
-  /** Ends those that were idle for too long. */
+  /** Ends those that were idle for too long; those with a call or a stream open are in use. */
   sweep(): void
   all(): IterableIterator<LiveSession>
   readonly count: number
@@ -46,14 +46,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { clock, random, keyring, store } = deps
   const live = new Map<string, LiveSession>()
   const savedAtMs = new WeakMap<LiveSession, number>()
+  /** Counted before the store knows of them: owner -> sessions being opened. */
+  const opening = new Map<string, number>()
 
-  const save = (session: LiveSession): void => {
+  /** A store that fails costs other replicas the session, not this one: the next use tries again. */
+  const save = async (session: LiveSession): Promise<void> => {
     savedAtMs.set(session, clock.nowMs())
-    void store.save(session.data, deps.idleMs())
+    await store.save(session.data, deps.idleMs()).catch(() => savedAtMs.delete(session))
   }
   const touch = (session: LiveSession): LiveSession => {
     session.data.lastUsedAtMs = clock.nowMs()
-    if (session.data.lastUsedAtMs - (savedAtMs.get(session) ?? 0) > deps.idleMs() * SAVE_AFTER_FRACTION) save(session)
+    if (session.data.lastUsedAtMs - (savedAtMs.get(session) ?? 0) > deps.idleMs() * SAVE_AFTER_FRACTION) void save(session)
     return session
   }
   const belongs = (session: Session, principal: Principal, endpoint: string): boolean =>
@@ -64,6 +67,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (id === undefined) return undefined
     const data = await store.find(id)
     if (data === undefined || !belongs(data, principal, endpoint)) return undefined
+    // Another request of the client may have taken it up meanwhile.
+    const taken = live.get(handle)
+    if (taken !== undefined) return touch(taken)
     const session = createLiveSession(data, handle)
     live.set(handle, session)
     return touch(session)
@@ -80,11 +86,26 @@ export function createSessions(deps: SessionsDeps): Sessions {
     await store.delete(session.data.id)
   }
 
+  const reserve = async (ownerKey: string): Promise<() => void> => {
+    const before = opening.get(ownerKey) ?? 0
+    opening.set(ownerKey, before + 1)
+    const release = (): void => {
+      const left = (opening.get(ownerKey) ?? 1) - 1
+      if (left === 0) opening.delete(ownerKey)
+      else opening.set(ownerKey, left)
+    }
+    const stored = await store.count(ownerKey).catch((error: unknown) => {
+      release()
+      throw error
+    })
+    if (stored + before < deps.perPrincipal()) return release
+    release()
+    throw new PortolanError('too_many_sessions', { retryAfterSec: 60 })
+  }
+
   return {
     async open(principal, { withHandle, ...fields }) {
-      if ((await store.count(principal.ownerKey)) >= deps.perPrincipal()) {
-        throw new PortolanError('too_many_sessions', { retryAfterSec: 60 })
-      }
+      const release = await reserve(principal.ownerKey)
       const nowMs = clock.nowMs()
       const data: Session = {
         id: random.id(),
@@ -101,7 +122,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `local:${data.id}`
       const session = createLiveSession(data, handle)
       live.set(handle, session)
-      save(session)
+      // The client may bring its handle to another replica at once.
+      await save(session)
+      release()
       return session
     },
     find(principal, endpoint, handle) {
@@ -113,8 +136,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()
       for (const session of live.values()) {
-        const busy = session.inFlight.size > 0 || session.streams.length > 0
-        if (!busy && session.data.lastUsedAtMs < oldest) void end(session)
+        if (session.inFlight.size > 0 || session.streams.length > 0) touch(session)
+        // What the store cannot forget now expires there.
+        else if (session.data.lastUsedAtMs < oldest) void end(session).catch(() => undefined)
       }
     },
     all: () => live.values(),

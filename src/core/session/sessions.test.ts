@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import { createEventBuffer } from '../../adapters/memory/event-buffer.ts'
+import { createSeededRandom } from '../../adapters/memory/random.ts'
+import { createSessionStore } from '../../adapters/memory/session-store.ts'
+import { createKeyring } from '../../adapters/node/keyring.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import { addStream } from './live-session.ts'
+import type { LiveSession } from './live-session.ts'
+import type { SessionStream } from './session-stream.ts'
+import { createSessions } from './sessions.ts'
+import type { NewSession, Sessions } from './sessions.ts'
+
+const IDLE_MS = 60_000
+const FIELDS: NewSession = { endpoint: 'files', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}', withHandle: true }
+
+function principal(ownerKey: string, client = 'client'): Principal {
+  return { ownerKey, bindingKey: `${ownerKey}/${client}`, label: ownerKey, scopes: new Set() }
+}
+const [alice, bob] = [principal('alice'), principal('bob')]
+
+/** One store, as many replicas as wanted. */
+function createRig(perPrincipal = 10) {
+  const clock = createManualClock(1_000_000)
+  const store = createSessionStore(clock)
+  const keyring = createKeyring([{ secret: Buffer.alloc(32, 1), active: true }])
+  const random = createSeededRandom(1)
+  const ended: LiveSession[] = []
+  const replica = (): Sessions => createSessions({
+    clock,
+    random,
+    keyring,
+    store,
+    events: createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 }),
+    idleMs: () => IDLE_MS,
+    perPrincipal: () => perPrincipal,
+    onEnd: (session) => ended.push(session),
+  })
+  return { clock, store, replica, sessions: replica(), ended }
+}
+
+function recordingStream(): SessionStream & { readonly written: string[]; readonly isEnded: () => boolean } {
+  const written: string[] = []
+  let ended = false
+  return { written, isEnded: () => ended, write: (text) => written.push(text) > 0, keepAlive() {}, onDrain() {}, end: () => void (ended = true) }
+}
+
+describe('a session', () => {
+  it('is found by what the client holds, on its endpoint', async () => {
+    const { sessions } = createRig()
+    const session = await sessions.open(alice, FIELDS)
+    expect(session.handle).toMatch(/^[\x21-\x7e]+$/)
+    expect(session.handle).not.toContain(session.data.id)
+    expect(sessions.find(alice, 'files', session.handle)).toBe(session)
+    expect(sessions.count).toBe(1)
+    expect([...sessions.all()]).toEqual([session])
+  })
+
+  it('is unknown to others, to other clients of its owner, and on other endpoints', async () => {
+    const { sessions } = createRig()
+    const { handle } = await sessions.open(alice, FIELDS)
+    for (const [who, endpoint] of [[bob, 'files'], [principal('alice', 'other'), 'files'], [alice, ''], [alice, 'other']] as const) {
+      expect(await sessions.find(who, endpoint, handle)).toBeUndefined()
+    }
+    for (const unknown of ['', 'x', `${handle}x`, handle.slice(1)]) expect(await sessions.find(alice, 'files', unknown)).toBeUndefined()
+  })
+
+  it('is taken up by another replica, with what was saved of it', async () => {
+    const { replica, sessions } = createRig()
+    const { handle, data } = await sessions.open(alice, FIELDS)
+    const other = replica()
+    for (const [who, endpoint] of [[bob, 'files'], [principal('alice', 'other'), 'files'], [alice, 'other']] as const) {
+      expect(await other.find(who, endpoint, handle)).toBeUndefined()
+    }
+    const restored = await other.find(alice, 'files', handle)
+    expect(restored?.data).toMatchObject({ id: data.id, revision: '2025-11-25', endpoint: 'files' })
+    expect(other.find(alice, 'files', handle)).toBe(restored)
+  })
+
+  it('is taken up once, however many requests ask for it at the same time', async () => {
+    const { replica, sessions } = createRig()
+    const { handle } = await sessions.open(alice, FIELDS)
+    const other = replica()
+    const [first, second] = await Promise.all([other.find(alice, 'files', handle), other.find(alice, 'files', handle)])
+    expect(first).toBeDefined()
+    expect(second).toBe(first)
+  })
+
+  it('of a pipe is found by nobody who holds a handle', async () => {
+    const { sessions, replica } = createRig()
+    const session = await sessions.open(alice, { ...FIELDS, withHandle: false })
+    expect(await replica().find(alice, 'files', session.handle)).toBeUndefined()
+    expect(await sessions.find(alice, 'files', session.data.id)).toBeUndefined()
+  })
+})
+
+describe('the end', () => {
+  it('comes once, and leaves nothing', async () => {
+    const { sessions, ended, store, replica } = createRig()
+    const session = await sessions.open(alice, FIELDS)
+    const stream = recordingStream()
+    addStream(session, stream)
+    let runs = 0
+    session.onEnded.add(() => (runs += 1))
+    await Promise.all([sessions.end(session), sessions.end(session)])
+    expect([ended, runs, stream.isEnded(), session.ended, session.streams, sessions.count]).toEqual([[session], 1, true, true, [], 0])
+    expect(await store.find(session.data.id)).toBeUndefined()
+    expect(await sessions.find(alice, 'files', session.handle)).toBeUndefined()
+    expect(await replica().find(alice, 'files', session.handle)).toBeUndefined()
+  })
+
+  it('comes after idle time, not before, and not while a call or a stream is open', async () => {
+    const { sessions, clock } = createRig()
+    const idle = await sessions.open(alice, FIELDS)
+    const calling = await sessions.open(alice, FIELDS)
+    calling.inFlight.set('1', {} as Exchange)
+    const listening = await sessions.open(alice, FIELDS)
+    addStream(listening, recordingStream())
+    clock.advance(IDLE_MS)
+    sessions.sweep()
+    expect(idle.ended).toBe(false)
+    clock.advance(1)
+    sessions.sweep()
+    expect([idle, calling, listening].map((session) => session.ended)).toEqual([true, false, false])
+  })
+
+  it('comes a whole idle time after a long call or stream, not with it', async () => {
+    const { sessions, clock, store } = createRig()
+    const session = await sessions.open(alice, FIELDS)
+    const remove = addStream(session, recordingStream())
+    for (let minute = 0; minute < 5; minute += 1) {
+      clock.advance(IDLE_MS / 2)
+      sessions.sweep()
+    }
+    expect(await store.find(session.data.id)).toBeDefined()
+    remove()
+    sessions.sweep()
+    expect(session.ended).toBe(false)
+    clock.advance(IDLE_MS + 1)
+    sessions.sweep()
+    expect(session.ended).toBe(true)
+  })
+
+  it('is put off by use', async () => {
+    const { sessions, clock, replica } = createRig()
+    const { handle } = await sessions.open(alice, FIELDS)
+    for (let use = 0; use < 10; use += 1) {
+      clock.advance(IDLE_MS * 0.9)
+      sessions.sweep()
+      expect(await sessions.find(alice, 'files', handle)).toBeDefined()
+    }
+    expect(await replica().find(alice, 'files', handle)).toBeDefined()
+  })
+})
+
+describe('how many sessions an owner has', () => {
+  it('is bounded, for all clients of the owner together, and for nobody else', async () => {
+    const { sessions } = createRig(2)
+    const first = await sessions.open(alice, FIELDS)
+    await sessions.open(principal('alice', 'other'), FIELDS)
+    await expect(sessions.open(alice, FIELDS)).rejects.toMatchObject({ code: 'too_many_sessions', retryAfterSec: 60 })
+    await sessions.open(bob, FIELDS)
+    await sessions.end(first)
+    await sessions.open(alice, FIELDS)
+  })
+
+  it('is bounded for those opened at the same time too', async () => {
+    const { sessions } = createRig(3)
+    const opened = await Promise.allSettled(Array.from({ length: 10 }, () => sessions.open(alice, FIELDS)))
+    expect(opened.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+    expect(sessions.count).toBe(3)
+    await expect(sessions.open(alice, FIELDS)).rejects.toMatchObject({ code: 'too_many_sessions' })
+    for (const session of sessions.all()) await sessions.end(session)
+    await sessions.open(alice, FIELDS)
+  })
+})
