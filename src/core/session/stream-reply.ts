@@ -7,6 +7,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
+import { createBoundedWrite } from './bounded-write.ts'
 import type { BufferedEvent, EventBuffer } from './event-buffer.ts'
 import { SSE_HEADERS, SSE_KEEP_ALIVE, ssePrime, sseText } from '../../protocol/sse.ts'
 
@@ -34,12 +35,14 @@ const RETRY_MS = 1_000
 export function createStreamReply(options: StreamReplyOptions): StreamReply {
   const { events, sessionId, streamId, priming } = options
   let response: HttpResponse | undefined
+  let writeOut: ((text: WireText) => boolean) | undefined
   let onDrain: (() => void) | undefined
   let streaming = false
   let written = 0
 
   const attach = (next: HttpResponse): void => {
     response = next
+    writeOut = createBoundedWrite(next)
     next.onGone(() => {
       if (response === next) response = undefined
       // Whoever waits for this connection to drain would wait for ever: events now only go to the buffer.
@@ -53,7 +56,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
   }
   const write = (text: WireText): boolean => {
     written += text.length
-    return response?.write(text) ?? true
+    return response === undefined || writeOut === undefined || writeOut(text)
   }
   const open = (retryMs: number): void => {
     if (streaming) return
@@ -83,6 +86,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       if (!priming) return
       open(retryMs)
       leave()
+      drained()
     },
     keepAlive() {
       open(RETRY_MS)
@@ -94,6 +98,8 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       next.head(200, SSE_HEADERS)
       streaming = true
       for (const { eventId, text } of missed) if (text !== '') write(sseText(text, eventId))
+      // Last: what waited for the old connection goes on behind what was missed.
+      drained()
     },
     finish(answer: FinalAnswer | undefined) {
       if (!streaming) {
