@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+import type { Exchange } from '../gateway/exchange.ts'
+import type { Reply } from '../gateway/reply.ts'
+import type { CallControl } from '../upstream/channel.ts'
+import { addStream, createLiveSession, deliver, deliverUnattributed, rememberAnswered } from './live-session.ts'
+import type { LiveSession } from './live-session.ts'
+import type { SessionStream } from './session-stream.ts'
+
+function createSession(): LiveSession {
+  return createLiveSession({
+    id: 's',
+    bindingKey: 'b',
+    ownerKey: 'o',
+    endpoint: '',
+    revision: '2025-11-25',
+    clientInfo: '{}',
+    clientCapabilities: '{}',
+    createdAtMs: 0,
+    lastUsedAtMs: 0,
+    initialized: true,
+    logLevel: '',
+    subscriptions: {},
+    tasks: {},
+  }, 'h')
+}
+
+function createStream(isFast = true): SessionStream & { readonly written: string[] } {
+  const written: string[] = []
+  return { written, write: (text) => (written.push(text), isFast), keepAlive() {}, onDrain() {}, end() {} }
+}
+
+/** A call in flight; `carried`: it has reached its upstream. */
+function addCall(session: LiveSession, idText: string, carried = true): string[] {
+  const sent: string[] = []
+  const reply: Reply = { send: (text) => sent.push(text) > 0, onDrain() {}, finish: () => 0, suspend() {}, keepAlive() {} }
+  const carriage: CallControl | undefined = carried ? { abort() {}, resume() {} } : undefined
+  // Of an exchange only this is asked for here.
+  session.inFlight.set(idText, { reply, carriage } as unknown as Exchange)
+  return sent
+}
+
+describe('what belongs to no call', () => {
+  it('goes to exactly one stream, the newest', () => {
+    const session = createSession()
+    const [older, newer] = [createStream(), createStream(false)]
+    addStream(session, older)
+    const remove = addStream(session, newer)
+    expect(deliver(session, 'a')).toBe(false)
+    remove()
+    expect(deliver(session, 'b')).toBe(true)
+    remove()
+    deliver(session, 'c')
+    expect([older.written, newer.written]).toEqual([['b', 'c'], ['a']])
+  })
+
+  it('waits for a stream, in order, and goes to one only', () => {
+    const session = createSession()
+    expect(deliver(session, 'a')).toBe(true)
+    deliver(session, 'b')
+    const [first, second] = [createStream(), createStream()]
+    addStream(session, first)
+    addStream(session, second)
+    expect([first.written, second.written]).toEqual([['a', 'b'], []])
+  })
+
+  it('waits within bounds: the oldest give way', () => {
+    const session = createSession()
+    for (let count = 0; count < 300; count += 1) deliver(session, String(count))
+    const stream = createStream()
+    addStream(session, stream)
+    expect(stream.written).toEqual(Array.from({ length: 256 }, (_, index) => String(index + 44)))
+  })
+})
+
+describe('a server\'s message that names no call', () => {
+  it('goes to the one call in flight, even where a stream is open', () => {
+    const session = createSession()
+    const stream = createStream()
+    addStream(session, stream)
+    const sent = addCall(session, '1')
+    addCall(session, '2', false)
+    deliverUnattributed(session, 'a')
+    expect([sent, stream.written]).toEqual([['a'], []])
+  })
+
+  it('goes to the session\'s stream where there are several calls, or none', () => {
+    const session = createSession()
+    const stream = createStream()
+    addStream(session, stream)
+    deliverUnattributed(session, 'a')
+    const calls = [addCall(session, '1'), addCall(session, '2')]
+    deliverUnattributed(session, 'b')
+    expect([stream.written, ...calls]).toEqual([['a', 'b'], [], []])
+  })
+
+  it('goes to the newest call where there is no stream, and waits where there is neither', () => {
+    const session = createSession()
+    deliverUnattributed(session, 'a')
+    expect(session.backlog).toEqual(['a'])
+    const calls = [addCall(session, '1'), addCall(session, '2')]
+    deliverUnattributed(session, 'b')
+    expect(calls).toEqual([[], ['b']])
+  })
+})
+
+describe('streams that have ended', () => {
+  it('are remembered by the request that was theirs: the newest 64, and no long ids', () => {
+    const session = createSession()
+    for (let count = 0; count < 70; count += 1) rememberAnswered(session, `stream-${count}`, String(count))
+    rememberAnswered(session, 'long', `"${'x'.repeat(300)}"`)
+    expect(session.answered.size).toBe(64)
+    expect([session.answered.get('stream-5'), session.answered.get('stream-6'), session.answered.get('long')]).toEqual([undefined, '6', undefined])
+  })
+})
