@@ -1,12 +1,15 @@
 /** The reply to a modern POST: JSON where nothing came before the response, otherwise a stream that ends with it. */
 
+import type { WireText } from '../../protocol/json.ts'
 import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
+import { createBoundedWrite } from '../session/bounded-write.ts'
 import type { HttpResponse } from './http-exchange.ts'
 import type { Reply } from './reply.ts'
 
 export function createHttpReply(response: HttpResponse): Reply {
   let streaming = false
   let written = 0
+  let write: ((text: WireText) => boolean) | undefined
   const open = (): void => {
     if (streaming) return
     streaming = true
@@ -16,7 +19,8 @@ export function createHttpReply(response: HttpResponse): Reply {
     send(text) {
       open()
       written += text.length
-      return response.write(sseText(text))
+      write ??= createBoundedWrite(response)
+      return write(sseText(text))
     },
     onDrain: (run) => response.onDrain(run),
     suspend() {},

@@ -57,6 +57,7 @@ export interface LiveSession {
 
 /** Messages kept for a session without an open stream; the oldest give way. */
 const BACKLOG_LENGTH = 256
+const BACKLOG_BYTES = 4 * 1024 * 1024
 const ANSWERED_LENGTH = 64
 const ANSWERED_ID_LENGTH = 256
 
@@ -95,7 +96,10 @@ export function deliver(session: LiveSession, text: WireText): boolean {
   const stream = session.streams.at(-1)
   if (stream !== undefined) return stream.write(text)
   session.backlog.push(text)
-  if (session.backlog.length > BACKLOG_LENGTH) session.backlog.shift()
+  let bytes = session.backlog.reduce((sum, one) => sum + one.length, 0)
+  while (session.backlog.length > BACKLOG_LENGTH || (bytes > BACKLOG_BYTES && session.backlog.length > 1)) {
+    bytes -= session.backlog.shift()?.length ?? 0
+  }
   return true
 }
 

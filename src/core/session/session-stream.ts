@@ -2,6 +2,7 @@
 
 import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
+import { createBoundedWrite } from './bounded-write.ts'
 import type { EventBuffer } from './event-buffer.ts'
 import { SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
 
@@ -19,8 +20,9 @@ export function createGetStream(
   events: EventBuffer,
   ids: { readonly sessionId: string; readonly streamId: string },
 ): SessionStream {
+  const write = createBoundedWrite(response)
   return {
-    write: (text) => response.write(sseText(text, events.append(ids.sessionId, ids.streamId, text))),
+    write: (text) => write(sseText(text, events.append(ids.sessionId, ids.streamId, text))),
     keepAlive: () => void response.write(SSE_KEEP_ALIVE),
     onDrain: (run) => response.onDrain(run),
     end: () => response.end(),
@@ -29,8 +31,9 @@ export function createGetStream(
 
 /** The stream of HTTP+SSE (2024-11-05): everything the client is told goes here. It cannot be resumed. */
 export function createSseStream(response: HttpResponse): SessionStream {
+  const write = createBoundedWrite(response)
   return {
-    write: (text) => response.write(sseText(text, '', 'message')),
+    write: (text) => write(sseText(text, '', 'message')),
     keepAlive: () => void response.write(SSE_KEEP_ALIVE),
     onDrain: (run) => response.onDrain(run),
     end: () => response.end(),

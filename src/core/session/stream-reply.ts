@@ -42,7 +42,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
 
   const attach = (next: HttpResponse): void => {
     response = next
-    writeOut = createBoundedWrite(next)
+    writeOut = undefined
     next.onGone(() => {
       if (response === next) response = undefined
       // Whoever waits for this connection to drain would wait for ever: events now only go to the buffer.
@@ -56,7 +56,9 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
   }
   const write = (text: WireText): boolean => {
     written += text.length
-    return response === undefined || writeOut === undefined || writeOut(text)
+    if (response === undefined) return true
+    writeOut ??= createBoundedWrite(response)
+    return writeOut(text)
   }
   const open = (retryMs: number): void => {
     if (streaming) return
