@@ -1,12 +1,14 @@
 /** Clients that come and go, or leave in the middle: nothing of theirs stays (bad input gets … no leak). */
 import { describe, expect, it } from 'vitest'
+import { createManualClock } from '../src/adapters/memory/clock.ts'
+import { createSessionStore } from '../src/adapters/memory/session-store.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
 import { rawClient, send } from './http-rig.ts'
-import type { Stream } from './mcp-client.ts'
+import type { Asked, Stream } from './mcp-client.ts'
 import { getRequest, legacy, legacyRequest, messageOf, modernRequest, openSession, openStream, wireText } from './mcp-client.ts'
 
 const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } }
@@ -77,6 +79,39 @@ describe('a client that leaves', () => {
   })
 })
 
+describe('a client that never answers', () => {
+  it('keeps a bounded number of questions open; the server learns of the others', async () => {
+    const ask: Act = (call) => {
+      for (let id = 0; id < 300; id += 1) call.send({ id: `q${id}`, method: 'roots/list' })
+      call.answer()
+    }
+    const { rig, actor } = await play({ ask })
+    const session = await openSession(rig.port, { capabilities: { roots: {} } })
+    await legacy(rig.port, session, 'tools/call', { name: 'actor__ask' })
+    const refused = (): string[] => actor.requests.filter(({ json }) => json['error'] !== undefined).map(({ json }) => String(json.id))
+    await until(() => refused().length === 44)
+    expect(refused().toSorted()).toEqual(Array.from({ length: 44 }, (_, id) => `q${id}`).toSorted())
+  })
+})
+
+describe('subscriptions', () => {
+  it('made twice at once are gone when they are given up', async () => {
+    const actor = closeAfter(await startActor(['modern']))
+    const rig = await startRig({ servers: { actor: http(actor.url) } })
+    const asked: Asked = { path: '/actor/mcp' }
+    const session = await openSession(rig.port, asked)
+    const uri = 'test://one'
+    const watched = (): unknown => {
+      const listens = actor.requests.filter(({ json }) => json.method === 'subscriptions/listen')
+      return (listens.at(-1)?.json.params?.['notifications'] as { resourceSubscriptions?: string[] } | undefined)?.resourceSubscriptions
+    }
+    await Promise.all([1, 2].map((id) => legacy(rig.port, session, 'resources/subscribe', { uri }, { ...asked, id })))
+    expect(watched()).toEqual([uri])
+    await legacy(rig.port, session, 'resources/unsubscribe', { uri }, asked)
+    await until(() => watched() === undefined)
+  })
+})
+
 describe('one pipe', () => {
   const open = async (rig: Rig): Promise<{ stream: Stream; post(body: object | string): Promise<unknown> }> => {
     const stream = await openStream(rig.port, getRequest('', {}, '/sse'))
@@ -139,12 +174,16 @@ describe('2,000 sessions', () => {
   }, 30_000)
 
   it('abandoned are ended when they were idle for long enough', async () => {
-    const { rig } = await play({}, { limits: { sessionIdleMs: 200 } })
-    for (let done = 0; done < 100; done += 20) await Promise.all(Array.from({ length: 20 }, () => openSession(rig.port)))
-    expect(rig.gateway.status().sessions).toBe(100)
-    await sleep(300)
-    const session = await openSession(rig.port)
-    expect((await legacy(rig.port, session, 'ping')).status).toBe(200)
+    const clock = createManualClock()
+    const deps = { clock, sessions: createSessionStore(clock) }
+    const { rig } = await play({}, { deps, limits: { sessionIdleMs: 600_000, sessionsPerPrincipal: 2_000 } })
+    for (let done = 0; done < 2_000; done += 20) await Promise.all(Array.from({ length: 20 }, () => openSession(rig.port)))
+    clock.advance(590_000)
+    const session = await openSession(rig.port, { token: 'bob' })
+    expect(rig.gateway.status().sessions).toBe(2_001)
+    clock.advance(60_000)
+    expect(rig.gateway.status().sessions).toBe(1)
+    expect((await legacy(rig.port, session, 'ping', {}, { token: 'bob' })).status).toBe(200)
   })
 
   it('of one principal are bounded', async () => {

@@ -133,15 +133,20 @@ async function watchShared(
     if (subscribes) return
     stop?.()
     stops.delete(key)
+    if (stop !== undefined) session.onEnded.delete(stop)
     return
   }
   const watch = context.watches.watchResource(upstream, era, uri, (message) => deliverUpdated(context, session, upstream.name, marked, message))
-  if (!(await watch.ready)) {
-    watch.stop()
+  const isReady = await watch.ready
+  const isWanted = isReady && !session.ended && !stops.has(key)
+  if (!isWanted) watch.stop()
+  if (!isReady) {
     throw new PortolanError('resource_not_found', { data: { uri } })
   }
-  stops.set(key, () => watch.stop())
-  session.onEnded.add(() => watch.stop())
+  if (!isWanted) return
+  const end = (): void => watch.stop()
+  stops.set(key, end)
+  session.onEnded.add(end)
 }
 
 function deliverUpdated(context: GatewayContext, session: LiveSession, server: string, marked: boolean, message: Message): void {

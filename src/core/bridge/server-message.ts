@@ -23,11 +23,24 @@ export interface ServerSide {
   readonly sealTask: (taskId: string) => string
 }
 
+/** A client that answers nothing must not make its session grow: so many questions may be open, the oldest give way. */
+const PENDING_LENGTH = 256
+
+function giveUpOldest(session: LiveSession): void {
+  for (const [idText, { channel, upstreamIdText }] of session.pending) {
+    session.pending.delete(idText)
+    const error = '{"code":-32603,"message":"The client has too many unanswered requests"}'
+    void channel.notify(`{"jsonrpc":"2.0","id":${upstreamIdText},"error":${error}}`).catch(() => undefined)
+    return
+  }
+}
+
 /** The request as the client gets it; its answer will be matched by the new id. */
 export function passRequest(side: ServerSide, message: Message): WireText {
   const { session, upstream, channel } = side
   const idText = String(session.nextRequestId)
   session.nextRequestId += 1
+  if (session.pending.size >= PENDING_LENGTH) giveUpOldest(session)
   const meta = member(message.body, '_meta')
   const token = member(meta, META.progressToken)
   const upstreamToken = token === undefined ? '' : message.text.slice(token.start, token.end)
