@@ -11,7 +11,7 @@ import type { Act } from './fixtures/upstream/actor.ts'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
-import { rawClient, send } from './http-rig.ts'
+import { rawClient, send, statuses } from './http-rig.ts'
 import { getRequest, legacy, legacyRequest, modern, modernRequest, openSession, openStream, wireText } from './mcp-client.ts'
 
 async function rigWith(acts: Readonly<Record<string, Act>> = {}, options: RigOptions = {}): Promise<Rig> {
@@ -50,6 +50,14 @@ describe('a modern request leaves one record', () => {
     await until(() => rig.gateway.status().inFlight === 1)
     socket.destroy()
     expect((await rig.settled()).map(line)).toEqual([['', 'disconnected', 0, '']])
+  })
+
+  it('whose body does not come in time', async () => {
+    const rig = await rigWith({}, { limits: { bodyTimeoutMs: 200 } })
+    const client = rawClient(rig.port)
+    client.write(wireText(modernRequest('tools/list')).slice(0, -40))
+    expect(statuses(await client.until(/408/))).toEqual([408])
+    expect((await rig.settled()).map(line)).toEqual([['', 'refused', 408, 'request_timeout']])
   })
 
   it('that goes away before its answer, and its upstream hears of it within a second', async () => {
