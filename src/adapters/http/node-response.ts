@@ -56,12 +56,14 @@ export class NodeResponse implements HttpResponse {
   end(): void {
     if (this.#outgoing.writableEnded) return
     this.#connection.remove(this)
+    this.#onGone = undefined
     if (!this.#gone && !this.#outgoing.destroyed) this.#outgoing.end()
   }
 
   answer(status: number, headers: Headers, text: string): void {
     if (this.headSent || this.#outgoing.writableEnded) return
     this.#connection.remove(this)
+    this.#onGone = undefined
     const outgoing = this.#outgoing
     const complete = this.#complete(headers)
     if (text !== '' || (status !== 204 && status !== 304)) complete['content-length'] = String(text.length)

@@ -135,7 +135,7 @@ type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>
 /** One request: undici's handler and our control in one object. */
 class EgressExchange implements Dispatcher.DispatchHandler, EgressControl {
   #target: Target
-  #handler: EgressHandler
+  #handler: EgressHandler | undefined
   #controller: Dispatcher.DispatchController | undefined = undefined
   #pauseWanted = false
   #done = false
@@ -154,24 +154,24 @@ class EgressExchange implements Dispatcher.DispatchHandler, EgressControl {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
     if (this.#done || status < 200) return
-    this.#handler.onHead(status, (name) => {
+    this.#handler?.onHead(status, (name) => {
       const value = headers[name]
       return typeof value === 'string' ? value : value?.join(', ')
     })
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#done) this.#handler.onChunk(chunk)
+    if (!this.#done) this.#handler?.onChunk(chunk)
   }
 
   onResponseEnd(): void {
-    if (this.#finish()) this.#handler.onEnd()
+    this.#finish()?.onEnd()
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     const failure = toFailure(error, this.#controller !== undefined, this.#target.origin)
     const settle = (): void => {
-      if (this.#finish()) this.#handler.onFailure(failure)
+      this.#finish()?.onFailure(failure)
     }
     // undici refuses a bad header before `dispatch` returns; the caller must have its control by then.
     if (failure.sent) settle()
@@ -179,7 +179,8 @@ class EgressExchange implements Dispatcher.DispatchHandler, EgressControl {
   }
 
   abort(): void {
-    if (this.#finish()) this.#controller?.abort(new Error('aborted'))
+    const controller = this.#controller
+    if (this.#finish() !== undefined) controller?.abort(new Error('aborted'))
   }
 
   pause(): void {
@@ -192,13 +193,17 @@ class EgressExchange implements Dispatcher.DispatchHandler, EgressControl {
     this.#controller?.resume()
   }
 
-  #finish(): boolean {
-    if (this.#done) return false
+  /** The handler, the first time; what is over holds on to nothing (`core/live-map.ts` says why). */
+  #finish(): EgressHandler | undefined {
+    if (this.#done) return undefined
     this.#done = true
     const { pool } = this.#target
     pool.active -= 1
     if (pool.active === 0) pool.idleSinceMs = Date.now()
-    return true
+    const handler = this.#handler
+    this.#handler = undefined
+    this.#controller = undefined
+    return handler
   }
 }
 

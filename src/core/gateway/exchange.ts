@@ -33,8 +33,8 @@ export interface Exchange {
   /** '' for `/mcp`, else the name in `/<name>/mcp`. */
   readonly endpoint: string
   readonly snapshot: Snapshot
-  /** Only where the request came over HTTP. */
-  readonly http: HttpRequest | undefined
+  /** Only where the request came over HTTP, and until it is finished. */
+  http: HttpRequest | undefined
   era: Era
   /** Undefined until it is known (a request without a version, a session not looked up yet). */
   revision: Revision | undefined

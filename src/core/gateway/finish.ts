@@ -16,7 +16,22 @@ export function finish(context: GatewayContext, exchange: Exchange, outcome: Out
   exchange.release?.()
   for (const run of exchange.onFinished) run()
   record(context, exchange, outcome, answer?.status ?? 0, responseBytes)
+  letGo(exchange)
   return true
+}
+
+/**
+ * What a finished exchange held can go, whoever still holds the exchange itself: a dead object that the collector has
+ * moved aside keeps all it points to until the next full collection.
+ */
+function letGo(exchange: Exchange): void {
+  exchange.text = ''
+  exchange.message = undefined
+  exchange.route = undefined
+  exchange.carriage = undefined
+  exchange.release = undefined
+  exchange.onSession = undefined
+  exchange.http = undefined
 }
 
 /** What anything thrown becomes: an expected refusal keeps its code, all else is `internal` and goes to the log. */

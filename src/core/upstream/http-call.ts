@@ -38,6 +38,8 @@ const LINGER_MS = 1_000
 /** How much of a body that means nothing is read. */
 const DRAIN_BYTES = 64 * 1024
 
+const NOBODY: CallHandler = { onMessage: () => true, onResponse: () => undefined, onFailure: () => undefined }
+
 export class HttpCall implements EgressHandler, CallControl {
   readonly idText: IdText
   readonly method: string
@@ -93,6 +95,7 @@ export class HttpCall implements EgressHandler, CallControl {
     this.#control?.abort()
     this.#rules.onAbort?.(this, reason)
     this.#rules.onOver(this, 'aborted')
+    this.#letGo()
   }
 
   resume(): void {
@@ -106,7 +109,7 @@ export class HttpCall implements EgressHandler, CallControl {
     this.#isOver = true
     this.#control?.abort()
     this.#rules.onOver(this, failure)
-    this.#handler.onFailure(failure)
+    this.#letGo().onFailure(failure)
   }
 
   /** Tells the caller that the stream is suspended. */
@@ -222,7 +225,15 @@ export class HttpCall implements EgressHandler, CallControl {
     this.#isOver = true
     if (this.#mode === 'sse') this.#stopLinger = this.#rules.clock.after(LINGER_MS, () => this.#control?.abort())
     this.#rules.onOver(this, 'response')
-    this.#handler.onResponse(message)
+    this.#letGo().onResponse(message)
+  }
+
+  /** The caller hears of nothing more; a dead call must not keep what the caller holds (`core/live-map.ts` says why). */
+  #letGo(): CallHandler {
+    const handler = this.#handler
+    this.#handler = NOBODY
+    if (this.#stopLinger === undefined) this.#control = undefined
+    return handler
   }
 
   #readRefusal(): void {
