@@ -57,6 +57,8 @@ const RETRY = { firstMs: 1_000, maxMs: 60_000 }
 const FAIL_FAST_MS = 1_000
 /** A verdict that lacks an era is asked for again after so long. */
 const UNSETTLED_MS = 30_000
+/** A server that is silent for this long is said to be, though it may still be on its way. */
+const SILENT_MS = 5_000
 
 export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upstream {
   const { clock, random, limits, self, log } = deps
@@ -72,6 +74,8 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   let opened: Channel | undefined
   let failures = 0
   let strays = 0
+  let lastStray = ''
+  let askedTicks = 0
   let stopRetry: (() => void) | undefined
   let isClosed = false
 
@@ -89,6 +93,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
         },
         stray(detail: string) {
           strays += 1
+          lastStray = detail
           // A server that logs to stdout must not fill our log: the 1st, 2nd, 4th, 8th …
           if ((strays & (strays - 1)) === 0) log({ kind: 'stray', upstream: config.name, detail: `${detail} (${strays} so far)` })
         },
@@ -178,8 +183,18 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   }
 
   function probe(): Promise<UpstreamProfile> {
-    probing ??= runProbe().finally(() => (probing = undefined))
+    if (probing !== undefined) return probing
+    askedTicks = clock.ticksMs()
+    lastStray = ''
+    probing = runProbe().finally(() => (probing = undefined))
     return probing
+  }
+
+  /** What to say of a server that was asked who it is and has not answered yet; '' for a while. */
+  function silence(): string {
+    const waitedMs = clock.ticksMs() - askedTicks
+    if (known !== undefined || probing === undefined || waitedMs < SILENT_MS) return ''
+    return `no answer for ${Math.floor(waitedMs / 1_000)} s${lastStray === '' ? '' : `; ${lastStray}`}`
   }
 
   async function profile(): Promise<UpstreamProfile> {
@@ -226,10 +241,11 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
     status(): UpstreamStatus {
       for (const session of sessions) if (session.closed) sessions.delete(session)
       const eras = [...(known?.legacy === undefined ? [] : ['legacy' as const]), ...(known?.modern === undefined ? [] : ['modern' as const])]
-      const state = isClosed ? 'stopped' : trouble !== undefined ? 'degraded' : known === undefined ? 'starting' : 'ready'
+      const detail = isClosed ? '' : (trouble?.detail ?? silence())
+      const state = isClosed ? 'stopped' : detail !== '' ? 'degraded' : known === undefined ? 'starting' : 'ready'
       return {
         state,
-        detail: state === 'degraded' ? (trouble?.detail ?? '') : '',
+        detail,
         eras,
         children: link.children(),
         sessions: sessions.size,

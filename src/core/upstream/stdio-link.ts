@@ -63,12 +63,17 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   let restarts = 0
   let crashes = 0
   let blockedUntilMs = 0
+  let lastCrashMs = 0
   let lastEnd = ''
   let isClosed = false
 
-  function noteEnd(end: ChildEnd, livedMs: number): void {
+  function noteEnd(end: ChildEnd, startedMs: number): void {
     lastEnd = describeEnd(target.command, end)
-    crashes = livedMs >= STABLE_MS ? 1 : crashes + 1
+    const isSameCrash = crashes > 0 && startedMs <= lastCrashMs
+    lastCrashMs = clock.ticksMs()
+    // What ended several children, of which one had its restart already, counts once.
+    if (isSameCrash) return
+    crashes = lastCrashMs - startedMs >= STABLE_MS ? 1 : crashes + 1
     // The first restart is immediate, back-off from the second (bridge-rulings §3).
     blockedUntilMs = crashes < 2 ? 0 : clock.ticksMs() + backoffMs(crashes - 1, RESTART, random)
   }
@@ -120,7 +125,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         children.delete(opened)
         slot.release()
         if (probes.delete(opened) || end.isWanted) return
-        noteEnd(end, clock.ticksMs() - startedMs)
+        noteEnd(end, startedMs)
         health.unreachable(describeEnd(target.command, end))
       },
     })
