@@ -3,12 +3,13 @@
  * listen is opened, its acknowledgement awaited, then the old one closed; what both say in between is said once.
  */
 
-import { asciiJson, member, readJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { Clock } from '../clock.ts'
 import type { CallControl } from '../upstream/channel.ts'
 import { ownRequestText } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { createOverlap } from './overlap.ts'
 import type { UpstreamWatch } from './watches.ts'
 
 export interface ModernWatchDeps {
@@ -35,19 +36,12 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
   let current: Promise<Listen> | undefined
   let wanted: ReadonlySet<string> = new Set()
   let closed = false
-  const recent = new Set<string>()
+  const overlap = createOverlap()
 
-  /** Two listens are open during a change of filter: the same announcement twice within the overlap is one. */
-  const announceOnce = (message: Message): void => {
-    const key = `${message.method} ${message.body === undefined ? '' : (message.text.slice(message.body.start, message.body.end).match(/"uri"\s*:\s*"[^"]*"/)?.[0] ?? '')}`
-    if (recent.has(key)) return
-    if (overlapping > 0) {
-      recent.add(key)
-      clock.after(OVERLAP_MS, () => recent.delete(key))
-    }
-    deps.announce(message)
+  const announceOnce = (listen: object, message: Message): void => {
+    const uri = readString(message.text, member(message.body, 'uri')) ?? ''
+    if (overlap.isNews(listen, `${message.method} ${uri}`)) deps.announce(message)
   }
-  let overlapping = 0
 
   const open = async (uris: ReadonlySet<string>): Promise<Listen> => {
     const channel = await upstream.modern()
@@ -79,9 +73,10 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
       headers: [['mcp-method', 'subscriptions/listen']],
       handler: {
         onMessage(message) {
-          if (message.method !== 'notifications/subscriptions/acknowledged') announceOnce(message)
+          if (message.method !== 'notifications/subscriptions/acknowledged') announceOnce(acknowledged, message)
           else {
             cancelTimeout()
+            overlap.restart()
             acknowledge(acknowledgedUris(message))
           }
           return true
@@ -104,10 +99,10 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
     })
     const old = await before?.catch(() => undefined)
     if (old === undefined) return
-    overlapping += 1
+    overlap.begin()
     await opening.then((listen) => listen.acknowledged).catch(() => undefined)
     clock.after(OVERLAP_MS, () => {
-      overlapping -= 1
+      overlap.end()
       old.control.abort('replaced')
     })
   }
