@@ -2,6 +2,7 @@
 
 import { Command, Option } from 'commander'
 import type { App } from '../gateway/create-app.ts'
+import { tuneCollector } from '../gateway/collector.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
@@ -34,6 +35,7 @@ export function upCommand(): Command {
     .addOption(logLevelOption())
     .addHelpText('after', NOTES)
     .action(async (options: UpOptions) => {
+      tuneCollector()
       // Loaded here: the other commands start in a third of the time without the gateway.
       const { createApp } = await import('../gateway/create-app.ts')
       const app = await createApp({
