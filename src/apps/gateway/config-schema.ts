@@ -23,7 +23,7 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
   exchanges: 'Requests in flight in one process; beyond: 503 with Retry-After',
   sessionIdleMs: 'After this long without a request a session ends, in milliseconds',
   childrenPerUpstream: 'Child processes of one stdio server',
-  childrenPerPrincipal: 'Child processes that one principal has to itself',
+  childrenPerPrincipal: 'Child processes of one server that one principal has to itself',
   childrenPerHost: 'Child processes of all stdio servers together',
   childIdleMs: 'After this long without use a child process is stopped, in milliseconds',
   childQueueMs: 'How long a call waits for a child process when a cap is reached, in milliseconds; then 503',

@@ -68,9 +68,17 @@ describe('the pool of children', () => {
     const { pool, clock, take } = setUp()
     for (const name of ['a', 'b']) (await take(name, 'one', 'alice')).setInFlight(1)
     expect(await isRefused(pool, clock, 'one', 'bob')).toBe(true)
-    expect(await isRefused(pool, clock, 'two', 'alice')).toBe(true)
-    ;(await take('c', 'two', 'bob')).setInFlight(1)
+    ;(await take('c', 'two', 'alice')).setInFlight(1)
     expect(await isRefused(pool, clock, 'three', 'carol')).toBe(true)
+    expect(pool.size).toBe(3)
+  })
+
+  it('counts a principal for each server by itself', async () => {
+    const { pool, clock, take } = setUp({ childrenPerPrincipal: 1 })
+    ;(await take('a', 'one', 'alice')).setInFlight(1)
+    expect(await isRefused(pool, clock, 'one', 'alice')).toBe(true)
+    await take('b', 'two', 'alice')
+    await take('c', 'one', 'bob')
     expect(pool.size).toBe(3)
   })
 

@@ -62,7 +62,9 @@ export function createChildPool(options: { readonly limits: ChildLimits; readonl
     let ofUpstream = 0
     let ofOwner = 0
     for (const { request: other } of held) {
-      if (other.upstream === request.upstream) ofUpstream += 1
+      if (other.upstream !== request.upstream) continue
+      ofUpstream += 1
+      // Per upstream: with one token everybody is one principal, and a client of `/mcp` may need a child of every server.
       if (request.ownerKey !== '' && other.ownerKey === request.ownerKey) ofOwner += 1
     }
     return ofUpstream < limits.childrenPerUpstream && ofOwner < limits.childrenPerPrincipal
@@ -70,8 +72,7 @@ export function createChildPool(options: { readonly limits: ChildLimits; readonl
 
   /** Whether ending `candidate` brings `request` nearer to a slot. */
   function helps(candidate: Held, request: ChildSlotRequest): boolean {
-    const isSameOwner = request.ownerKey !== '' && candidate.request.ownerKey === request.ownerKey
-    return candidate.request.upstream === request.upstream || isSameOwner || held.size >= limits.childrenPerHost
+    return candidate.request.upstream === request.upstream || held.size >= limits.childrenPerHost
   }
 
   function mayGo(candidate: Held): boolean {
