@@ -15,7 +15,8 @@ import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { ask } from '../upstream/request.ts'
-import { slugsOf, markUri } from '../catalog/uri-mark.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { markUri } from '../catalog/uri-mark.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Message } from '../../protocol/message.ts'
 import { endpointProfile } from './endpoint-profile.ts'
@@ -136,7 +137,7 @@ async function watchShared(
     if (stop !== undefined) session.onEnded.delete(stop)
     return
   }
-  const watch = context.watches.watchResource(upstream, era, uri, (message) => deliverUpdated(context, session, upstream.name, marked, message))
+  const watch = context.watches.watchResource(upstream, era, uri, (message) => deliverUpdated(context, session, upstream, marked, message))
   const isReady = await watch.ready
   const isWanted = isReady && !session.ended && !stops.has(key)
   if (!isWanted) watch.stop()
@@ -149,11 +150,11 @@ async function watchShared(
   session.onEnded.add(end)
 }
 
-function deliverUpdated(context: GatewayContext, session: LiveSession, server: string, marked: boolean, message: Message): void {
+function deliverUpdated(context: GatewayContext, session: LiveSession, upstream: Upstream, marked: boolean, message: Message): void {
   const uri = member(message.body, 'uri')
   const value = readString(message.text, uri)
   if (uri === undefined || value === undefined) return
-  const slug = slugsOf(context.upstreams.all().map(({ name }) => name)).get(server) ?? server
+  const slug = context.upstreams.slugOf(upstream)
   const text = splice(message.text, [
     { node: uri, text: asciiJson(marked ? markUri(slug, value) : value) },
     ...(member(message.body, '_meta') !== undefined && message.body !== undefined ? [{ node: message.body, remove: ['_meta'] }] : []),

@@ -11,7 +11,6 @@ import { PortolanError, toErrorObject } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
-import { slugsOf } from '../catalog/uri-mark.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
@@ -231,7 +230,7 @@ function responseLook(context: GatewayContext, exchange: Exchange, message: Mess
     clientEra: exchange.era,
     clientRevision: revision,
     upstreamEra: source.era,
-    slug: route.marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(route.upstream.name) : undefined,
+    slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
     selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId),
     sealState: (state) =>

@@ -12,7 +12,7 @@ import { LATEST_MODERN } from '../../protocol/revision.ts'
 import { acknowledgedText, honourable, listenResultText, readFilter, subscriptionMeta } from '../../protocol/subscription.ts'
 import type { SubscriptionFilter } from '../../protocol/subscription.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
-import { markUri, slugsOf, unmarkUri } from '../catalog/uri-mark.ts'
+import { markUri } from '../catalog/uri-mark.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
@@ -96,14 +96,13 @@ async function watchResources(
   wanted: SubscriptionFilter,
   queue: Queue,
 ): Promise<readonly string[]> {
-  const slugs = slugsOf(context.upstreams.all().map(({ name }) => name))
   const watches = wanted.resourceSubscriptions.map(async (asked) => {
-    const target = targetOf(context, exchange, slugs, asked)
+    const target = targetOf(context, exchange, asked)
     if (target === undefined) return undefined
     const source = await Promise.resolve(sourceOf(context, partyOf(exchange), target.upstream)).catch(() => undefined)
     if (source === undefined) return undefined
     const watch = context.watches.watchResource(target.upstream, source.era, target.uri, (message) => {
-      const updated = updatedParams(message, exchange.endpoint === '' ? slugs.get(target.upstream.name) : undefined)
+      const updated = updatedParams(message, exchange.endpoint === '' ? context.upstreams.slugOf(target.upstream) : undefined)
       if (updated !== undefined) queue.send(message.method, updated)
     })
     exchange.onFinished.push(() => watch.stop())
@@ -116,16 +115,11 @@ async function watchResources(
 function targetOf(
   context: GatewayContext,
   exchange: Exchange,
-  slugs: ReadonlyMap<string, string>,
   asked: string,
 ): { readonly upstream: Upstream; readonly uri: string } | undefined {
-  if (exchange.endpoint !== '') {
-    const upstream = context.upstreams.byName(exchange.endpoint)
-    return upstream === undefined ? undefined : { upstream, uri: asked }
-  }
-  const mark = unmarkUri(asked)
-  const upstream = context.upstreams.all().find(({ name }) => mark !== undefined && slugs.get(name) === mark.slug)
-  return mark === undefined || upstream === undefined ? undefined : { upstream, uri: mark.uri }
+  if (exchange.endpoint === '') return context.upstreams.byMarkedUri(asked)
+  const upstream = context.upstreams.byName(exchange.endpoint)
+  return upstream === undefined ? undefined : { upstream, uri: asked }
 }
 
 /** The members of `params` besides `_meta`, the URI marked on `/mcp`. */

@@ -19,7 +19,7 @@ import { exposeNames } from './naming.ts'
 import type { NameReport } from './naming.ts'
 import { partInTime, partOf } from './part.ts'
 import type { Part } from './part.ts'
-import { markUri, slugsOf } from './uri-mark.ts'
+import { markUri } from './uri-mark.ts'
 
 export interface ViewEntry {
   readonly upstream: Upstream
@@ -123,14 +123,13 @@ interface Ingredients {
 function render(context: GatewayContext, { party, endpoint, kind, parts, missing }: Ingredients, entries: readonly ViewEntry[]): View {
   const marked = endpoint === ''
   const named = entries.map(({ upstream, item }) => ({ server: upstream.name, name: item.key }))
-  const slugs = slugsOf(context.upstreams.all().map((upstream) => upstream.name))
   const separator = context.deps.snapshots.current().separator
   const naming = marked && LISTS[kind].key === 'name' ? exposeNames(named, separator) : undefined
   const names = entries.map(({ upstream, item }, index) =>
-    !marked ? item.key : (naming?.exposed[index] ?? markUri(slugs.get(upstream.name) ?? upstream.name, item.key)),
+    !marked ? item.key : (naming?.exposed[index] ?? markUri(context.upstreams.slugOf(upstream), item.key)),
   )
   const texts = entries.map(({ upstream, item }, index) =>
-    itemText(item.text, kind, { name: names[index] ?? item.key, key: item.key, slug: marked ? slugs.get(upstream.name) : undefined, party }),
+    itemText(item.text, kind, { name: names[index] ?? item.key, key: item.key, slug: marked ? context.upstreams.slugOf(upstream) : undefined, party }),
   )
   const all = parts.flatMap(({ list }) => list.items).length
   const isPublic = entries.length === all && parts.every(({ list }) => list.cacheScope === 'public')

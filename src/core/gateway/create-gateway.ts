@@ -11,7 +11,6 @@ import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
 import { createCatalog } from '../catalog/catalog.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
-import { slugsOf } from '../catalog/uri-mark.ts'
 import { createViews } from '../catalog/view.ts'
 import type { Views } from '../catalog/view.ts'
 import { deliver, deliverUnattributed } from '../session/live-session.ts'
@@ -143,7 +142,7 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
   const kinds = listsChangedBy(message.method)
   if (kinds.length > 0) context.catalog.invalidate(upstream, kinds)
   const marked = session.data.endpoint === ''
-  const slug = marked ? slugsOf(context.upstreams.all().map(({ name }) => name)).get(upstream.name) : undefined
+  const slug = marked ? context.upstreams.slugOf(upstream) : undefined
   const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
   const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId)
   deliverOwn({ session, upstream, channel, slug, sealTask: seal }, message, deliverUnattributed)

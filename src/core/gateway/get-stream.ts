@@ -13,7 +13,7 @@ import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
-import { markUri, slugsOf } from '../catalog/uri-mark.ts'
+import { markUri } from '../catalog/uri-mark.ts'
 import type { HttpRequest, HttpResponse } from './http-exchange.ts'
 import { errorText } from './render.ts'
 
@@ -93,11 +93,10 @@ function endExpired(context: GatewayContext, session: LiveSession, streamId: str
 /** What was lost cannot be told, so that all of it is to be looked at again. */
 function whatMayHaveChanged(context: GatewayContext, session: LiveSession): readonly WireText[] {
   const texts = ['tools', 'prompts', 'resources'].map((noun) => `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
-  const slugs = slugsOf(context.upstreams.all().map(({ name }) => name))
   for (const [upstreamId, uris] of Object.entries(session.data.subscriptions)) {
-    const slug = slugs.get(context.upstreams.byId(upstreamId)?.name ?? '')
+    const upstream = context.upstreams.byId(upstreamId)
     for (const uri of uris) {
-      const shown = session.data.endpoint === '' && slug !== undefined ? markUri(slug, uri) : uri
+      const shown = session.data.endpoint === '' && upstream !== undefined ? markUri(context.upstreams.slugOf(upstream), uri) : uri
       texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(shown)}}}`)
     }
   }

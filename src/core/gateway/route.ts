@@ -12,7 +12,6 @@ import { openState, openTask } from '../bridge/handles.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import type { Source } from '../bridge/party.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
-import { slugsOf, unmarkUri } from '../catalog/uri-mark.ts'
 import type { Views } from '../catalog/view.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { GatewayContext } from './context.ts'
@@ -88,13 +87,9 @@ function findByName(views: Views, exchange: Exchange, kind: ListKind, name: stri
 }
 
 function findByUri(context: GatewayContext, marked: string): Found {
-  const mark = unmarkUri(marked)
-  const slugs = slugsOf(context.upstreams.all().map((upstream) => upstream.name))
-  const upstream = context.upstreams.all().find(({ name }) => mark !== undefined && slugs.get(name) === mark.slug)
-  if (mark === undefined || upstream === undefined) {
-    throw new PortolanError('resource_not_found', { data: { uri: marked.slice(0, 1024) } })
-  }
-  return { upstream, subject: mark.uri }
+  const found = context.upstreams.byMarkedUri(marked)
+  if (found === undefined) throw new PortolanError('resource_not_found', { data: { uri: marked.slice(0, 1024) } })
+  return { upstream: found.upstream, subject: found.uri }
 }
 
 function settle(context: GatewayContext, exchange: Exchange, found: Found): void | Promise<void> {
