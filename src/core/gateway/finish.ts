@@ -11,13 +11,34 @@ export function finish(context: GatewayContext, exchange: Exchange, outcome: Out
   if (exchange.outcome !== undefined) return false
   exchange.outcome = outcome
   context.inFlight.delete(exchange.id)
-  const answer = renderOutcome(outcome, exchange.era, idText ?? exchange.message?.idText ?? '')
-  const responseBytes = exchange.reply.finish(answer)
-  exchange.release?.()
-  for (const run of exchange.onFinished) run()
-  record(context, exchange, outcome, answer?.status ?? 0, responseBytes)
+  let status = 0
+  let responseBytes = 0
+  const isAnswered = attempt(context, () => {
+    const answer = renderOutcome(outcome, exchange.era, idText ?? exchange.message?.idText ?? '')
+    status = answer?.status ?? 0
+    responseBytes = exchange.reply.finish(answer)
+  })
+  // Whoever waits for an answer that cannot be written must not wait for ever.
+  if (!isAnswered) attempt(context, () => void exchange.reply.finish(undefined))
+  attempt(context, () => exchange.release?.())
+  for (const run of exchange.onFinished) attempt(context, run)
+  attempt(context, () => record(context, exchange, isAnswered ? outcome : UNANSWERED, isAnswered ? status : 0, responseBytes))
   letGo(exchange)
   return true
+}
+
+/** What is recorded where the answer could not be written. */
+const UNANSWERED: Outcome = { kind: 'refused', error: new PortolanError('internal') }
+
+/** One step of the end. A fault of our own takes none of the others away: a permit kept is lost for good. */
+function attempt(context: GatewayContext, run: () => void): boolean {
+  try {
+    run()
+    return true
+  } catch (error) {
+    logFault(context, error)
+    return false
+  }
 }
 
 /**
@@ -37,9 +58,13 @@ function letGo(exchange: Exchange): void {
 /** What anything thrown becomes: an expected refusal keeps its code, all else is `internal` and goes to the log. */
 export function refusalOf(context: GatewayContext, error: unknown): Outcome {
   if (error instanceof PortolanError) return { kind: 'refused', error }
+  logFault(context, error)
+  return { kind: 'refused', error: new PortolanError('internal', { message: ERRORS.internal.message }) }
+}
+
+function logFault(context: GatewayContext, error: unknown): void {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
   context.deps.log({ level: 'error', event: 'internal_error', fields: { detail } })
-  return { kind: 'refused', error: new PortolanError('internal', { message: ERRORS.internal.message }) }
 }
 
 function record(context: GatewayContext, exchange: Exchange, outcome: Outcome, status: number, responseBytes: number): void {
