@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { blockAsText, lackedContent } from './content.ts'
-import { scanJson, toWireText } from './json.ts'
+import { toWireText } from './json.ts'
+import { scanJson } from './json-scan.ts'
 import { REVISIONS } from './revision.ts'
 import type { Revision } from './revision.ts'
 import { splice } from './splice.ts'

@@ -1,6 +1,7 @@
 /** JSON-RPC 2.0 envelopes over scanned text: what kind of message it is, its id as written, its method, its body. */
 
-import { member, readString, scanJson } from './json.ts'
+import { member, readString } from './json.ts'
+import { scanJson } from './json-scan.ts'
 import type { JsonNode, JsonPlan, WireText } from './json.ts'
 import { META } from './meta.ts'
 

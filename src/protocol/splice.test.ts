@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { asciiJson, member, scanJson, toWireText, utf8Of } from './json.ts'
+import { asciiJson, member, toWireText, utf8Of } from './json.ts'
+import { scanJson } from './json-scan.ts'
 import type { JsonNode } from './json.ts'
 import { splice } from './splice.ts'
 import type { Change, MembersChange } from './splice.ts'

@@ -5,7 +5,8 @@
  */
 
 import { blockAsText, lackedContent } from '../../protocol/content.ts'
-import { asciiJson, member, readJson, readString, scanJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'

@@ -1,7 +1,8 @@
 /** One list of one upstream server, whole, as it came: the items' own bytes, and what routing needs to know of them. */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { asciiJson, member, readJson, readString, scanJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonPlan, WireText } from '../../protocol/json.ts'
 import { readToolHeaders } from '../../protocol/tool-header.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'

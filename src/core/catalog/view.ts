@@ -3,7 +3,8 @@
  * then the upstream's own, renamed on `/mcp`, ready to be sent (bridge-rulings §4, Lists).
  */
 
-import { asciiJson, member, readString, scanJson } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonPlan, WireText } from '../../protocol/json.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'

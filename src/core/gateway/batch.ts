@@ -4,7 +4,8 @@
  */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { member, readString, scanJson } from '../../protocol/json.ts'
+import { member, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { splitBatch } from '../../protocol/message.ts'
 import { traitsOf } from '../../protocol/revision.ts'

@@ -1,5 +1,6 @@
 /** The legacy handshake as texts (S25 basic/lifecycle): what to send, and what an answer stands for. */
-import { asciiJson, member, readString, scanJson } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import { fail, ok } from '../../protocol/result.ts'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { asciiJson, member, readJson, readString, scanJson, toWireText, utf8Of } from './json.ts'
+import { asciiJson, member, readJson, readString, toWireText, utf8Of } from './json.ts'
+import { scanJson } from './json-scan.ts'
 import type { JsonNode, JsonPlan, JsonScan } from './json.ts'
 
 /** Opens everything. */
