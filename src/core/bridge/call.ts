@@ -14,7 +14,7 @@ import type { WireErrorObject } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
-import { deliver } from '../session/live-session.ts'
+import { deliver, rememberTask } from '../session/live-session.ts'
 import type { CallHandler, Channel, ChannelFailure } from '../upstream/channel.ts'
 import { failureError } from '../upstream/request.ts'
 import { clientResponse, readError } from './client-response.ts'
@@ -150,7 +150,7 @@ function settle(call: Call, channel: Channel, message: Message): void {
   try {
     if (message.kind === 'error') return settleError(call, channel, message)
     const outcome = clientResponse(message, look)
-    rememberTask(call, outcome.kind, message)
+    indexTask(call, outcome.kind, message)
     finish(context, exchange, outcome)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
@@ -245,13 +245,11 @@ function relatedTask(context: GatewayContext, exchange: Exchange, message: Messa
 }
 
 /** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */
-function rememberTask({ exchange, route }: Call, kind: string, message: Message): void {
+function indexTask({ exchange, route }: Call, kind: string, message: Message): void {
   const { session } = exchange
   if (kind !== 'task' || session === undefined) return
   const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
-  if (taskId === undefined) return
-  const ids = session.data.tasks[route.upstream.id] ?? []
-  session.data.tasks[route.upstream.id] = [...ids, taskId]
+  if (taskId !== undefined) rememberTask(session, route.upstream.id, taskId)
 }
 
 /** For messages of an own session outside any call: used by the pool's listener. */

@@ -8,6 +8,7 @@ import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { openTask } from '../bridge/handles.ts'
+import { rememberHostedTask } from '../session/live-session.ts'
 import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { GatewayContext } from './context.ts'
@@ -48,7 +49,7 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   const pending = session.pending.get(message.idText)
   if (pending === undefined) return ACCEPTED
   session.pending.delete(message.idText)
-  rememberHostedTask(session, pending, message)
+  noteHostedTask(session, pending, message)
   const id = member(message.root, 'id')
   const changes: Change[] = id === undefined ? [] : [{ node: id, text: pending.upstreamIdText }]
   const related = member(member(message.body, '_meta'), META.relatedTask)
@@ -87,9 +88,9 @@ function passToHost(session: LiveSession, message: Message): void {
   void own?.then(({ channel }) => channel.notify(message.text)).catch(() => undefined)
 }
 
-function rememberHostedTask(session: LiveSession, pending: PendingRequest, message: Message): void {
+function noteHostedTask(session: LiveSession, pending: PendingRequest, message: Message): void {
   const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
-  if (taskId !== undefined) session.hostedTasks.set(taskId, pending.upstream.id)
+  if (taskId !== undefined) rememberHostedTask(session, pending.upstream.id, taskId)
 }
 
 function notify(context: GatewayContext, channel: Channel, text: WireText): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Reply } from '../gateway/reply.ts'
 import type { CallControl } from '../upstream/channel.ts'
-import { addStream, createLiveSession, deliver, deliverUnattributed, rememberAnswered } from './live-session.ts'
+import { addStream, createLiveSession, deliver, deliverUnattributed, rememberAnswered, rememberHostedTask, rememberTask } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
 import type { SessionStream } from './session-stream.ts'
 
@@ -110,5 +110,22 @@ describe('streams that have ended', () => {
     rememberAnswered(session, 'long', `"${'x'.repeat(300)}"`)
     expect(session.answered.size).toBe(64)
     expect([session.answered.get('stream-5'), session.answered.get('stream-6'), session.answered.get('long')]).toEqual([undefined, '6', undefined])
+  })
+})
+
+describe('the tasks of a session', () => {
+  it('are kept in order, each once, the oldest giving way', () => {
+    const session = createSession()
+    for (let id = 0; id <= 1_000; id += 1) {
+      rememberTask(session, 'constructor', `t${id}`)
+      rememberHostedTask(session, 'u', `t${id}`)
+    }
+    rememberTask(session, 'constructor', 't5')
+    rememberHostedTask(session, 'u', 't5')
+    rememberTask(session, 'other', 't0')
+    const ids = session.data.tasks['constructor'] ?? []
+    expect([ids.length, ids[0], ids.at(-1), session.data.tasks['other']]).toEqual([1_000, 't1', 't5', ['t0']])
+    const hosted = [...session.hostedTasks.keys()]
+    expect([hosted.length, hosted[0], hosted.at(-1)]).toEqual([1_000, 't1', 't5'])
   })
 })

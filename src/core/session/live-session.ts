@@ -61,6 +61,9 @@ const BACKLOG_BYTES = 4 * 1024 * 1024
 const ANSWERED_LENGTH = 64
 const ANSWERED_ID_LENGTH = 256
 
+/** Of one server's tasks the newest are known to `tasks/list`; of those that the client hosts, the newest get its word. */
+const TASKS_LENGTH = 1_000
+
 export function createLiveSession(data: Session, handle: string): LiveSession {
   return {
     data,
@@ -86,6 +89,20 @@ export function rememberAnswered(session: LiveSession, streamId: string, idText:
   session.answered.set(streamId, idText)
   if (session.answered.size <= ANSWERED_LENGTH) return
   for (const oldest of session.answered.keys()) return void session.answered.delete(oldest)
+}
+
+/** Adds a task that a call of this session became. */
+export function rememberTask({ data }: LiveSession, upstreamId: string, taskId: string): void {
+  const known = Object.hasOwn(data.tasks, upstreamId) ? (data.tasks[upstreamId] ?? []) : []
+  data.tasks[upstreamId] = [...known.filter((one) => one !== taskId), taskId].slice(-TASKS_LENGTH)
+}
+
+/** Adds a task that the client hosts for a server. */
+export function rememberHostedTask({ hostedTasks }: LiveSession, upstreamId: string, taskId: string): void {
+  hostedTasks.delete(taskId)
+  hostedTasks.set(taskId, upstreamId)
+  if (hostedTasks.size <= TASKS_LENGTH) return
+  for (const oldest of hostedTasks.keys()) return void hostedTasks.delete(oldest)
 }
 
 /**
