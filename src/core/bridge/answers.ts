@@ -35,6 +35,7 @@ export function answerWith(exchange: Exchange, result: JsonValue, headers?: Read
 export async function answerInitialize(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
   const { message, principal } = exchange
   if (message === undefined || principal === undefined) throw new PortolanError('internal')
+  refuseLengthy(message)
   const value = message.body === undefined ? undefined : (JSON.parse(utf8Of(message.text.slice(message.body.start, message.body.end))) as JsonValue)
   const params = readInitializeParams(value)
   if (!params.ok) {
@@ -61,6 +62,20 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
   const { capabilities, serverInfo, instructions } = profile
   const result = writeInitializeResult({ revision, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) })
   return exchange.transport === 'http' ? answerWith(exchange, result, { [HEADER.sessionId]: session.handle }) : answerWith(exchange, result)
+}
+
+/** What a session keeps of its client, in bytes: it lives as long as the session does, and is read for each call. */
+const MAX_CLIENT_BYTES = 64 * 1024
+
+function refuseLengthy({ body }: Message): void {
+  let bytes = 0
+  for (const key of ['clientInfo', 'capabilities']) {
+    const node = member(body, key)
+    if (node !== undefined) bytes += node.end - node.start
+  }
+  if (bytes > MAX_CLIENT_BYTES) {
+    throw new PortolanError('invalid_params', { message: `Invalid params: clientInfo and capabilities are beyond ${MAX_CLIENT_BYTES} bytes` })
+  }
 }
 
 export async function answerDiscover(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
