@@ -86,7 +86,7 @@ const LAUNCHES: Record<Exclude<ContenderName, 'direct' | 'nginx-full'>, Launcher
     const config = join(folder, 'portolan.json')
     writeFileSync(config, JSON.stringify(portolanConfig(around)))
     const path = benchCase.upstream === 'http' ? '/bench/mcp' : '/benchstdio/mcp'
-    const args = [entry, 'up', '--config', config, '--port', String(port), '--auth', 'none']
+    const args = ['--max-semi-space-size=16', entry, 'up', '--config', config, '--port', String(port), '--auth', 'none']
     return { command: process.execPath, args, port, path, ready: '/readyz', env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, NODE_ENV: 'production' } }
   },
   async 'mcp-proxy'(benchCase, around) {
