@@ -109,6 +109,17 @@ describe('a request state', () => {
   })
 })
 
+describe('an expired request state', () => {
+  it('looks like one that never was', async () => {
+    const short = await startRig({ servers: { actor: http(actor.url) }, limits: { requestStateMs: 100 } })
+    const call = (requestState?: string): Promise<Answer> =>
+      modern(short.port, 'tools/call', { name: 'actor__ask', ...(requestState === undefined ? {} : { requestState, inputResponses: {} }) })
+    const state = String(result(await call())['requestState'])
+    await sleep(150)
+    expectSame(await call(state), await call(NOTHING))
+  })
+})
+
 describe('a task id', () => {
   it('is good for who got it: modern', async () => {
     const meta = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }

@@ -222,7 +222,7 @@ function isRepeatable({ context, message, route, source }: Call): boolean {
 }
 
 function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
-  const { keyring } = context.deps
+  const { keyring, clock } = context.deps
   const { principal, revision } = partyOf(exchange)
   return {
     clientIdText: message.idText,
@@ -233,8 +233,10 @@ function responseLook(context: GatewayContext, exchange: Exchange, message: Mess
     slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
     selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId),
-    sealState: (state) =>
-      sealState(keyring, principal, { upstreamId: route.upstream.id, method: message.method, subject: route.subject }, state),
+    sealState(state) {
+      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject }
+      return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)
+    },
   }
 }
 

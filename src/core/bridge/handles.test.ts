@@ -36,22 +36,28 @@ describe('a task id', () => {
 
 describe('a request state', () => {
   const binding = { upstreamId: 'u1', method: 'tools/call', subject: 'a' }
-  const handle = sealState(keyring, alice, binding, 'ä state')
+  const handle = sealState(keyring, alice, binding, 'ä state', 1_000)
 
   it('opens for the retry of the same request by the same client', () => {
-    expect(openState(keyring, alice, binding, handle)).toBe('ä state')
-    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, ''))).toBe('')
+    expect(openState(keyring, alice, binding, handle, 999)).toBe('ä state')
+    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, '', 1_000), 999)).toBe('')
   })
 
   it.each([{ upstreamId: 'u2' }, { method: 'prompts/get' }, { subject: 'b' }])('does not open for another request: %j', (other) => {
-    expect(openState(keyring, alice, { ...binding, ...other }, handle)).toBeUndefined()
+    expect(openState(keyring, alice, { ...binding, ...other }, handle, 999)).toBeUndefined()
   })
 
   it('is nothing to others, to other clients of its owner, or where it was altered', () => {
-    expect(openState(keyring, bob, binding, handle)).toBeUndefined()
-    expect(openState(keyring, principal('alice', 'other client'), binding, handle)).toBeUndefined()
+    expect(openState(keyring, bob, binding, handle, 999)).toBeUndefined()
+    expect(openState(keyring, principal('alice', 'other client'), binding, handle, 999)).toBeUndefined()
     const altered = `${handle.slice(0, 40)}${handle[40] === 'A' ? 'B' : 'A'}${handle.slice(41)}`
-    expect(openState(keyring, alice, binding, altered)).toBeUndefined()
-    expect(openState(keyring, alice, binding, 'ä state')).toBeUndefined()
+    expect(openState(keyring, alice, binding, altered, 999)).toBeUndefined()
+    expect(openState(keyring, alice, binding, 'ä state', 999)).toBeUndefined()
+  })
+
+  it('is nothing once it has expired, nor where no expiry was sealed', () => {
+    expect(openState(keyring, alice, binding, handle, 1_000)).toBeUndefined()
+    const endless = keyring.seal('request_state', alice.bindingKey, JSON.stringify(['u1', 'tools/call', 'a', 'state']))
+    expect(openState(keyring, alice, binding, endless, 0)).toBeUndefined()
   })
 })

@@ -26,16 +26,18 @@ export interface StateBinding {
   readonly subject: string
 }
 
-export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string): string {
-  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([binding.upstreamId, binding.method, binding.subject, state]))
+/** Good until `expiresAtMs` (MRTR, Server Requirements: a short expiry, inside what is sealed). */
+export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string, expiresAtMs: number): string {
+  const { upstreamId, method, subject } = binding
+  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([upstreamId, method, subject, state, String(expiresAtMs)]))
 }
 
-/** The upstream's own state; undefined for anything foreign, altered, or bound to another request. */
-export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string): string | undefined {
+/** The upstream's own state; undefined for anything foreign, altered, expired, or bound to another request. */
+export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string, nowMs: number): string | undefined {
   const parts = openStrings(keyring.open('request_state', principal.bindingKey, handle))
-  const [upstreamId, method, subject, state] = parts
+  const [upstreamId, method, subject, state, expiresAtMs] = parts
   const bound = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
-  return bound ? state : undefined
+  return bound && nowMs < Number(expiresAtMs) ? state : undefined
 }
 
 function openStrings(plain: string | undefined): readonly string[] {

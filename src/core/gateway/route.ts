@@ -151,7 +151,8 @@ function openedState(context: GatewayContext, exchange: Exchange, { upstream, su
   if (message === undefined || node === undefined) return undefined
   const handle = readString(message.text, node)
   const binding = { upstreamId: upstream.id, method: message.method, subject }
-  const state = handle === undefined ? undefined : openState(context.deps.keyring, partyOf(exchange).principal, binding, handle)
+  const { keyring, clock } = context.deps
+  const state = handle === undefined ? undefined : openState(keyring, partyOf(exchange).principal, binding, handle, clock.nowMs())
   if (state === undefined) throw new PortolanError('invalid_request_state')
   return state
 }

@@ -44,6 +44,7 @@ export interface Limits {
   readonly sessionsPerPrincipal: number
   readonly exchanges: number
   readonly sessionIdleMs: number
+  readonly requestStateMs: number
   readonly childrenPerUpstream: number
   readonly childrenPerPrincipal: number
   readonly childrenPerHost: number
@@ -66,6 +67,7 @@ export const DEFAULT_LIMITS: Limits = {
   sessionsPerPrincipal: 1_000,
   exchanges: 10_000,
   sessionIdleMs: 30 * 60_000,
+  requestStateMs: 60 * 60_000,
   childrenPerUpstream: 8,
   childrenPerPrincipal: 4,
   childrenPerHost: 64,
