@@ -36,13 +36,13 @@ export interface LegacyPoolDeps extends Asker {
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
 }
 
+/** Who shares a session there: '' for everybody, otherwise those of one owner. */
+export function sharingKey({ config }: Pick<Upstream, 'config'>, ownerKey: string): string {
+  return config.target.transport === 'stdio' && config.share === 'all' ? '' : ownerKey
+}
+
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   const shared = new Map<string, Promise<LegacyChannel>>()
-
-  const sharedKey = (upstream: Upstream, ownerKey: string): string => {
-    const forAll = upstream.config.target.transport === 'stdio' && upstream.config.share === 'all'
-    return JSON.stringify([upstream.id, forAll ? '' : ownerKey])
-  }
 
   const openShared = async (upstream: Upstream, ownerKey: string, key: string): Promise<LegacyChannel> => {
     const opened: { channel?: LegacyChannel } = {}
@@ -50,7 +50,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       clientInfo: asciiJson(deps.self),
       capabilities: '{}',
       revision: LATEST_LEGACY,
-      ownerKey: '',
+      ownerKey: sharingKey(upstream, ownerKey),
       shared: true,
       headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey }),
       listener: {
@@ -107,7 +107,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
 
   return {
     shared(upstream, ownerKey) {
-      const key = sharedKey(upstream, ownerKey)
+      const key = JSON.stringify([upstream.id, sharingKey(upstream, ownerKey)])
       const known = shared.get(key)
       if (known !== undefined) return known
       const opening = openShared(upstream, ownerKey, key)
