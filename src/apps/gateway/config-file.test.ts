@@ -26,6 +26,16 @@ describe('the configuration file', () => {
     expect(() => loadConfig(path, {})).toThrow(/there is no such file\. Give the path/)
   })
 
+  it('tells all its problems at once: of its form, its names, its settings and its references', () => {
+    const servers = { mcp: { command: 'x' }, web: { url: 'htp:/x', headers: { Authorization: 'Bearer ${NOPE}' } }, off: { command: 'x', env: { A: 'env:NOPE' } }, none: {} }
+    writeFileSync(path, JSON.stringify({ mcpServers: servers, portolan: { version: 1, listen: { prot: 1 }, servers: { off: { enabled: false } } } }))
+    const failure = (): void => void loadConfig(path, {})
+    for (const where of ['portolan.listen.prot', 'mcpServers.mcp', 'mcpServers.web.url', 'mcpServers.web.headers.Authorization', 'mcpServers.none']) {
+      expect(failure).toThrow(where)
+    }
+    expect(failure).toThrow(/^5 problems in /)
+  })
+
   it('is announced after a change, and only then', () => {
     write({ A: '1' })
     const file = createConfigFile(path, loadConfig(path, {}), {})

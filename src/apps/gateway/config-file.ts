@@ -10,7 +10,7 @@ import { ConfigError } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
 import type { ReferenceScope } from './config-reference.ts'
 import { compileSnapshot } from './config-snapshot.ts'
-import { readConfig } from './config.ts'
+import { inspectConfig } from './config.ts'
 import type { Config } from './config.ts'
 import { referenceConfigText } from './reference.ts'
 
@@ -46,18 +46,20 @@ function readSource(path: string | undefined, source: string): string {
   }
 }
 
+/** What is wrong in itself and what leads nowhere are told together. */
 function compile(text: string, folder: string, env: Env): Result<{ config: Config; snapshot: Snapshot }, readonly ConfigProblem[]> {
-  const read = readConfig(text)
-  if (!read.ok) return read
+  const { config, problems } = inspectConfig(text)
+  if (config === undefined) return { ok: false, fault: problems }
   const scope: ReferenceScope = {
     env,
     folder,
     home: homedir(),
-    inputs: read.value.inputs,
+    inputs: config.inputs,
     readFile: (path) => readFileSync(path, 'utf8'),
   }
-  const compiled = compileSnapshot(read.value, scope)
-  return compiled.ok ? { ok: true, value: { config: read.value, snapshot: compiled.value } } : compiled
+  const compiled = compileSnapshot(config, scope)
+  if (compiled.ok && problems.length === 0) return { ok: true, value: { config, snapshot: compiled.value } }
+  return { ok: false, fault: [...problems, ...(compiled.ok ? [] : compiled.fault)] }
 }
 
 export type Reload =

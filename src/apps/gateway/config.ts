@@ -38,12 +38,25 @@ export const RESERVED_NAMES: readonly string[] = [
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$/
 
+/** What could be read, and everything that is wrong with it. */
+export interface Reading {
+  /** Undefined where nothing could be read; what is wrong in itself is left out of it. */
+  readonly config: Config | undefined
+  readonly problems: readonly ConfigProblem[]
+}
+
 /** Never throws. `text` is the whole file. */
 export function readConfig(text: string): Result<Config, readonly ConfigProblem[]> {
+  const { config, problems } = inspectConfig(text)
+  return config === undefined || problems.length > 0 ? { ok: false, fault: problems } : { ok: true, value: config }
+}
+
+/** For those who look for further problems in what can be read. Never throws. */
+export function inspectConfig(text: string): Reading {
   const parsed = parseJsonc(text)
-  if (parsed.value === undefined) return { ok: false, fault: parsed.problems }
+  if (parsed.value === undefined) return { config: undefined, problems: parsed.problems }
   if (!isJsonObject(parsed.value)) {
-    return { ok: false, fault: [{ path: 'the file', problem: 'not a JSON object', fix: 'Write { "mcpServers": { … } }' }] }
+    return { config: undefined, problems: [{ path: 'the file', problem: 'not a JSON object', fix: 'Write { "mcpServers": { … } }' }] }
   }
   const problems = [...parsed.problems]
   const notices: string[] = []
@@ -54,7 +67,7 @@ export function readConfig(text: string): Result<Config, readonly ConfigProblem[
   if (!written.found) problems.push(noServers(root))
   const servers = nameServers(written.servers, portolan, problems, notices)
   checkServerOptions(portolan, servers, problems)
-  return problems.length > 0 ? { ok: false, fault: problems } : { ok: true, value: { servers, portolan, inputs: readInputs(root), notices } }
+  return { config: { servers, portolan, inputs: readInputs(root), notices }, problems }
 }
 
 function readPortolan(root: JsonObject, problems: ConfigProblem[]): PortolanOptions {
@@ -63,7 +76,15 @@ function readPortolan(root: JsonObject, problems: ConfigProblem[]): PortolanOpti
   const parsed = portolanSchema.safeParse(written, { reportInput: true })
   if (parsed.success) return parsed.data
   for (const issue of parsed.error.issues) problems.push(...problemsOf(issue))
-  return { version: 1 }
+  return { version: 1, servers: disabledIn(written) }
+}
+
+/** Of settings that are wrong elsewhere: what a disabled server lacks is no problem. */
+function disabledIn(written: JsonValue): Readonly<Record<string, ServerOptions>> {
+  const servers = isJsonObject(written) ? ownMember(written, 'servers') : undefined
+  const entries = servers !== undefined && isJsonObject(servers) ? Object.entries(servers) : []
+  const disabled = entries.filter(([, options]) => isJsonObject(options) && ownMember(options, 'enabled') === false)
+  return Object.fromEntries(disabled.map(([key]) => [key, { enabled: false }]))
 }
 
 type Issue = z.core.$ZodIssue
