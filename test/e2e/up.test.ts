@@ -106,7 +106,21 @@ describe('portolan up', () => {
   it('refuses a data folder that another one uses', async () => {
     await start()
     const second = await ended(run('up', '--port', '0', '--data', data()))
-    expect(second).toMatchObject({ code: 1, err: expect.stringContaining('is in use') })
+    expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/is in use.*give this one a folder of its own with --data/) })
+  })
+
+  it('refuses a port that another one uses', async () => {
+    const { baseUrl } = await start()
+    const second = await ended(run('up', '--port', new URL(baseUrl).port, '--data', join(folder, 'other')))
+    expect(second).toMatchObject({ code: 1, err: expect.stringMatching(/is in use.*choose another port with --port/) })
+  })
+
+  it('says before any client comes which server cannot be started, and why', async () => {
+    const portolan = await start('--config', writeConfig({ mcpServers: { gone: { command: 'no-such-program' }, reference } }))
+    const status = async (): Promise<string> => (await ended(run('status', '--data', data()))).out
+    await expect.poll(status, { timeout: 10_000 }).toMatch(/^gone is degraded: command not found: no-such-program\n +Install/m)
+    await expect.poll(status, { timeout: 10_000 }).toMatch(/^reference +stdio +ready/m)
+    expect(portolan.stderr()).toContain('upstream_degraded')
   })
 
   it('works without a token on loopback, and nowhere else', async () => {

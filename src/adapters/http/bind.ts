@@ -17,9 +17,13 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
   readonly code: 'address_in_use' | 'address_unavailable' | 'permission_denied' | 'listen_failed'
 
-  constructor(code: ListenError['code'], message: string, cause: unknown) {
+  /** The address or path that another process listens on; '' for other failures. */
+  readonly takenAt: string
+
+  constructor(code: ListenError['code'], message: string, cause: unknown, takenAt = '') {
     super(message, { cause })
     this.code = code
+    this.takenAt = takenAt
   }
 }
 
@@ -116,7 +120,7 @@ function explain(error: unknown, where: string): ListenError {
 
 function inUse(where: string, cause: unknown): ListenError {
   const advice = 'Another process listens there, perhaps another Portolan. Stop it or choose another port or path.'
-  return new ListenError('address_in_use', `${where} is in use. ${advice}`, cause)
+  return new ListenError('address_in_use', `${where} is in use. ${advice}`, cause, where)
 }
 
 function codeOf(error: unknown): string {

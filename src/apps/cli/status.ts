@@ -46,19 +46,38 @@ function fetchStatus(socketPath: string): Promise<string> {
   })
 }
 
-/** For people: one line for the process, one for each server. */
+/** For people: the process, a table of the servers, and what to do about those that are down. */
 export function statusText(status: ProcessStatus, nowMs: number): string {
   const { version, pid, state, listening, config, servers } = status
   const head = `Portolan ${version}, process ${pid}: ${state} for ${durationText(nowMs - status.startedAtMs)}, on ${listening.join(' and ')}`
   const source = `Configuration: ${config.source} (${config.digest.slice(0, 12)})`
   const refusal = config.refusal === '' ? [] : [`The last reload was refused: ${config.refusal}`]
   const lost = status.ledgerLostCount === 0 ? [] : [`The ledger lost ${status.ledgerLostCount} records: see the log`]
-  const rows = [['SERVER', 'KIND', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RESTARTS', 'DETAIL'], ...servers.map(rowOf)]
-  return [head, source, ...refusal, ...lost, '', ...aligned(rows), ''].join('\n')
+  const rows = [HEADINGS, ...servers.map(rowOf)]
+  return [head, source, ...refusal, ...lost, '', ...aligned(rows), ...servers.flatMap(adviceOf), ''].join('\n')
 }
 
-function rowOf({ name, transport, state, eras, children, sessions, restarts, detail }: ServerStatus): string[] {
-  return [name, transport, state, eras.join('+') || '-', String(children), String(sessions), String(restarts), detail]
+const HEADINGS = ['SERVER', 'KIND', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RESTARTS']
+
+/** What a server that is down said last, and what helps: reasons are too long for a column. */
+function adviceOf({ name, state, detail }: ServerStatus): string[] {
+  if (state !== 'degraded') return []
+  const advice = ADVICE.find(([pattern]) => pattern.test(detail))?.[1]
+  return ['', `${name} is degraded: ${detail}`, `  ${advice ?? 'It is asked again by itself. More is in the log: portolan up --log-level debug'}`]
+}
+
+const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
+  [/command not found/, 'Install the program, write its whole path as "command", or start Portolan with a PATH that has it.'],
+  [/not executable/, 'Make the file executable, or name the program that runs it as "command".'],
+  [/no such directory/, 'Mend "cwd" of this server in the configuration.'],
+  [/connection (?:refused|timed out)|no such host|no route to/, 'Start the server, or mend its "url" in the configuration. It is asked again by itself.'],
+  [/\b40[13]\b/, 'The server wants other credentials: see "headers" of this server in the configuration.'],
+  [/exited with|was ended by/, 'Run its command by hand to see why it ends; portolan up --log-level debug shows all it says.'],
+  [/^no answer for/, 'It is still waited for: npx and uvx may be fetching it. Run its command by hand to see.'],
+]
+
+function rowOf({ name, transport, state, eras, children, sessions, restarts }: ServerStatus): string[] {
+  return [name, transport, state, eras.join('+') || '-', String(children), String(sessions), String(restarts)]
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {

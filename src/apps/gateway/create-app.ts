@@ -4,6 +4,7 @@
  */
 
 import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
+import { ListenError } from '../../adapters/http/bind.ts'
 import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
 import type { HttpListener } from '../../adapters/http/listener.ts'
@@ -121,14 +122,26 @@ async function listen(opened: Opened, condition: Condition, source: { status(): 
   try {
     operations = await openOperations(targets, source)
     const scheme = settings.listener.tls === undefined ? 'http' : 'https'
-    condition.listening = (await listener.listen()).map((address) => addressText(address, scheme))
+    const addresses = await listener.listen()
+    condition.listening = addresses.map((address) => addressText(address, scheme))
     condition.state = 'ready'
+    gateway.warm()
     return operations
   } catch (error) {
     await Promise.allSettled([operations?.close(), listener.close(), gateway.close()])
     await ledger.close()
-    throw error
+    throw explained(error, settings.operations.socketPath)
   }
+}
+
+/** Where an address is taken, the way out by flags: the adapter knows none. */
+function explained(error: unknown, operationsSocket: string): unknown {
+  if (!(error instanceof ListenError) || error.takenAt === '') return error
+  const advice =
+    error.takenAt === operationsSocket
+      ? 'Another Portolan uses this data folder: stop it, or give this one a folder of its own with --data.'
+      : 'Another process listens there, perhaps another Portolan: stop it, or choose another port with --port.'
+  return new ListenError(error.code, `${error.takenAt} is in use. ${advice}`, error, error.takenAt)
 }
 
 function addressText(address: Address, scheme: string): string {

@@ -49,6 +49,7 @@ export async function runStdio(options: StdioOptions): Promise<void> {
     version: readVersion(),
     data, ledger, log, env,
   })
+  gateway.warm()
   const client = createClientStream({ ...options, maxLineBytes: loaded.snapshot.limits.bodyBytes })
   const pipe = gateway.stdio(client.stream)
   const stopped = new Promise<'stopped'>((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }))

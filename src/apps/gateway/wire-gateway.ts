@@ -23,6 +23,7 @@ import type { SnapshotSource } from '../../core/gateway/snapshot.ts'
 import { createChildPool } from '../../core/upstream/child-pool.ts'
 import { createUpstream } from '../../core/upstream/create-upstream.ts'
 import type { UpstreamEvent } from '../../core/upstream/create-upstream.ts'
+import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openKeyRing } from './key-ring-file.ts'
@@ -39,9 +40,12 @@ export interface GatewayParts {
   readonly version: string
 }
 
-export type WiredGateway = Pick<Gateway, 'http' | 'stdio' | 'status' | 'drain' | 'close'>
+export interface WiredGateway extends Pick<Gateway, 'http' | 'stdio' | 'status' | 'drain' | 'close'> {
+  /** Asks every server, those of later configurations too, what it is: the first client need not wait, a fault is told at once. */
+  warm(): void
+}
 
-/** Nothing is reached or started before the first request. */
+/** Nothing is reached or started before the first request, or `warm`. */
 export function wireGateway(parts: GatewayParts): WiredGateway {
   const clock = createSystemClock()
   const random = createSystemRandom()
@@ -51,6 +55,10 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const pool = createChildPool({ limits, clock })
   const self = { name: 'portolan', version: parts.version }
   const upstreamDeps = { egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
+  const upstreams = new Set<Upstream>()
+  let isWarm = false
+  // A server that does not answer has said so in the log and its status.
+  const ask = (upstream: Upstream): void => void upstream.profile().catch(() => undefined)
   const gateway = createGateway({
     clock,
     random,
@@ -67,12 +75,22 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     replayGuard: createReplayGuard(clock),
     ledger: parts.ledger,
     telemetry: parts.telemetry,
-    upstreams: (server) => createUpstream(server, upstreamDeps),
+    upstreams(server) {
+      const upstream = createUpstream(server, upstreamDeps)
+      if (isWarm) ask(upstream)
+      else upstreams.add(upstream)
+      return upstream
+    },
     self,
     log: parts.log.event,
   })
   return {
     ...gateway,
+    warm() {
+      isWarm = true
+      for (const upstream of upstreams) ask(upstream)
+      upstreams.clear()
+    },
     async close() {
       await gateway.close()
       pool.close()

@@ -151,5 +151,11 @@ export function concludeProbe(
     ...(modern !== undefined && modern.verdict !== 'modern' ? [modern.detail] : []),
   ]
   const retryAfterSec = legacy?.ok === false ? legacy.fault.retryAfterSec : undefined
-  return { ok: false, fault: { detail: [...new Set(details)].join('; '), retryAfterSec } }
+  return { ok: false, fault: { detail: saidOnce(details), retryAfterSec } }
+}
+
+/** What both questions met with is said once, without the questions: no such command, nobody there. */
+function saidOnce(details: readonly string[]): string {
+  const reasons = new Set(details.map((detail) => detail.replace(/^(?:initialize|server\/discover): /, '')))
+  return [...(reasons.size === 1 ? reasons : new Set(details))].join('; ')
 }
