@@ -60,16 +60,19 @@ export class NodeResponse implements HttpResponse {
     if (!this.#gone && !this.#outgoing.destroyed) this.#outgoing.end()
   }
 
-  answer(status: number, headers: Headers, text: string): void {
+  answer(status: number, headers: Headers, text: string, tail?: Buffer): void {
     if (this.headSent || this.#outgoing.writableEnded) return
     this.#connection.remove(this)
     this.#onGone = undefined
     const outgoing = this.#outgoing
     const complete = this.#complete(headers)
-    if (text !== '' || (status !== 204 && status !== 304)) complete['content-length'] = String(text.length)
+    if (text !== '' || (status !== 204 && status !== 304)) complete['content-length'] = String(text.length + (tail?.length ?? 0))
     outgoing.writeHead(status, complete)
     // A string goes out in one write with the head; a Buffer would take two.
-    if (text === '') outgoing.end()
+    if (tail !== undefined) {
+      outgoing.write(text, 'latin1')
+      outgoing.end(tail)
+    } else if (text === '') outgoing.end()
     else outgoing.end(text, 'latin1')
   }
 

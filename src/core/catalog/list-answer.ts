@@ -23,28 +23,32 @@ export function answerList(context: GatewayContext, views: Views, exchange: Exch
 
 function page(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View, offset: number): Outcome {
   const { pageSize } = exchange.snapshot
-  const whole = offset === 0 && view.texts.length <= pageSize
-  const items = wholeOrSlice(view, offset, pageSize, whole)
+  const idText = exchange.message?.idText ?? ''
+  if (offset === 0 && view.texts.length <= pageSize) {
+    return { kind: 'answered', text: `{"jsonrpc":"2.0","id":${idText},"result":`, tail: wholeList(context, exchange, kind, view), status: 200, failed: false }
+  }
   const next = offset + pageSize
+  const items = view.texts.slice(offset, next).join(',')
   const more = next < view.texts.length ? `,"nextCursor":${asciiJson(sealCursor(context, exchange, kind, next))}` : ''
-  const hints =
-    exchange.era === 'modern'
-      ? `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${context.selfText}}`
-      : ''
-  const result = `{"${LISTS[kind].field}":[${items}]${more}${hints}}`
-  return { kind: 'answered', text: resultText(exchange.message?.idText ?? '', result), status: 200, failed: false }
+  const result = `{"${LISTS[kind].field}":[${items}]${more}${hints(context, exchange, view)}}`
+  return { kind: 'answered', text: resultText(idText, result), status: 200, failed: false }
 }
 
-const joined = new WeakMap<View, WireText>()
+const whole = new WeakMap<View, Buffer>()
 
-/** The usual case, all items on one page, is joined once for as long as the view lives. */
-function wholeOrSlice(view: View, offset: number, pageSize: number, whole: boolean): WireText {
-  if (!whole) return view.texts.slice(offset, offset + pageSize).join(',')
-  const known = joined.get(view)
+/** The usual case, all items on one page: joined once for as long as the view lives. A view is of one era. */
+function wholeList(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View): Buffer {
+  const known = whole.get(view)
   if (known !== undefined) return known
-  const text = view.texts.join(',')
-  joined.set(view, text)
-  return text
+  const result = `{"${LISTS[kind].field}":[${view.texts.join(',')}]${hints(context, exchange, view)}}}`
+  const bytes = Buffer.from(result, 'latin1')
+  whole.set(view, bytes)
+  return bytes
+}
+
+function hints(context: GatewayContext, exchange: Exchange, view: View): WireText {
+  if (exchange.era === 'legacy') return ''
+  return `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${context.selfText}}`
 }
 
 function sealCursor(context: GatewayContext, exchange: Exchange, kind: ListKind, offset: number): string {

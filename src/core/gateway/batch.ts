@@ -19,6 +19,7 @@ import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
 import type { HttpResponse } from './http-exchange.ts'
 import { JSON_HEADERS } from './render.ts'
+import { bodyLength, wholeText } from './reply.ts'
 import type { Reply } from './reply.ts'
 import { identify, runStages } from './stages.ts'
 
@@ -86,12 +87,12 @@ function startAll(context: GatewayContext, views: Views, exchange: Exchange, tex
     keepAlive: () => stream.keepAlive(),
     finish(answer) {
       if (answer !== undefined && answer.text !== '') {
-        if (streaming) stream.send(answer.text)
-        else answers.push(answer.text)
+        if (streaming) stream.send(wholeText(answer))
+        else answers.push(wholeText(answer))
       }
       open -= 1
       if (open === 0) endBatch(context, exchange, streaming ? undefined : answers)
-      return answer?.text.length ?? 0
+      return answer === undefined ? 0 : bodyLength(answer)
     },
   })
   for (const text of texts) startOne(context, views, exchange, text, part())

@@ -28,8 +28,8 @@ export interface HttpResponse {
   write(text: string): boolean
   /** Ends a streamed answer. */
   end(): void
-  /** A whole answer at once, with its length. `text` '' for none. */
-  answer(status: number, headers: Readonly<Record<string, string>>, text: string): void
+  /** A whole answer at once, with its length. `text` '' for none; `tail` follows it. */
+  answer(status: number, headers: Readonly<Record<string, string>>, text: string, tail?: Buffer): void
   /** Cuts the connection: for an answer that cannot be finished. */
   destroy(): void
   /** Calls `run` once, when the peer has taken what was written. */

@@ -4,6 +4,7 @@ import type { WireText } from '../../protocol/json.ts'
 import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
 import { createBoundedWrite } from '../session/bounded-write.ts'
 import type { HttpResponse } from './http-exchange.ts'
+import { bodyLength, wholeText } from './reply.ts'
 import type { Reply } from './reply.ts'
 
 export function createHttpReply(response: HttpResponse): Reply {
@@ -30,11 +31,11 @@ export function createHttpReply(response: HttpResponse): Reply {
     },
     finish(answer) {
       if (streaming) {
-        if (answer !== undefined) response.write(sseText(answer.text))
+        if (answer !== undefined) response.write(sseText(wholeText(answer)))
         response.end()
-      } else if (answer !== undefined) response.answer(answer.status, answer.headers, answer.text)
+      } else if (answer !== undefined) response.answer(answer.status, answer.headers, answer.text, answer.tail)
       else response.destroy()
-      return written + (answer?.text.length ?? 0)
+      return written + (answer === undefined ? 0 : bodyLength(answer))
     },
   }
 }

@@ -4,8 +4,11 @@ import type { WireText } from '../../protocol/json.ts'
 import type { PortolanError } from '../../protocol/error.ts'
 
 export type Outcome =
-  /** A final JSON-RPC response, with the client's own id. `failed`: a JSON-RPC error, or a result with `isError`. */
-  | { readonly kind: 'answered'; readonly text: WireText; readonly status: number; readonly failed: boolean }
+  /**
+   * A final JSON-RPC response, with the client's own id. `failed`: a JSON-RPC error, or a result with `isError`. `tail`:
+   * bytes after the text that are kept ready, so that a long list is not copied for each answer.
+   */
+  | { readonly kind: 'answered'; readonly text: WireText; readonly tail?: Buffer; readonly status: number; readonly failed: boolean }
   /** An answer with HTTP headers of its own (a new session id). */
   | { readonly kind: 'opened'; readonly text: WireText; readonly headers: Readonly<Record<string, string>> }
   /** The client must gather input and retry (2026-07-28, MRTR). */

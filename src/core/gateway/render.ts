@@ -27,7 +27,7 @@ export function resultText(idText: string, result: WireText): WireText {
 export function renderOutcome(outcome: Outcome, era: Era, idText: string): FinalAnswer | undefined {
   switch (outcome.kind) {
     case 'answered':
-      return { status: outcome.status, headers: JSON_HEADERS, text: outcome.text }
+      return { status: outcome.status, headers: JSON_HEADERS, text: outcome.text, ...(outcome.tail === undefined ? {} : { tail: outcome.tail }) }
     case 'opened':
       return { status: 200, headers: { ...JSON_HEADERS, ...outcome.headers }, text: outcome.text }
     case 'inputRequired':

@@ -8,6 +8,17 @@ export interface FinalAnswer {
   readonly headers: Readonly<Record<string, string>>
   /** '' for an answer without a body. */
   readonly text: WireText
+  /** What follows the text, as bytes that are kept ready. */
+  readonly tail?: Buffer
+}
+
+/** The answer's body in one text, for where it cannot go out as it is kept. */
+export function wholeText({ text, tail }: FinalAnswer): WireText {
+  return tail === undefined ? text : text + tail.toString('latin1')
+}
+
+export function bodyLength({ text, tail }: FinalAnswer): number {
+  return text.length + (tail?.length ?? 0)
 }
 
 export interface Reply {

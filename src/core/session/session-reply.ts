@@ -1,5 +1,6 @@
 /** The reply to a message of a client that has one pipe for everything: HTTP+SSE (2024-11-05) and stdio. */
 
+import { bodyLength, wholeText } from '../gateway/reply.ts'
 import type { Reply } from '../gateway/reply.ts'
 import type { SessionStream } from './session-stream.ts'
 
@@ -12,8 +13,8 @@ export function createSessionReply(stream: SessionStream): Reply {
     keepAlive() {},
     finish(answer) {
       if (answer === undefined || answer.text === '') return 0
-      stream.write(answer.text)
-      return answer.text.length
+      stream.write(wholeText(answer))
+      return bodyLength(answer)
     },
   }
 }

@@ -6,6 +6,7 @@
 
 import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
+import { bodyLength, wholeText } from '../gateway/reply.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
 import { createBoundedWrite } from './bounded-write.ts'
 import type { BufferedEvent, EventBuffer } from './event-buffer.ts'
@@ -106,10 +107,13 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
     finish(answer: FinalAnswer | undefined) {
       if (!streaming) {
         if (answer === undefined) response?.answer(200, SSE_HEADERS, '')
-        else response?.answer(answer.status, answer.headers, answer.text)
-        written += answer?.text.length ?? 0
+        else response?.answer(answer.status, answer.headers, answer.text, answer.tail)
+        written += answer === undefined ? 0 : bodyLength(answer)
       } else {
-        if (answer !== undefined) write(sseText(answer.text, events.append(sessionId, streamId, answer.text)))
+        if (answer !== undefined) {
+          const text = wholeText(answer)
+          write(sseText(text, events.append(sessionId, streamId, text)))
+        }
         leave()
       }
       // Written is not received: what the stream said is kept until the client names its last event, or it expires.
