@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
-import { http } from './fixtures/upstream/support.ts'
+import { http, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
-import { codeOf, legacy } from './mcp-client.ts'
+import { codeOf, getRequest, legacy, openStream } from './mcp-client.ts'
 
 async function play(eras: readonly ('legacy' | 'modern')[], acts: Record<string, Act> = {}, options: RigOptions = {}): Promise<{ rig: Rig; actor: Actor }> {
   const actor = closeAfter(await startActor(eras, acts))
@@ -26,5 +26,28 @@ describe('a client that says much of itself', () => {
     const refused = await initialize(rig, 65_536)
     expect([refused.status, codeOf(refused), refused.headers['mcp-session-id']]).toEqual([200, -32_602, undefined])
     expect(rig.gateway.status().sessions).toBe(1)
+  })
+})
+
+describe('a client of one pipe that writes on while its session is being opened', () => {
+  it('has 16 MiB waiting at most, and learns of each request that does not wait', async () => {
+    const gate = Promise.withResolvers<void>()
+    const actor = closeAfter(await startActor(['legacy'], {}, { gate: gate.promise }))
+    const rig = await startRig({ servers: { actor: http(actor.url) } })
+    const stream = await openStream(rig.port, getRequest('', {}, '/actor/sse'))
+    await until(() => stream.events.length > 0)
+    const path = stream.events[0]?.data ?? ''
+    const post = (body: object) => legacy(rig.port, '', '', {}, { path, body: JSON.stringify({ jsonrpc: '2.0', ...body }) })
+    await post({ id: 0, method: 'initialize', params: { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: { name: 'n', version: '1' } } })
+    const x = 'x'.repeat(4_000_000)
+    for (const id of [1, 2, 3, 4, 5, 6]) await post({ id, method: 'ping', params: { x } })
+    await post({ method: 'notifications/x', params: { x } })
+    const refused = await stream.count(2)
+    expect(refused.map(({ id, error }) => [id, (error as { code: number }).code])).toEqual([[5, -31_017], [6, -31_017]])
+    gate.resolve()
+    const all = await stream.count(7)
+    expect(all.slice(2).map(({ id }) => id)).toEqual([0, 1, 2, 3, 4])
+    stream.drop()
+    await rig.settled()
   })
 })

@@ -45,6 +45,14 @@ describe('a client on standard input and output', () => {
     await expect.poll(() => lines).toEqual(['{"a":1}'])
   })
 
+  it('is given up when it reads nothing of what it is told', async () => {
+    const { output, client, why } = open()
+    for (let count = 0; count < 20; count += 1) client.stream.write('x'.repeat(1024 * 1024))
+    expect(await why).toBe('too_slow')
+    expect(output.writableLength).toBeLessThan(18 * 1024 * 1024)
+    await client.flush()
+  })
+
   it('is gone when its end of the output is closed', async () => {
     const { output, why } = open()
     output.destroy(new Error('EPIPE'))

@@ -17,17 +17,26 @@ export interface ClientStreamOptions {
 export interface ClientStream {
   readonly stream: SessionStream
   /** Hands every line over; resolves when the client has gone, with why. */
-  read(onLine: (line: string) => void): Promise<'ended' | 'line_too_long'>
+  read(onLine: (line: string) => void): Promise<'ended' | 'line_too_long' | 'too_slow'>
   /** Resolves when what was written has left. */
   flush(): Promise<void>
 }
 
-/** The client's writing is held back while it does not read what it is told. */
+/** What may wait for a client that does not read. Servers' announcements and long answers cannot be held back by its silence. */
+const WAITING_BYTES = 16 * 1024 * 1024
+
+/** The client's writing is held back while it does not read what it is told; beyond a bound its end of the output is given up. */
 export function createClientStream({ input, output, maxLineBytes }: ClientStreamOptions): ClientStream {
   const framing = createLineFraming(maxLineBytes)
+  const tooSlow = Promise.withResolvers<'too_slow'>()
   return {
     stream: {
       write: (text) => {
+        if (output.writableLength > WAITING_BYTES) {
+          tooSlow.resolve('too_slow')
+          output.destroy()
+        }
+        if (output.destroyed) return true
         const isFlowing = output.write(toLine(text), 'latin1')
         if (!isFlowing && !input.isPaused()) {
           input.pause()
@@ -48,6 +57,7 @@ export function createClientStream({ input, output, maxLineBytes }: ClientStream
         })
         for (const gone of ['end', 'close', 'error']) input.once(gone, () => resolve('ended'))
         output.on('error', () => resolve('ended'))
+        void tooSlow.promise.then(resolve)
       }),
     flush: () => new Promise((resolve) => (output.writable ? output.write('', () => resolve()) : resolve())),
   }

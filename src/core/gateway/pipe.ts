@@ -32,6 +32,9 @@ export interface Pipe {
   close(): void
 }
 
+/** What may wait for a session that is being opened: servers can take a minute to start. */
+const WAITING_BYTES = 16 * 1024 * 1024
+
 export interface PipeOptions {
   readonly transport: 'sse' | 'stdio'
   readonly endpoint: string
@@ -46,6 +49,7 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
   const inFlight = new LiveMap<IdText, Exchange>()
   let session: LiveSession | undefined
   let initializing: Promise<void> | undefined
+  let waitingBytes = 0
   let isClosed = false
 
   const begin = (text: WireText): Exchange => {
@@ -110,10 +114,27 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
     if (session === undefined || !isBatch(text) || !traitsOf(session.data.revision).batches) return undefined
     return readBatch(text, context.deps.snapshots.current().limits.jsonDepth)
   }
+  const refuseWaiting = (text: WireText): void => {
+    const exchange = begin(text)
+    const decoded = decodeLine(text, exchange.snapshot.limits.jsonDepth)
+    exchange.era = decoded.era
+    exchange.message = decoded.message
+    const isRequest = decoded.message?.kind === 'request'
+    const error = new PortolanError('overloaded', { retryAfterSec: 1 })
+    finish(context, exchange, isRequest ? { kind: 'refused', error } : { kind: 'cancelled', reason: 'overloaded' })
+  }
+  /** A client may write on before it was answered; its session must exist before its next message is looked at. */
+  const wait = (text: WireText, ready: Promise<void>): void => {
+    if (waitingBytes + text.length > WAITING_BYTES) return refuseWaiting(text)
+    waitingBytes += text.length
+    void ready.then(() => {
+      waitingBytes -= text.length
+      take(text)
+    })
+  }
   const take = (text: WireText): void => {
-    // A client may write on before it was answered; its session must exist before its next message is looked at.
-    if (initializing !== undefined) return void initializing.then(() => take(text))
     if (isClosed) return
+    if (initializing !== undefined) return wait(text, initializing)
     for (const one of batchOf(text) ?? [text]) start(one)
   }
 
