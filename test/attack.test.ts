@@ -4,8 +4,9 @@ import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
+import { send } from './http-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
-import { codeOf, getRequest, legacy, openStream } from './mcp-client.ts'
+import { codeOf, getRequest, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 
 async function play(eras: readonly ('legacy' | 'modern')[], acts: Record<string, Act> = {}, options: RigOptions = {}): Promise<{ rig: Rig; actor: Actor }> {
   const actor = closeAfter(await startActor(eras, acts))
@@ -49,5 +50,46 @@ describe('a client of one pipe that writes on while its session is being opened'
     expect(all.slice(2).map(({ id }) => id)).toEqual([0, 1, 2, 3, 4])
     stream.drop()
     await rig.settled()
+  })
+})
+
+describe('headers that mirror arguments', () => {
+  const region = { type: 'object', properties: { to: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } } } }
+  const playMirrored = async (): Promise<{ rig: Rig; seen(): unknown[] }> => {
+    const actor = closeAfter(await startActor(['modern'], { move: ({ answer }) => answer() }, { schemas: { move: region } }))
+    const rig = await startRig({ servers: { actor: { ...http(actor.url), headers: { 'mcp-param-tenant': 'ours' } } } })
+    const seen = (): unknown[] =>
+      actor.requests
+        .filter(({ json }) => json.method === 'tools/call')
+        .map(({ headers }) => [headers['mcp-param-region'], headers['mcp-param-tenant'], headers['mcp-param-other']])
+    return { rig, seen }
+  }
+  const params = { name: 'actor__move', arguments: { to: { region: 'eu' } } }
+
+  it('agree with them whatever parser the server has: a name that stands twice is refused', async () => {
+    const { rig, seen } = await playMirrored()
+    const headers = { 'mcp-param-region': 'eu' }
+    expect(messageOf(await modern(rig.port, 'tools/call', params, { headers }))).toHaveProperty('result')
+    const wire = modernRequest('tools/call', params, { headers })
+    for (const twice of ['{"region":"us","region":"eu"}', '{"region":"us","r\\u0065gion":"eu"}']) {
+      const answer = await send(rig.port, { ...wire, body: wire.body.replace('{"region":"eu"}', twice) })
+      expect([answer.status, codeOf(answer)], twice).toEqual([400, -32_600])
+    }
+    expect(seen()).toEqual([['eu', 'ours', undefined]])
+  })
+
+  it('take nothing from what the configuration sends', async () => {
+    const { rig, seen } = await playMirrored()
+    const headers = { 'mcp-param-region': 'eu', 'mcp-param-tenant': 'theirs', 'mcp-param-other': 'x' }
+    expect(messageOf(await modern(rig.port, 'tools/call', params, { headers }))).toHaveProperty('result')
+    expect(seen()).toEqual([['eu', 'ours', 'x']])
+  })
+
+  it.each([['/mcp', 'actor__move'], ['/actor/mcp', 'move']])('are made for legacy clients, who cannot say otherwise: %s', async (path, name) => {
+    const { rig, seen } = await playMirrored()
+    const session = await openSession(rig.port, { path })
+    const answer = await legacy(rig.port, session, 'tools/call', { ...params, name }, { path, headers: { 'mcp-param-region': 'us' } })
+    expect(messageOf(answer)).toHaveProperty('result')
+    expect(seen()).toEqual([['eu', 'ours', undefined]])
   })
 })
