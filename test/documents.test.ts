@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { DEFAULTS, portolanSchema } from '../src/apps/gateway/config-schema.ts'
 import { ERRORS } from '../src/protocol/error.ts'
+import { withMethodTable } from './method-table.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
@@ -81,6 +82,19 @@ describe('what is committed', () => {
 
   it('keeps ARCHITECTURE.md within 150 lines', () => {
     expect(read('ARCHITECTURE.md').split('\n').length).toBeLessThanOrEqual(151)
+  })
+
+  it('names in ARCHITECTURE.md only paths that are there, and whole ones', () => {
+    const spans = [...read('ARCHITECTURE.md').matchAll(/`([^`\n]+)`/g)].map(([, span]) => span ?? '')
+    const paths = spans.filter((span) => /^[\w.-]+\/[\w./-]*$/.test(span) && (span.endsWith('/') || /\.\w+$/.test(span)))
+    expect(paths.length).toBeGreaterThan(100)
+    expect(paths.filter((path) => !exists(new URL(`../${path}`, import.meta.url)))).toEqual([])
+    expect(spans.filter((span) => /^[\w-]+\.(ts|mjs)$/.test(span))).toEqual([])
+  })
+
+  it('says in docs/explanation/eras.md what the carrier table says', () => {
+    const page = read('docs/explanation/eras.md')
+    expect(page, 'node scripts/run.mjs test/method-table.ts writes it').toBe(withMethodTable(page))
   })
 
   it('links only to files that are there', () => {
