@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
-import { http, sleep, until } from './fixtures/upstream/support.ts'
+import { http, sendJson, sleep, startHttp, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
@@ -106,6 +106,40 @@ describe('a request state', () => {
     expectSame(await call(tampered(state)), unknown)
     expectSame(await call('step-1'), unknown)
     for (const name of ['actor__echo', 'twin__ask']) expectSame(await call(state, {}, name), unknown)
+  })
+})
+
+describe('a list', () => {
+  /** A server that lists to each session what is that session's. */
+  const startPersonal = () => {
+    const sessions: string[] = []
+    return startHttp(({ method, headers, json: { id, method: asked } }, response) => {
+      if (method !== 'POST' || asked === undefined || id === undefined) return void response.writeHead(method === 'GET' ? 405 : 202).end()
+      const answer = (result: object, head = {}): void => sendJson(response, { jsonrpc: '2.0', id, result }, 200, head)
+      if (asked === 'initialize') {
+        sessions.push(crypto.randomUUID())
+        return answer(
+          { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'p', version: '1' } },
+          { 'mcp-session-id': sessions.at(-1) },
+        )
+      }
+      if (asked === 'tools/list') return answer({ tools: [{ name: `of-${String(headers['mcp-session-id'])}`, inputSchema: { type: 'object' } }] })
+      sendJson(response, { jsonrpc: '2.0', id, error: { code: -32_601, message: 'no' } })
+    })
+  }
+  const names = (answer: Answer): unknown[] => (result(answer)['tools'] as { name: string }[]).map(({ name }) => name)
+
+  it.each([[{}], [{ roots: {} }]])('that a server makes for one session is not shown to another person: %j', async (capabilities) => {
+    const personal = closeAfter(await startPersonal())
+    const own = await startRig({ servers: { personal: http(personal.url) } })
+    for (const path of ['/mcp', '/personal/mcp']) {
+      const [mine, other] = [await openSession(own.port, { path, capabilities }), await openSession(own.port, { ...bob, path, capabilities })]
+      const alices = names(await legacy(own.port, mine, 'tools/list', {}, { path }))
+      const bobs = names(await legacy(own.port, other, 'tools/list', {}, { ...bob, path }))
+      expect([alices.length, bobs.length, bobs[0] === alices[0]]).toEqual([1, 1, false])
+      const again = names(await modern(own.port, 'tools/list', {}, { path }))
+      expect(names(await modern(own.port, 'tools/list', {}, { ...bob, path }))).not.toEqual(again)
+    }
   })
 })
 

@@ -11,6 +11,7 @@ import type { Exchange } from '../gateway/exchange.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { sharingKey } from './legacy-pool.ts'
 
 export interface Party {
   readonly era: Era
@@ -24,7 +25,10 @@ export interface Party {
 export interface Source {
   readonly upstream: Upstream
   readonly era: Era
-  /** Lists fetched through sources with the same key are the same: era and input capability class. */
+  /**
+   * Lists fetched through sources with the same key are the same: era, input capability class, and whose session it is
+   * where not everybody's. What a server lists may come of what one client did or declared there (guarantee 3).
+   */
   readonly classKey: string
   /** A channel of the client session's own: nobody else hears what it says. */
   readonly isOwn: boolean
@@ -52,15 +56,16 @@ export function sourceFor(context: GatewayContext, party: Party, upstream: Upstr
   const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
   if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, channel: () => upstream.modern() }
   const { session } = party
-  if (session === undefined || legacy === undefined) {
-    return { upstream, era, classKey: 'legacy:', isOwn: false, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
+  const { ownerKey } = party.principal
+  const shared = (): Source => {
+    const classKey = `legacy::${sharingKey(upstream, ownerKey)}`
+    return { upstream, era, classKey, isOwn: false, channel: () => context.pool.shared(upstream, ownerKey) }
   }
+  if (session === undefined || legacy === undefined) return shared()
   const mirrored = mirrorCapabilities(sessionCapabilities(session), { client: party.revision, upstream: legacy.revision })
   const input = capabilityClass(declaredInput(mirrored, legacy.revision))
-  const classKey = `legacy:${input}`
-  if (sharesChild(upstream, input)) {
-    return { upstream, era, classKey, isOwn: false, channel: () => context.pool.shared(upstream, party.principal.ownerKey) }
-  }
+  if (sharesChild(upstream, input)) return shared()
+  const classKey = `legacy:${input}:${ownerKey}`
   return { upstream, era, classKey, isOwn: true, channel: async () => (await context.pool.own(session, upstream, mirrored)).channel }
 }
 

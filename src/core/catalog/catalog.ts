@@ -1,6 +1,6 @@
 /**
- * The lists of upstream servers, kept once per (upstream, era, capability class) and shared by everybody who would see
- * the same. Never a copy per principal.
+ * The lists of upstream servers, kept once per (upstream, era, capability class, owner of the session that they came
+ * from, where it is not everybody's) and shared by all who would see the same.
  */
 
 import type { Source } from '../bridge/party.ts'
@@ -23,6 +23,9 @@ export interface Catalog {
 /** Legacy servers give no time to live: a change they do not announce is seen after this long. */
 const UNTIMED_FRESH_MS = 5_000
 
+/** Lists kept of one upstream; the oldest give way. */
+const MAX_KEPT = 1_000
+
 interface Kept {
   list: CatalogList | undefined
   fetching: Promise<CatalogList> | undefined
@@ -37,8 +40,11 @@ export function createCatalog(asker: Asker): Catalog {
     const ofUpstream = kept.get(source.upstream) ?? new Map<string, Kept>()
     kept.set(source.upstream, ofUpstream)
     const key = `${source.classKey}|${kind}`
-    const entry = ofUpstream.get(key) ?? { list: undefined, fetching: undefined, stale: false }
+    const known = ofUpstream.get(key)
+    if (known !== undefined) return known
+    const entry: Kept = { list: undefined, fetching: undefined, stale: false }
     ofUpstream.set(key, entry)
+    if (ofUpstream.size > MAX_KEPT) ofUpstream.delete(ofUpstream.keys().next().value ?? '')
     return entry
   }
   const isFresh = ({ list, stale }: Kept): boolean => {
