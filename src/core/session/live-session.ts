@@ -36,14 +36,14 @@ export interface LiveSession {
   /** The client's own requests in flight, by its ids. */
   readonly inFlight: LiveMap<IdText, Exchange>
   /** By the id under which the client got it. */
-  readonly pending: Map<IdText, PendingRequest>
+  readonly pending: LiveMap<IdText, PendingRequest>
   /** POST streams that can be resumed, by stream id. */
   readonly replies: LiveMap<string, StreamReply>
   /** Of streams that have ended, which request was theirs: the newest only. */
   readonly answered: Map<string, IdText>
   /** Newest last. */
   readonly streams: SessionStream[]
-  readonly own: Map<string, Promise<OwnChannel>>
+  readonly own: LiveMap<string, Promise<OwnChannel>>
   /** Upstreams whose state for this session was lost: the next call to them must say so. */
   readonly lost: Set<string>
   /** Tasks that this client hosts for servers (2025-11-25): task id -> upstream id. */
@@ -69,11 +69,11 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
     data,
     handle,
     inFlight: new LiveMap(),
-    pending: new Map(),
+    pending: new LiveMap(),
     replies: new LiveMap(),
     answered: new Map(),
     streams: [],
-    own: new Map(),
+    own: new LiveMap(),
     lost: new Set(),
     hostedTasks: new Map(),
     onEnded: new Set(),
