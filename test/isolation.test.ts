@@ -183,6 +183,43 @@ describe('a task id', () => {
   })
 })
 
+describe('a related task', () => {
+  const key = 'io.modelcontextprotocol/related-task'
+
+  it('of another, of another server, or as the server would write it, goes to no server', async () => {
+    const mine = await openSession(rig.port, { capabilities: { roots: {} } })
+    const other = await openSession(rig.port, bob)
+    const { task } = result(await legacy(rig.port, mine, 'tools/call', { name: 'actor__start', task: {} })) as { task: { taskId: string } }
+    const call = (session: string, taskId: unknown, name: string, asked: Asked = {}): Promise<Answer> =>
+      legacy(rig.port, session, 'tools/call', { name, _meta: { [key]: { taskId } } }, asked)
+    const seen = (): unknown[] => actor.requests.flatMap(({ json }) => (json.params?.['_meta'] as Record<string, unknown> | undefined)?.[key] ?? [])
+    expect(messageOf(await call(mine, task.taskId, 'actor__echo'))).toHaveProperty('result')
+    const unknown = await call(other, NOTHING, 'actor__echo', bob)
+    expect([unknown.status, codeOf(unknown)]).toEqual([200, -32_602])
+    expectSame(await call(other, task.taskId, 'actor__echo', bob), unknown)
+    for (const taskId of ['task-1', 1, null]) expectSame(await call(mine, taskId, 'actor__echo'), unknown)
+    expectSame(await call(mine, task.taskId, 'twin__echo'), unknown)
+    expect(seen()).toEqual([{ taskId: 'task-1' }])
+  })
+
+  it('stands in an answer only where it is the client\'s own', async () => {
+    const session = await openSession(rig.port, { capabilities: { roots: {} } })
+    const streams = { accept: 'text/event-stream, application/json' }
+    const stream = await openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'actor__hold' }, { headers: streams }))
+    await until(() => calls.length === 1)
+    calls[0]?.send({ id: 'q', method: 'roots/list' })
+    await until(() => stream.messages().some(({ method }) => method === 'roots/list'))
+    const asked = stream.messages().find(({ method }) => method === 'roots/list')
+    const body = JSON.stringify({ jsonrpc: '2.0', id: asked?.['id'], result: { roots: [], _meta: { kept: 1, [key]: { taskId: 'task-1' } } } })
+    await legacy(rig.port, session, '', {}, { body })
+    await until(() => actor.requests.some(({ json }) => json.id === ('q' as unknown)))
+    expect(actor.requests.find(({ json }) => json.id === ('q' as unknown))?.json['result']).toEqual({ roots: [], _meta: { kept: 1 } })
+    calls[0]?.answer()
+    await rig.settled()
+    stream.drop()
+  })
+})
+
 describe('a stream', () => {
   it('of another cannot be taken up with its event ids', async () => {
     const [mine, other] = [await openSession(rig.port), await openSession(rig.port, bob)]

@@ -67,7 +67,7 @@ function send(call: Call, channel: Channel): void {
     upstreamRevision: channel.revision,
     selfText: call.look.selfText,
     logLevel: exchange.session?.data.logLevel ?? '',
-    relatedTask: relatedTask(context, exchange, message),
+    relatedTask: relatedTask(context, exchange, route, message),
   })
   exchange.carriage = channel.send({
     text,
@@ -212,7 +212,7 @@ function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
 
 function dropSession({ context, exchange, route }: Call, channel: Channel): void {
   void channel.close().catch(() => undefined)
-  exchange.session?.own.delete(route.upstream.id)
+  if (exchange.session !== undefined) forgetOwn(exchange.session, route.upstream.id)
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
 }
 
@@ -240,10 +240,14 @@ function responseLook(context: GatewayContext, exchange: Exchange, message: Mess
   }
 }
 
-function relatedTask(context: GatewayContext, exchange: Exchange, message: Message): string | undefined {
-  const node = member(member(member(message.body, '_meta'), META.relatedTask), 'taskId')
-  const handle = readString(message.text, node)
-  return handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle)?.taskId
+/** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. */
+function relatedTask(context: GatewayContext, exchange: Exchange, { upstream }: Route, message: Message): string | undefined {
+  const related = member(member(message.body, '_meta'), META.relatedTask)
+  if (related === undefined) return undefined
+  const handle = readString(message.text, member(related, 'taskId'))
+  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle)
+  if (task?.upstreamId !== upstream.id) throw new PortolanError('task_not_found')
+  return task.taskId
 }
 
 /** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */

@@ -52,13 +52,21 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   noteHostedTask(session, pending, message)
   const id = member(message.root, 'id')
   const changes: Change[] = id === undefined ? [] : [{ node: id, text: pending.upstreamIdText }]
-  const related = member(member(message.body, '_meta'), META.relatedTask)
-  const handle = readString(message.text, member(related, 'taskId'))
-  const node = member(related, 'taskId')
-  const task = handle === undefined || exchange.principal === undefined ? undefined : openTask(context.deps.keyring, exchange.principal, handle)
-  if (task !== undefined && node !== undefined) changes.push({ node, text: asciiJson(task.taskId) })
+  relateTask(changes, context, exchange, pending, message)
   notify(context, pending.channel, splice(message.text, changes))
   return ACCEPTED
+}
+
+/** The task that the answer belongs to; what is no handle of this client's must not reach the server, and is left out. */
+function relateTask(changes: Change[], context: GatewayContext, { principal }: Exchange, pending: PendingRequest, message: Message): void {
+  const meta = member(message.body, '_meta')
+  const related = member(meta, META.relatedTask)
+  if (meta === undefined || related === undefined) return
+  const node = member(related, 'taskId')
+  const handle = readString(message.text, node)
+  const task = handle === undefined || principal === undefined ? undefined : openTask(context.deps.keyring, principal, handle)
+  if (node !== undefined && task?.upstreamId === pending.upstream.id) changes.push({ node, text: asciiJson(task.taskId) })
+  else changes.push({ node: meta, remove: [META.relatedTask] })
 }
 
 /** Ends a call for its client: nothing more is sent for it, and its upstream is told (2025-11-25, Cancellation). */
