@@ -89,9 +89,13 @@ function runStage(context: GatewayContext, exchange: Exchange, views: Views, ind
 function authenticate(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
   if (exchange.principal !== undefined) return undefined
   const trusted = exchange.transport === 'stdio'
-  const result = context.deps.authenticator.authenticate({ authorization: exchange.http?.header('authorization'), trusted })
+  const authorization = exchange.http?.header('authorization')
+  const result = context.deps.authenticator.authenticate({ authorization, trusted })
   const take = (ready: Awaited<typeof result>): Verdict => {
-    if (!ready.ok) return { kind: 'challenge', error: new PortolanError('unauthorized'), challenge: ready.fault.challenge }
+    if (!ready.ok) {
+      const message = authorization === undefined ? 'Unauthorized: no token was sent' : 'Unauthorized: the token is not valid'
+      return { kind: 'challenge', error: new PortolanError('unauthorized', { message }), challenge: ready.fault.challenge }
+    }
     exchange.principal = ready.principal
     return undefined
   }
