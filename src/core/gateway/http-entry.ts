@@ -20,7 +20,7 @@ import type { HttpHandler, HttpRefusal, HttpRequest, HttpResponse } from './http
 import { createHttpReply } from './http-reply.ts'
 import { openGetStream } from './get-stream.ts'
 import { createSseEntry } from './sse-entry.ts'
-import { identify, runStages } from './stages.ts'
+import { authenticateOnly, identify, runStages } from './stages.ts'
 
 export function createHttpEntry(context: GatewayContext, views: Views): HttpHandler {
   const sse = createSseEntry(context, views)
@@ -83,6 +83,11 @@ const BODY_FAULTS: Readonly<Record<'too_large' | 'timeout', ErrorCode>> = { too_
 async function post(context: GatewayContext, views: Views, exchange: Exchange, request: HttpRequest, response: HttpResponse): Promise<void> {
   const unfit = unfitHeaders(request)
   if (unfit !== undefined) return refuse(context, exchange, unfit)
+  if (mayBeLarge(request)) {
+    const stopped = await authenticateOnly(context, exchange)
+    if (stopped !== undefined) finish(context, exchange, stopped)
+    if (exchange.outcome !== undefined) return
+  }
   const body = await request.body()
   if (!body.ok) {
     const { reason } = body.fault
@@ -94,6 +99,14 @@ async function post(context: GatewayContext, views: Views, exchange: Exchange, r
   exchange.text = body.value
   if (isBatch(body.value)) return runBatch(context, views, exchange, response)
   startMessage(context, views, exchange, request, response)
+}
+
+/** The refusal of a small body can name its id; nobody may make us hold more without a token. */
+const UNKNOWN_BODY_BYTES = 16 * 1024
+
+function mayBeLarge(request: HttpRequest): boolean {
+  const declared = request.header('content-length')
+  return declared === undefined || !(Number(declared) <= UNKNOWN_BODY_BYTES)
 }
 
 function startMessage(context: GatewayContext, views: Views, exchange: Exchange, request: HttpRequest, response: HttpResponse): void {
