@@ -4,9 +4,9 @@ import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
-import { send } from './http-rig.ts'
+import { rawClient, send, statuses } from './http-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
-import { codeOf, getRequest, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import { codeOf, getRequest, legacy, messageOf, modern, modernRequest, openSession, openStream, wireText } from './mcp-client.ts'
 
 async function play(eras: readonly ('legacy' | 'modern')[], acts: Record<string, Act> = {}, options: RigOptions = {}): Promise<{ rig: Rig; actor: Actor }> {
   const actor = closeAfter(await startActor(eras, acts))
@@ -91,5 +91,41 @@ describe('headers that mirror arguments', () => {
     const answer = await legacy(rig.port, session, 'tools/call', { ...params, name }, { path, headers: { 'mcp-param-region': 'us' } })
     expect(messageOf(answer)).toHaveProperty('result')
     expect(seen()).toEqual([['eu', 'ours', undefined]])
+  })
+})
+
+describe('a client without a token', () => {
+  it('makes us hold no large body', async () => {
+    const { rig } = await play(['modern'])
+    for (const length of ['content-length: 20000', 'transfer-encoding: chunked']) {
+      const client = rawClient(rig.port)
+      const wire = wireText(modernRequest('tools/list', {}, { token: '' }))
+      client.write(`${wire.slice(0, wire.indexOf('\r\n\r\n')).replace(/content-length: \d+/, length)}\r\n\r\n`)
+      expect(statuses(await client.until(/401/))).toEqual([401])
+    }
+  })
+})
+
+describe('one person\'s streams', () => {
+  it('are counted together, whatever they are and of whichever session, and apart from another\'s', async () => {
+    const { rig } = await play(['legacy', 'modern'], {}, { limits: { streamsPerPrincipal: 3 } })
+    const [first, second] = [await openSession(rig.port), await openSession(rig.port)]
+    const listen = (token: string) => modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }, { token })
+    const streams = [
+      await openStream(rig.port, getRequest(first)),
+      await openStream(rig.port, getRequest('', {}, '/sse')),
+      await openStream(rig.port, listen('alice')),
+    ]
+    expect(streams.map(({ status }) => status)).toEqual([200, 200, 200])
+    const refused = [getRequest(second), getRequest('', {}, '/sse'), listen('alice')]
+    for (const wire of refused) expect((await send(rig.port, wire)).status).toBe(503)
+    const bobs = await openStream(rig.port, listen('bob'))
+    expect(bobs.status).toBe(200)
+    streams[0]?.drop()
+    await until(() => rig.gateway.status().inFlight === 3)
+    const again = await openStream(rig.port, getRequest(second))
+    expect(again.status).toBe(200)
+    for (const stream of [...streams, bobs, again]) stream.drop()
+    await rig.settled()
   })
 })

@@ -17,6 +17,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
+import { admitStream } from '../gateway/streams.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { endpointProfile } from './endpoint-profile.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
@@ -135,13 +136,4 @@ function updatedParams(message: Message, slug: string | undefined): WireText | u
 
 function upstreamsOf(context: GatewayContext, exchange: Exchange): readonly Upstream[] {
   return context.upstreams.all().filter(({ name }) => exchange.endpoint === '' || name === exchange.endpoint)
-}
-
-function admitStream(context: GatewayContext, exchange: Exchange): void {
-  const { bindingKey } = exchange.principal ?? {}
-  let open = 0
-  for (const other of context.inFlight.values()) {
-    if (other.message?.method === 'subscriptions/listen' && other.principal?.bindingKey === bindingKey) open += 1
-  }
-  if (open > exchange.snapshot.limits.streamsPerPrincipal) throw new PortolanError('too_many_streams', { retryAfterSec: 30 })
 }

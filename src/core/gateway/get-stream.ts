@@ -16,6 +16,7 @@ import { finish } from './finish.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { HttpRequest, HttpResponse } from './http-exchange.ts'
 import { errorText } from './render.ts'
+import { admitStream } from './streams.ts'
 
 /** The stream lives until the client leaves, the session ends, or Portolan drains. */
 export function openGetStream(context: GatewayContext, exchange: Exchange, request: HttpRequest, response: HttpResponse): void {
@@ -23,10 +24,7 @@ export function openGetStream(context: GatewayContext, exchange: Exchange, reque
   if (session === undefined) return
   const lastEventId = request.header(HEADER.lastEventId)
   if (lastEventId !== undefined && !lastEventId.startsWith(GET_STREAM)) return goOnWithAnswer(context, exchange, session, lastEventId, response)
-  if (session.streams.length >= exchange.snapshot.limits.streamsPerPrincipal) {
-    finish(context, exchange, { kind: 'refused', error: new PortolanError('too_many_streams', { retryAfterSec: 30 }) })
-    return
-  }
+  admitStream(context, exchange)
   const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
   begin(exchange, response)
   if (replay?.kind === 'events') writeAll(response, replay.events)

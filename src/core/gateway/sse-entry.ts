@@ -14,6 +14,7 @@ import { createHttpReply } from './http-reply.ts'
 import { createPipe } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
 import { authenticateOnly } from './stages.ts'
+import { admitStream } from './streams.ts'
 
 export interface SseEntry {
   handle(endpoint: string, request: HttpRequest, response: HttpResponse): void
@@ -29,6 +30,7 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
   const pipes = new Map<string, OpenPipe>()
 
   const open = (exchange: Exchange, principal: Principal, request: HttpRequest, response: HttpResponse): void => {
+    admitStream(context, exchange)
     const handle = context.deps.random.id()
     response.head(200, SSE_HEADERS)
     exchange.reply = { ...exchange.reply, finish: () => (response.end(), 0) }
