@@ -8,6 +8,7 @@ import type { Message } from '../../protocol/message.ts'
 import type { ClientCapabilities } from '../../protocol/capability.ts'
 import { LATEST_LEGACY } from '../../protocol/revision.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { forgetOwn } from '../session/live-session.ts'
 import type { LiveSession, OwnChannel } from '../session/live-session.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -17,7 +18,7 @@ import type { Asker } from '../upstream/request.ts'
 
 export interface LegacyPool {
   /** The session that clients without input capabilities share. */
-  shared(upstream: Upstream, ownerKey: string): Promise<LegacyChannel>
+  shared(upstream: Upstream, ownerKey: string): LegacyChannel | Promise<LegacyChannel>
   /** The client session's own session there, opened at its first use. */
   own(session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel>
   /** Forgets a session that the upstream no longer knows, so that the next use opens a new one. */
@@ -43,6 +44,8 @@ export function sharingKey({ config }: Pick<Upstream, 'config'>, ownerKey: strin
 
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   const shared = new Map<string, Promise<LegacyChannel>>()
+  /** Those of `shared` that are open. */
+  const ready = new Map<string, LegacyChannel>()
 
   const openShared = async (upstream: Upstream, ownerKey: string, key: string): Promise<LegacyChannel> => {
     const opened: { channel?: LegacyChannel } = {}
@@ -59,6 +62,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         },
         onClosed: () => {
           shared.delete(key)
+          ready.delete(key)
           deps.onSharedClosed(upstream)
         },
       },
@@ -81,7 +85,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
           if (opened.channel !== undefined) deps.onOwnMessage(session, upstream, opened.channel, message)
         },
         onClosed: () => {
-          if (session.own.delete(upstream.id) && !session.ended) deps.onOwnLost(session, upstream)
+          if (forgetOwn(session, upstream.id) && !session.ended) deps.onOwnLost(session, upstream)
         },
       },
     })
@@ -108,11 +112,16 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   return {
     shared(upstream, ownerKey) {
       const key = JSON.stringify([upstream.id, sharingKey(upstream, ownerKey)])
-      const known = shared.get(key)
+      const known = ready.get(key) ?? shared.get(key)
       if (known !== undefined) return known
       const opening = openShared(upstream, ownerKey, key)
       shared.set(key, opening)
-      opening.catch(() => shared.delete(key))
+      opening.then(
+        (channel) => {
+          if (shared.get(key) === opening && !channel.closed) ready.set(key, channel)
+        },
+        () => shared.delete(key),
+      )
       return opening
     },
     own(session, upstream, capabilities) {
@@ -120,19 +129,30 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       if (known !== undefined) return known
       const opening = openOwn(session, upstream, capabilities)
       session.own.set(upstream.id, opening)
-      opening.catch(() => session.own.delete(upstream.id))
+      opening.then(
+        (own) => {
+          if (session.own.get(upstream.id) === opening) session.opened.set(upstream.id, own)
+        },
+        () => forgetOwn(session, upstream.id),
+      )
       return opening
     },
     forget(channel) {
-      for (const [key, opening] of shared) void opening.then((one) => one === channel && shared.delete(key)).catch(() => undefined)
+      for (const [key, one] of ready) {
+        if (one !== channel) continue
+        ready.delete(key)
+        shared.delete(key)
+      }
     },
     endSession(session) {
       for (const opening of session.own.values()) void opening.then(({ channel }) => channel.close()).catch(() => undefined)
       session.own.clear()
+      session.opened.clear()
     },
     async close() {
       const channels = await Promise.allSettled(shared.values())
       shared.clear()
+      ready.clear()
       await Promise.allSettled(channels.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)))
     },
   }

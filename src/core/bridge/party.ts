@@ -52,6 +52,20 @@ export function sessionCapabilities(session: LiveSession): ClientCapabilities {
  * channel of its own; all others share what the configuration lets them share (design §4).
  */
 export function sourceFor(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
+  const { session } = party
+  if (session === undefined) return chooseSource(context, party, upstream, profile)
+  const known = sources.get(profile)?.get(session)
+  if (known !== undefined) return known
+  const source = chooseSource(context, party, upstream, profile)
+  const ofProfile = sources.get(profile) ?? new WeakMap<LiveSession, Source>()
+  sources.set(profile, ofProfile.set(session, source))
+  return source
+}
+
+/** A session's capabilities never change, and a profile is replaced as a whole: what follows from both is kept with them. */
+const sources = new WeakMap<UpstreamProfile, WeakMap<LiveSession, Source>>()
+
+function chooseSource(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
   const { legacy, modern } = profile
   const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
   if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, channel: () => upstream.modern() }
@@ -66,7 +80,11 @@ export function sourceFor(context: GatewayContext, party: Party, upstream: Upstr
   const input = capabilityClass(declaredInput(mirrored, legacy.revision))
   if (sharesChild(upstream, input)) return shared()
   const classKey = `legacy:${input}:${ownerKey}`
-  return { upstream, era, classKey, isOwn: true, channel: async () => (await context.pool.own(session, upstream, mirrored)).channel }
+  return { upstream, era, classKey, isOwn: true, channel: () => ownChannel(context, session, upstream, mirrored) }
+}
+
+function ownChannel(context: GatewayContext, session: LiveSession, upstream: Upstream, mirrored: ClientCapabilities): Channel | Promise<Channel> {
+  return session.opened.get(upstream.id)?.channel ?? context.pool.own(session, upstream, mirrored).then(({ channel }) => channel)
 }
 
 /** stdio children only: an HTTP upstream keeps one session per client session unless configured otherwise. */

@@ -84,7 +84,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
   const catalog = createCatalog(deps)
   const inFlight = new LiveMap<string, Exchange>()
-  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => pool.shared(upstream, '') })
+  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')) })
   const pool: LegacyPool = createLegacyPool({
     clock: deps.clock,
     self: deps.self,

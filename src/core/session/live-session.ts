@@ -44,6 +44,8 @@ export interface LiveSession {
   /** Newest last. */
   readonly streams: SessionStream[]
   readonly own: LiveMap<string, Promise<OwnChannel>>
+  /** Those of `own` that are open: used without waiting. */
+  readonly opened: LiveMap<string, OwnChannel>
   /** Upstreams whose state for this session was lost: the next call to them must say so. */
   readonly lost: Set<string>
   /** Tasks that this client hosts for servers (2025-11-25): task id -> upstream id. */
@@ -53,6 +55,12 @@ export interface LiveSession {
   readonly backlog: WireText[]
   nextRequestId: number
   ended: boolean
+}
+
+/** The session's own channel to this upstream is gone, or of no more use. False where there was none. */
+export function forgetOwn(session: LiveSession, upstreamId: string): boolean {
+  session.opened.delete(upstreamId)
+  return session.own.delete(upstreamId)
 }
 
 /** Messages kept for a session without an open stream; the oldest give way. */
@@ -74,6 +82,7 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
     answered: new Map(),
     streams: [],
     own: new LiveMap(),
+    opened: new LiveMap(),
     lost: new Set(),
     hostedTasks: new Map(),
     onEnded: new Set(),
