@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
-import { http, until } from './fixtures/upstream/support.ts'
+import { http, sendJson, startHttp, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import { rawClient, send, statuses } from './http-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
@@ -127,5 +127,37 @@ describe('one person\'s streams', () => {
     expect(again.status).toBe(200)
     for (const stream of [...streams, bobs, again]) stream.drop()
     await rig.settled()
+  })
+})
+
+describe('a server', () => {
+  it('whose list never ends is left, and the others are not', async () => {
+    const page = { inputSchema: {}, description: 'x'.repeat(8 * 1024 * 1024) }
+    let pages = 0
+    const endless = closeAfter(
+      await startHttp(({ json: { id, method } }, response) => {
+        const result = (value: object): void => sendJson(response, { jsonrpc: '2.0', id, result: { resultType: 'complete', ...value } })
+        if (method === 'server/discover') return result({ supportedVersions: ['2026-07-28'], capabilities: { tools: {} } })
+        pages += 1
+        result({ tools: [{ ...page, name: `t${pages}` }], nextCursor: String(pages) })
+      }),
+    )
+    const actor = closeAfter(await startActor(['modern']))
+    const rig = await startRig({ servers: { endless: http(endless.url), actor: http(actor.url) }, server: { era: 'modern' } })
+    expect(codeOf(await modern(rig.port, 'tools/list', {}, { path: '/endless/mcp' }))).toBe(-31_023)
+    expect(pages).toBeLessThan(10)
+    const { tools } = messageOf(await modern(rig.port, 'tools/list'))['result'] as { tools: { name: string }[] }
+    expect(tools.map(({ name }) => name)).toEqual(['actor__echo'])
+  }, 30_000)
+})
+
+describe('a batch', () => {
+  it('holds no initialize, however deep its params', async () => {
+    const { rig } = await play(['legacy'], {}, { limits: { jsonDepth: 500 } })
+    const session = await openSession(rig.port, { revision: '2025-03-26' })
+    const params = `{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"n","version":"1"},"x":${'['.repeat(200)}${']'.repeat(200)}}`
+    const answer = await legacy(rig.port, session, '', {}, { body: `[{"jsonrpc":"2.0","id":1,"method":"initialize","params":${params}}]` })
+    expect([answer.status, codeOf(answer)]).toEqual([400, -32_600])
+    expect(rig.gateway.status().sessions).toBe(1)
   })
 })

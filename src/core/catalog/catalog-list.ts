@@ -39,6 +39,8 @@ export interface CatalogList {
 
 /** A hostile or broken server must not keep us paging for ever. */
 const MAX_PAGES = 1_000
+/** One server's list must not take the memory of all. */
+const MAX_LIST_BYTES = 64 * 1024 * 1024
 
 /** Fetches all pages. Rejects with PortolanError; a server without the method has an empty list. */
 export async function fetchList(
@@ -50,6 +52,7 @@ export async function fetchList(
   const items: CatalogItem[] = []
   const faults: string[] = []
   let cursor: string | undefined
+  let bytes = 0
   let ttlMs = Number.MAX_SAFE_INTEGER
   let cacheScope: 'public' | 'private' = 'public'
   for (let page = 0; page < MAX_PAGES; page += 1) {
@@ -58,8 +61,10 @@ export async function fetchList(
       if (page === 0 && errorCodeOf(message) === -32601) break
       throw new PortolanError('upstream_malformed', { message: `The server refused ${LISTS[kind].method}` })
     }
+    bytes += message.text.length
+    if (bytes > MAX_LIST_BYTES) throw new PortolanError('upstream_oversized', { message: `The server's ${LISTS[kind].method} is beyond the limit` })
     const result = readPage(message, kind, channel, faults)
-    items.push(...result.items)
+    for (const item of result.items) items.push(item)
     ttlMs = Math.min(ttlMs, result.ttlMs)
     if (!result.isPublic) cacheScope = 'private'
     if (result.nextCursor === undefined || result.nextCursor === cursor) break

@@ -62,11 +62,11 @@ export async function runBatch(context: GatewayContext, views: Views, exchange: 
 /** The messages of a batch; undefined where it is none that may be run. */
 export function readBatch(text: WireText, jsonDepth: number): readonly WireText[] | undefined {
   const texts = splitBatch(text, jsonDepth)
-  return texts === undefined || texts.length > MAX_BATCH || texts.some(isInitialize) ? undefined : texts
+  return texts === undefined || texts.length > MAX_BATCH || texts.some((one) => isInitialize(one, jsonDepth)) ? undefined : texts
 }
 
-function isInitialize(text: WireText): boolean {
-  const scan = scanJson(text, {})
+function isInitialize(text: WireText, jsonDepth: number): boolean {
+  const scan = scanJson(text, {}, jsonDepth)
   const method = scan.ok ? member(scan.value, 'method') : undefined
   // Decoded: an escaped spelling is the same method.
   return readString(text, method) === 'initialize'
