@@ -34,4 +34,9 @@ describe('what portolan status says to people', () => {
     expect(text).toContain(`files is degraded: ${detail}\n`)
     expect(text).toMatch(advice)
   })
+
+  it('keeps from the terminal what would steer it', () => {
+    const text = statusText({ ...status, servers: [{ ...server, state: 'degraded', detail: 'a\u001b]0;b\u0007\nc\u009b', eras: [] }] }, 0)
+    expect(text).toContain('files is degraded: a\\u001b]0;b\\u0007\\u000ac\\u009b\n')
+  })
 })

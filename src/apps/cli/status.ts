@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import type { ProcessStatus, ServerStatus } from '../gateway/status.ts'
+import { visible } from '../gateway/visible-text.ts'
 import { dataOption } from './option.ts'
 
 interface StatusOptions {
@@ -63,7 +64,7 @@ const HEADINGS = ['SERVER', 'KIND', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RE
 function adviceOf({ name, state, detail }: ServerStatus): string[] {
   if (state !== 'degraded') return []
   const advice = ADVICE.find(([pattern]) => pattern.test(detail))?.[1]
-  return ['', `${name} is degraded: ${detail}`, `  ${advice ?? 'It is asked again by itself. More is in the log: portolan up --log-level debug'}`]
+  return ['', `${name} is degraded: ${visible(detail)}`, `  ${advice ?? 'It is asked again by itself. More is in the log: portolan up --log-level debug'}`]
 }
 
 const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [

@@ -5,7 +5,7 @@ import { createLog } from './log.ts'
 function logged(human: boolean): string[] {
   const lines: string[] = []
   const log = createLog({ level: 'info', human, colour: false, write: (text) => lines.push(text) })
-  log.event({ level: 'warn', event: 'Server \u001b[31mfailed', fields: { server: 'a b', count: 2 } })
+  log.event({ level: 'warn', event: 'Server \u001b[31mfailed', fields: { server: 'a b', count: 2, detail: '\u009b31m' } })
   log.debug({}, 'unseen')
   return lines
 }
@@ -19,7 +19,7 @@ describe('the log', () => {
   })
 
   it('is a short line for people, without control characters of others', () => {
-    expect(logged(true).join('')).toMatch(/^\d\d:\d\d:\d\d warn  Server \\u001b\[31mfailed  server="a b" count=2\n$/)
+    expect(logged(true).join('')).toMatch(/^\d\d:\d\d:\d\d warn  Server \\u001b\[31mfailed  server="a b" count=2 detail="\\u009b31m"\n$/)
   })
 })
 

@@ -3,6 +3,7 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import type { LogEvent } from '../../core/gateway/context.ts'
+import { visible } from './visible-text.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
@@ -70,10 +71,5 @@ function humanLine(json: string, colour: boolean): string {
 
 function fieldText(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return /^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text)
-}
-
-/** Control characters of a message must not reach a terminal (JSON.stringify escapes those of fields). */
-function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return /^[\w./:@+-]+$/.test(text) ? text : visible(JSON.stringify(text))
 }
