@@ -218,7 +218,7 @@ describe('an upstream server over stdio', () => {
 describe('an upstream server over HTTP', () => {
   const discovery = (id: unknown) => ({ jsonrpc: '2.0', id, result: { supportedVersions: ['2026-07-28'], capabilities: {} } })
   const initialized = (id: unknown) => ({ jsonrpc: '2.0', id, result: { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: {} } })
-  const refusal = (id: unknown, code: number, data?: unknown) => ({ jsonrpc: '2.0', id, error: { code, message: 'no', data } })
+  const refusal = (id: unknown, code: number, data?: unknown, message = 'no') => ({ jsonrpc: '2.0', id, error: { code, message, data } })
 
   async function serve(onDiscover: (request: Request) => [number, unknown], onInitialize: (request: Request) => [number, unknown]) {
     const started = await startHttp((request, response) => {
@@ -231,6 +231,15 @@ describe('an upstream server over HTTP', () => {
     closers.push(() => started.close())
     return started
   }
+
+  it('that repeats its credential in its refusals gives it to no status and no log', async () => {
+    const repeat = ({ headers, json }: Request): [number, unknown] => [400, refusal(json.id, -32600, undefined, `bad ${String(headers['authorization'])}`)]
+    const { url } = await serve(repeat, repeat)
+    const { upstream, deps } = open({ ...http(url), headers: { authorization: 'Bearer t0ken-value' } })
+    await expect(upstream.profile()).rejects.toThrow()
+    expect(upstream.status().detail).toContain('bad <hidden>')
+    expect(JSON.stringify([upstream.status(), deps.events])).not.toContain('t0ken-value')
+  })
 
   it('that is dual is asked in both ways', async () => {
     const { url, requests } = await serve(({ json }) => [200, discovery(json.id)], ({ json }) => [200, initialized(json.id)])

@@ -24,6 +24,7 @@ import type { UpstreamLink } from './link.ts'
 import { concludeProbe } from './probe.ts'
 import type { ModernVerdict, SelfInfo } from './probe.ts'
 import { createSharedLegacy } from './shared-legacy.ts'
+import { createRedaction } from './redaction.ts'
 import type { Spawner } from './spawner.ts'
 import { createStdioLink } from './stdio-link.ts'
 import type { EraProfile, Upstream, UpstreamProfile, UpstreamStatus } from './upstream.ts'
@@ -61,7 +62,9 @@ const UNSETTLED_MS = 30_000
 const SILENT_MS = 5_000
 
 export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upstream {
-  const { clock, random, limits, self, log } = deps
+  const { clock, random, limits, self } = deps
+  const redact = createRedaction(config.target)
+  const log: UpstreamDeps['log'] = (event) => deps.log({ ...event, detail: redact(event.detail) })
   const health = createHealth()
   const link = createLink(config, deps, health.channel)
   const isForAll = config.target.transport === 'stdio' && config.share === 'all'
@@ -113,8 +116,9 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
     if (wasInTrouble) log({ kind: 'ready', upstream: config.name, detail: '' })
   }
 
-  function degrade(detail: string, retryAfterSec?: number): void {
+  function degrade(rawDetail: string, retryAfterSec?: number): void {
     if (isClosed) return
+    const detail = redact(rawDetail)
     if (trouble?.detail !== detail) log({ kind: 'degraded', upstream: config.name, detail })
     trouble = { detail, sinceMs: clock.ticksMs(), retryAfterSec }
     if (stopRetry !== undefined) return

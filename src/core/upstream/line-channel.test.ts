@@ -48,6 +48,15 @@ describe('a channel over the lines of a child', () => {
     expect(inFlight).toEqual([1, 0])
   })
 
+  it('tells nobody the secrets that its child writes to stderr', async () => {
+    const script = 'process.stderr.write(`bad ${process.env.API_KEY} and ${process.argv[2]}`); setTimeout(() => process.exit(3), 50)'
+    const env = { PATH: process.env['PATH'] ?? '', API_KEY: 'env-secret' }
+    const { ends, closed } = open('legacy', { spawn: { command: process.execPath, args: ['-e', script, '--', '--token', 'arg-secret'], env, cwd: undefined } })
+    await until(() => ends.length === 1)
+    expect(ends[0]?.stderrTail).toBe('bad <hidden> and <hidden>')
+    expect(closed[0]).toMatch(/exited with code 3: bad <hidden> and <hidden>$/)
+  })
+
   it('sends a message with newlines between its tokens as one line', async () => {
     const { channel } = open('legacy')
     const { response } = await call(channel, 'tools/call', { params: '{\n"name":\r\n"echo"}' })

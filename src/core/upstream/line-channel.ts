@@ -13,6 +13,7 @@ import { createCorrelator } from './correlator.ts'
 import type { ChannelHealth } from './health.ts'
 import { cancelledText } from './legacy-handshake.ts'
 import { createLineFraming, toLine } from './line-framing.ts'
+import { createRedaction } from './redaction.ts'
 import type { SpawnRequest, Spawner } from './spawner.ts'
 
 export interface ChildEnd {
@@ -63,6 +64,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
   const isModern = era === 'modern'
   const correlator = createCorrelator({ isModern })
   const framing = createLineFraming(lineBytes)
+  const redact = createRedaction(options.spawn)
   const queue: Queued[] = []
   let queuedBytes = 0
   let { revision } = options
@@ -186,8 +188,8 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
     },
     onStderr(chunk) {
       const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('utf8')
-      stderrTail = (stderrTail + text).slice(-STDERR_TAIL)
-      health.stderr(text.slice(-STDERR_TAIL))
+      stderrTail = redact(stderrTail + text).slice(-STDERR_TAIL)
+      health.stderr(redact(text).slice(-STDERR_TAIL))
     },
     onDrain: drain,
     onExit(exit) {
