@@ -161,3 +161,19 @@ describe('a batch', () => {
     expect(rig.gateway.status().sessions).toBe(1)
   })
 })
+
+describe('a session that subscribes', () => {
+  it('has 1,000 subscriptions at one server at most, and loses none of those made at once', async () => {
+    const { rig, actor } = await play(['legacy'])
+    const asked = { path: '/actor/mcp' }
+    const session = await openSession(rig.port, asked)
+    const subscribe = (id: number, method = 'resources/subscribe') => legacy(rig.port, session, method, { uri: `test://${id}` }, { ...asked, id })
+    for (let from = 0; from < 1_000; from += 50) await Promise.all(Array.from({ length: 50 }, (_, index) => subscribe(from + index)))
+    expect(codeOf(await subscribe(1_000))).toBe(-32_602)
+    expect(codeOf(await subscribe(7))).toBe(0)
+    expect(codeOf(await subscribe(7, 'resources/unsubscribe'))).toBe(0)
+    expect(codeOf(await subscribe(1_000))).toBe(0)
+    expect(codeOf(await subscribe(7))).toBe(-32_602)
+    expect(actor.requests.filter(({ json }) => json.method === 'resources/subscribe').length).toBe(1_002)
+  }, 30_000)
+})

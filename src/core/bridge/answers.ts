@@ -111,15 +111,25 @@ export async function answerSubscribe(context: GatewayContext, exchange: Exchang
   if (session === undefined || route === undefined) throw new PortolanError('internal')
   const { upstream, subject, marked } = route
   const source = await sourceOf(context, partyOf(exchange), upstream)
-  const before = session.data.subscriptions[upstream.id] ?? []
-  const after = subscribes ? [...new Set([...before, subject])] : before.filter((uri) => uri !== subject)
+  if (subscribes) refuseMany(session, upstream.id, subject)
   const method = subscribes ? 'resources/subscribe' : 'resources/unsubscribe'
   if (source.isOwn) await askOrThrow(context, await source.channel(), method, subject)
   else await watchShared(context, session, source, { uri: subject, marked, subscribes })
-  session.data.subscriptions[upstream.id] = after
+  // Read now: others may have been made while this one was.
+  const others = (session.data.subscriptions[upstream.id] ?? []).filter((uri) => uri !== subject)
+  session.data.subscriptions[upstream.id] = subscribes ? [...others, subject] : others
   const ownNow = await session.own.get(upstream.id)
   if (subscribes) void ownNow?.channel.openStream().catch(() => undefined)
   return answerWith(exchange, {})
+}
+
+/** Of one session at one server: a change of any costs work for all of them. */
+const MAX_SUBSCRIPTIONS = 1_000
+
+function refuseMany({ data }: LiveSession, upstreamId: string, uri: string): void {
+  const uris = data.subscriptions[upstreamId] ?? []
+  if (uris.length < MAX_SUBSCRIPTIONS || uris.includes(uri)) return
+  throw new PortolanError('invalid_params', { message: `Invalid params: more than ${MAX_SUBSCRIPTIONS} subscriptions` })
 }
 
 async function askOrThrow(context: GatewayContext, channel: Parameters<typeof ask>[0], method: string, uri: string): Promise<void> {
