@@ -195,6 +195,16 @@ describe('a server that is no HTTP server', () => {
       expect(tookMs.at(-1)).toBeLessThan(wait)
     }
   })
+
+  it('that has not answered yet may still bring anything, and clients are told so', async () => {
+    const url = await startRaw(() => undefined)
+    const one = await startRig({ servers: { raw: http(url) } })
+    const listChanged = { listChanged: true }
+    expect(messageOf(await modern(one.port, 'server/discover'))['result']).toMatchObject({
+      capabilities: { tools: listChanged, prompts: listChanged, resources: listChanged },
+      ttlMs: 0,
+    })
+  })
 })
 
 describe('a child that answers', () => {

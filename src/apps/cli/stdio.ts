@@ -1,6 +1,7 @@
 /** `portolan stdio`: the gateway for clients that only launch commands. Standard output belongs to the protocol alone. */
 
 import { Command } from 'commander'
+import { tuneCollector } from '../gateway/collector.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
@@ -19,6 +20,7 @@ export function stdioCommand(): Command {
     .addOption(dataOption())
     .addOption(logLevelOption().default('warn'))
     .action(async (options: StdioOptions) => {
+      tuneCollector()
       const stop = new AbortController()
       for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort())
       const { runStdio } = await import('../gateway/run-stdio.ts')

@@ -44,13 +44,18 @@ async function mergedProfile(context: GatewayContext, client: Revision, era: Era
     const text = profile === undefined ? '' : spokenTo(profile, era).instructions
     return text === '' ? [] : [`# ${upstream.name}\n\n${text}`]
   })
+  const complete = known.length === upstreams.length
+  const capabilities = known.map((profile) => capabilitiesOf(profile, client))
   return {
-    capabilities: mergeServerCapabilities(known.map((profile) => capabilitiesOf(profile, client))),
+    capabilities: mergeServerCapabilities(complete ? capabilities : [...capabilities, MAY_COME]),
     serverInfo: context.deps.self,
     instructions: instructions.length === 0 ? undefined : instructions.join('\n\n'),
-    complete: known.length === upstreams.length,
+    complete,
   }
 }
+
+/** A client never asks for what was not advertised: what a server that is still starting may bring is, and its coming too. */
+const MAY_COME: ServerCapabilities = { tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true } }
 
 /** A server that answers later makes itself known by its lists having changed. */
 async function profileInTime(context: GatewayContext, upstream: Upstream): Promise<UpstreamProfile | undefined> {

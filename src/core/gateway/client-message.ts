@@ -57,13 +57,18 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   return ACCEPTED
 }
 
-/** The task that the answer belongs to; what is no handle of this client's must not reach the server, and is left out. */
-function relateTask(changes: Change[], context: GatewayContext, { principal }: Exchange, pending: PendingRequest, message: Message): void {
+/**
+ * The task that the answer belongs to: one that this client hosts for this server goes as it is, a handle of ours as the
+ * server's own id; what is neither must not reach the server, and is left out.
+ */
+function relateTask(changes: Change[], context: GatewayContext, exchange: Exchange, pending: PendingRequest, message: Message): void {
+  const { principal, session } = exchange
   const meta = member(message.body, '_meta')
   const related = member(meta, META.relatedTask)
   if (meta === undefined || related === undefined) return
   const node = member(related, 'taskId')
   const handle = readString(message.text, node)
+  if (handle !== undefined && session?.hostedTasks.get(handle) === pending.upstream.id) return
   const task = handle === undefined || principal === undefined ? undefined : openTask(context.deps.keyring, principal, handle)
   if (node !== undefined && task?.upstreamId === pending.upstream.id) changes.push({ node, text: asciiJson(task.taskId) })
   else changes.push({ node: meta, remove: [META.relatedTask] })
