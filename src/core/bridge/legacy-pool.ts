@@ -42,13 +42,18 @@ export function sharingKey({ config }: Pick<Upstream, 'config'>, ownerKey: strin
   return config.target.transport === 'stdio' && config.share === 'all' ? '' : ownerKey
 }
 
+/** A channel as its listener knows it: not open yet at first. */
+interface Opened<T> {
+  channel?: LegacyChannel
+  opening?: Promise<T>
+}
+
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   const shared = new Map<string, Promise<LegacyChannel>>()
   /** Those of `shared` that are open. */
   const ready = new Map<string, LegacyChannel>()
 
-  const openShared = async (upstream: Upstream, ownerKey: string, key: string): Promise<LegacyChannel> => {
-    const opened: { channel?: LegacyChannel } = {}
+  const openShared = async (upstream: Upstream, ownerKey: string, key: string, opened: Opened<LegacyChannel>): Promise<LegacyChannel> => {
     const channel = await upstream.openLegacy({
       clientInfo: asciiJson(deps.self),
       capabilities: '{}',
@@ -61,6 +66,8 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
           if (opened.channel !== undefined) deps.onSharedMessage(upstream, opened.channel, message)
         },
         onClosed: () => {
+          // One that was replaced meanwhile takes nothing of its successor with it.
+          if (shared.get(key) !== opened.opening) return
           shared.delete(key)
           ready.delete(key)
           deps.onSharedClosed(upstream)
@@ -71,8 +78,12 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     return channel
   }
 
-  const openOwn = async (session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel> => {
-    const opened: { channel?: LegacyChannel } = {}
+  const openOwn = async (
+    session: LiveSession,
+    upstream: Upstream,
+    capabilities: ClientCapabilities,
+    opened: Opened<OwnChannel>,
+  ): Promise<OwnChannel> => {
     const channel = await upstream.openLegacy({
       clientInfo: asciiJson(deps.self),
       capabilities: asciiJson(capabilities),
@@ -85,6 +96,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
           if (opened.channel !== undefined) deps.onOwnMessage(session, upstream, opened.channel, message)
         },
         onClosed: () => {
+          if (session.own.get(upstream.id) !== opened.opening) return
           if (forgetOwn(session, upstream.id) && !session.ended) deps.onOwnLost(session, upstream)
         },
       },
@@ -114,26 +126,30 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       const key = JSON.stringify([upstream.id, sharingKey(upstream, ownerKey)])
       const known = ready.get(key) ?? shared.get(key)
       if (known !== undefined) return known
-      const opening = openShared(upstream, ownerKey, key)
+      const opened: Opened<LegacyChannel> = {}
+      const opening = openShared(upstream, ownerKey, key, opened)
+      opened.opening = opening
       shared.set(key, opening)
       opening.then(
         (channel) => {
           if (shared.get(key) === opening && !channel.closed) ready.set(key, channel)
         },
-        () => shared.delete(key),
+        () => shared.get(key) === opening && shared.delete(key),
       )
       return opening
     },
     own(session, upstream, capabilities) {
       const known = session.own.get(upstream.id)
       if (known !== undefined) return known
-      const opening = openOwn(session, upstream, capabilities)
+      const opened: Opened<OwnChannel> = {}
+      const opening = openOwn(session, upstream, capabilities, opened)
+      opened.opening = opening
       session.own.set(upstream.id, opening)
       opening.then(
         (own) => {
           if (session.own.get(upstream.id) === opening) session.opened.set(upstream.id, own)
         },
-        () => forgetOwn(session, upstream.id),
+        () => session.own.get(upstream.id) === opening && forgetOwn(session, upstream.id),
       )
       return opening
     },

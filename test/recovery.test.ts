@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { closeAfter, startRig } from './gateway-rig.ts'
+import { legacy, messageOf, openSession } from './mcp-client.ts'
+
+/** A 2025-11-25 server over HTTP that can forget every session, and counts what it was asked. */
+async function startForgetful() {
+  const sessions = new Set<string>()
+  const counts = { initialize: 0, call: 0 }
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const session = String(incoming.headers['mcp-session-id'] ?? '')
+      if (incoming.method !== 'POST') return void response.writeHead(incoming.method === 'DELETE' ? 200 : 405).end()
+      const message = JSON.parse(Buffer.concat(chunks).toString()) as { id?: number; method: string }
+      const answer = (result: unknown, headers = {}): void => {
+        response.writeHead(200, { 'content-type': 'application/json', ...headers })
+        response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+      }
+      if (message.method === 'initialize') {
+        counts.initialize += 1
+        const id = randomUUID()
+        sessions.add(id)
+        const serverInfo = { name: 'forgetful', version: '1' }
+        return answer({ protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo }, { 'mcp-session-id': id })
+      }
+      if (!sessions.has(session)) return void response.writeHead(session === '' ? 400 : 404).end()
+      if (message.id === undefined) return void response.writeHead(202).end()
+      if (message.method === 'tools/list') return answer({ tools: [{ name: 'echo', inputSchema: { type: 'object' } }] })
+      counts.call += 1
+      answer({ content: [{ type: 'text', text: `call ${counts.call}` }] })
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closeAfter({ close: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) })
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}/mcp`, counts, forget: () => sessions.clear() }
+}
+
+describe('a server that forgot its sessions', () => {
+  it('is initialized once more and asked again, and the client notices nothing, time after time', async () => {
+    const upstream = await startForgetful()
+    const rig = await startRig({ servers: { up: { transport: 'http', url: upstream.url, headers: {} } } })
+    const session = await openSession(rig.port, { path: '/up/mcp' })
+    const call = async (): Promise<unknown> =>
+      messageOf(await legacy(rig.port, session, 'tools/call', { name: 'echo', arguments: {} }, { path: '/up/mcp' }))['result']
+    expect(await call()).toEqual({ content: [{ type: 'text', text: 'call 1' }] })
+    const before = upstream.counts.initialize
+    for (const round of [1, 2, 3]) {
+      upstream.forget()
+      expect(await call()).toEqual({ content: [{ type: 'text', text: `call ${2 * round}` }] })
+      expect(await call()).toEqual({ content: [{ type: 'text', text: `call ${2 * round + 1}` }] })
+      expect(upstream.counts.initialize).toBe(before + round)
+    }
+  })
+})
