@@ -6,7 +6,7 @@ import type { ReferenceScope } from './config-reference.ts'
 const files: Record<string, string> = { '/run/secrets/key': 's3cret\n', '/srv/.env': 'A=1\nB="two words"\n' }
 const scope = (env: Record<string, string> = {}): ReferenceScope => ({
   env: { PATH: '/bin', ...env },
-  folder: '/work/project/.vscode',
+  folder: '/home/me/project/.vscode',
   home: '/home/me',
   inputs: new Map([['team', 'blue']]),
   readFile(path) {
@@ -47,7 +47,7 @@ describe('references', () => {
     ['file:/run/secrets/key', 's3cret'],
     ['${file:/run/secrets/key}', 's3cret'],
     ['${input:team}', 'blue'],
-    ['${workspaceFolder}/x', '/work/project/x'],
+    ['${workspaceFolder}/x', '/home/me/project/x'],
     ['${userHome}', '/home/me'],
   ])('%s becomes what it stands for', (written, value) => {
     expect(envOf(written, { TOKEN: 't0k' })).toBe(value)
