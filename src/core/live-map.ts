@@ -1,8 +1,7 @@
 /**
  * A map of what comes and goes all the time. A `Map` grows by making a new table, and an old table that the garbage
- * collector has moved aside keeps all it ever held alive until the next full collection: at 6,000 calls a second that was
- * 65 MB of finished calls, and a tenth of the CPU spent on copying them. Here a table holds only references that are
- * emptied when their value leaves.
+ * collector has moved aside keeps all it ever held alive until the next full collection. Here a table holds only references
+ * that are emptied when their value leaves.
  */
 
 interface Slot<V> {
