@@ -216,8 +216,11 @@ function dropSession({ context, exchange, route }: Call, channel: Channel): void
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
 }
 
+/** Methods that change nothing by definition. What no revision defines may do anything (guarantee 1). */
+const READ_ONLY: ReadonlySet<string> = new Set(['prompts/get', 'resources/read', 'completion/complete', 'tasks/get', 'tasks/result'])
+
 function isRepeatable({ context, message, route, source }: Call): boolean {
-  if (message.method !== 'tools/call') return true
+  if (message.method !== 'tools/call') return READ_ONLY.has(message.method)
   return context.catalog.known(source, 'tools')?.byKey.get(route.subject)?.repeatable ?? false
 }
 

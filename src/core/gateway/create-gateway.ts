@@ -12,7 +12,6 @@ import { LiveMap } from '../live-map.ts'
 import { createCatalog } from '../catalog/catalog.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
 import { createViews } from '../catalog/view.ts'
-import type { Views } from '../catalog/view.ts'
 import { deliver, deliverUnattributed } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStream } from '../session/session-stream.ts'
@@ -77,8 +76,6 @@ export function createGateway(deps: GatewayDeps): Gateway {
     },
   }
 }
-
-export type { Views }
 
 function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
