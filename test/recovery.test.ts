@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { closeAfter, startRig } from './gateway-rig.ts'
-import { legacy, messageOf, openSession } from './mcp-client.ts'
+import { legacy, messageOf, modern, openSession } from './mcp-client.ts'
 
 /** A 2025-11-25 server over HTTP that can forget every session, and counts what it was asked. */
 async function startForgetful() {
@@ -55,5 +55,41 @@ describe('a server that forgot its sessions', () => {
       expect(await call()).toEqual({ content: [{ type: 'text', text: `call ${2 * round + 1}` }] })
       expect(upstream.counts.initialize).toBe(before + round)
     }
+  })
+})
+
+/** A modern server over HTTP that hangs up on every call, and counts them by method. */
+async function startBreaking() {
+  const counts = new Map<string, number>()
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const { id, method } = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { id?: number; method?: string }
+      if (method === 'initialize') return void response.writeHead(400).end()
+      if (method === 'server/discover') {
+        const result = { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: {}, ttlMs: 0, cacheScope: 'private' }
+        response.writeHead(200, { 'content-type': 'application/json' })
+        return void response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
+      }
+      counts.set(method ?? '', (counts.get(method ?? '') ?? 0) + 1)
+      incoming.socket.destroy()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closeAfter({ close: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, counts }
+}
+
+describe('a server that hangs up, trusted to say what is harmless', () => {
+  it.each([
+    ['prompts/get', { name: 'one' }, 2],
+    ['x/do', {}, 1],
+  ])('is asked for %s as often as that is safe', async (method, params, times) => {
+    const upstream = await startBreaking()
+    const servers = { up: { transport: 'http', url: upstream.url, headers: {} } } as const
+    const rig = await startRig({ servers, server: { trustAnnotations: true } })
+    expect(messageOf(await modern(rig.port, method, params, { path: '/up/mcp' }))).toHaveProperty('error')
+    expect(upstream.counts.get(method)).toBe(times)
   })
 })
