@@ -93,3 +93,62 @@ describe('a server that hangs up, trusted to say what is harmless', () => {
     expect(upstream.counts.get(method)).toBe(times)
   })
 })
+
+/** A modern server whose tool begins to mirror an argument, without telling anybody, and insists on it. */
+async function startInsisting() {
+  const served: unknown[] = []
+  const state = { insists: false, refused: 0, everRelents: true }
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const { id, method } = JSON.parse(Buffer.concat(chunks).toString() || '{}') as { id?: number; method?: string }
+      const answer = (body: object, status = 200): void => {
+        response.writeHead(status, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+      }
+      const aged = { resultType: 'complete', ttlMs: 3_600_000, cacheScope: 'public' }
+      if (method === 'initialize') return void response.writeHead(400).end()
+      if (method === 'server/discover') return answer({ result: { ...aged, supportedVersions: ['2026-07-28'], capabilities: { tools: {} } } })
+      const region = { type: 'string', ...(state.insists && { 'x-mcp-header': 'Region' }) }
+      if (method === 'tools/list') return answer({ result: { ...aged, tools: [{ name: 'move', inputSchema: { type: 'object', properties: { region } } }] } })
+      if (method !== 'tools/call') return answer({ error: { code: -32_601, message: 'Method not found' } }, 404)
+      const header = incoming.headers['mcp-param-region']
+      if (state.insists && (header === undefined || !state.everRelents)) {
+        state.refused += 1
+        return answer({ error: { code: -32_020, message: 'Mcp-Param-Region is missing' } }, 400)
+      }
+      served.push(header)
+      answer({ result: { resultType: 'complete', content: [] } })
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closeAfter({ close: () => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))) })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, served, state }
+}
+
+describe('a server that refuses the headers of a call (bridge-rulings §2, −32020)', () => {
+  const params = { name: 'move', arguments: { region: 'eu' } }
+
+  it.each(['modern', 'legacy'])('is asked for its tools and then called with the headers that it wants, once, by a %s client', async (era) => {
+    const upstream = await startInsisting()
+    const rig = await startRig({ servers: { up: { transport: 'http', url: upstream.url, headers: {} } } })
+    const session = era === 'legacy' ? await openSession(rig.port, { path: '/up/mcp' }) : ''
+    const call = async (): Promise<Record<string, unknown>> =>
+      messageOf(await (era === 'legacy' ? legacy(rig.port, session, 'tools/call', params, { path: '/up/mcp' }) : modern(rig.port, 'tools/call', params, { path: '/up/mcp' })))
+    expect(await call()).toHaveProperty('result')
+    upstream.state.insists = true
+    expect(await call()).toHaveProperty('result')
+    expect([upstream.served, upstream.state.refused]).toEqual([[undefined, 'eu'], 1])
+  })
+
+  it('is asked no third time, and its refusal is not the client\'s', async () => {
+    const upstream = await startInsisting()
+    Object.assign(upstream.state, { insists: true, everRelents: false })
+    const rig = await startRig({ servers: { up: { transport: 'http', url: upstream.url, headers: {} } } })
+    const headers = { 'mcp-param-region': 'eu' }
+    const { error } = messageOf(await modern(rig.port, 'tools/call', params, { path: '/up/mcp', headers })) as { error: { code: number } }
+    expect(upstream.state.refused).toBe(2)
+    expect(error.code).not.toBe(-32_020)
+  })
+})

@@ -20,6 +20,7 @@ import { failureError } from '../upstream/request.ts'
 import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
 import { sealState, sealTask, openTask } from './handles.ts'
+import { renewedHeaders } from './param-headers.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
 import { passNotification, passRequest } from './server-message.ts'
@@ -30,7 +31,7 @@ interface Call {
   readonly context: GatewayContext
   readonly exchange: Exchange
   readonly message: Message
-  readonly route: Route
+  route: Route
   readonly source: Source
   readonly look: ResponseLook
   attempts: number
@@ -172,9 +173,11 @@ function settleError(call: Call, channel: Channel, message: Message): void {
       return
     }
     case 'headers_refused':
-      // Refused before execution: the tool's headers changed, so ask for its list and send again (bridge-rulings §2).
-      context.catalog.invalidate(route.upstream, ['tools'])
-      return again(call, () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_malformed', { cause: 'headers refused' }))))
+      return again(
+        call,
+        () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_malformed', { cause: 'headers refused' }))),
+        () => renewHeaders(call),
+      )
     case 'version_refused':
       route.upstream.forgetProfile()
       return again(call, () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_unavailable'))))
@@ -183,9 +186,19 @@ function settleError(call: Call, channel: Channel, message: Message): void {
   }
 }
 
-function again(call: Call, otherwise: () => void): void {
+/** Refused before execution: the tool's headers changed, so ask for its list and make them anew (bridge-rulings §2). */
+async function renewHeaders(call: Call): Promise<void> {
+  const { context, exchange, route, source } = call
+  context.catalog.invalidate(route.upstream, ['tools'])
+  const tools = await context.catalog.list(source, 'tools')
+  const rules = tools.byKey.get(route.subject)?.headerRules ?? []
+  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route.upstream, rules) }
+}
+
+function again(call: Call, otherwise: () => void, first: () => void | Promise<void> = () => undefined): void {
   if (call.attempts >= MAX_ATTEMPTS) return otherwise()
   void Promise.resolve()
+    .then(first)
     .then(() => start(call))
     .catch((error: unknown) => finish(call.context, call.exchange, refusalOf(call.context, error)))
 }

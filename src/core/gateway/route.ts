@@ -1,17 +1,12 @@
 /** Stage 4: which upstream server a request goes to, and what it calls there what the client named. */
 
-import { member, readJson, readString } from '../../protocol/json.ts'
-import type { JsonPlan } from '../../protocol/json.ts'
-import { scanJson } from '../../protocol/json-scan.ts'
+import { member, readString } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { PARAM_HEADER_PREFIX } from '../../protocol/header.ts'
-import { isJsonObject } from '../../protocol/json-value.ts'
-import type { JsonObject } from '../../protocol/json-value.ts'
 import { routedBy } from '../../protocol/method.ts'
-import { checkParamHeaders, paramHeaders } from '../../protocol/tool-header.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { openState, openTask } from '../bridge/handles.ts'
+import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import type { Source } from '../bridge/party.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
@@ -131,60 +126,9 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     upstream: found.upstream,
     subject: found.subject,
     marked: exchange.endpoint === '',
-    paramHeaders: mirroredHeaders(exchange, found.upstream, rules),
+    paramHeaders: checkedHeaders(exchange, found.upstream, rules),
     requestState: openedState(context, exchange, found),
   }
-}
-
-/** Recognized ones are checked against the body and made anew, the others forwarded (Streamable HTTP, Custom Headers). */
-function mirroredHeaders(exchange: Exchange, upstream: Upstream, rules: readonly ToolHeaderRule[]): Route['paramHeaders'] {
-  const { http, era } = exchange
-  const received = unconfigured(http?.headersWith(PARAM_HEADER_PREFIX) ?? [], upstream)
-  if (rules.length === 0) return received
-  const args = mirroredArguments(exchange, rules)
-  // A legacy client knows of no such headers, and need not send them.
-  if (http !== undefined && era === 'modern') {
-    const checked = checkParamHeaders(rules, args, (name) => http.header(name))
-    if (!checked.ok) {
-      throw new PortolanError('header_mismatch', { message: `Header mismatch: ${checked.fault.header}: ${checked.fault.reason}` })
-    }
-  }
-  const recognized = new Set(rules.map((rule) => rule.header.toLowerCase()))
-  return [...paramHeaders(rules, args), ...received.filter(([name]) => !recognized.has(name.toLowerCase()))]
-}
-
-/** What the configuration sends to a server is not the client's to say. */
-function unconfigured(headers: Route['paramHeaders'], { config: { target } }: Upstream): Route['paramHeaders'] {
-  if (headers.length === 0 || target.transport !== 'http') return headers
-  return headers.filter(([name]) => !Object.hasOwn(target.headers, name))
-}
-
-/**
- * The arguments, read strictly where they are mirrored: of a name that stands twice the server might read the other one,
- * and whoever decides by the header would have decided about something else.
- */
-function mirroredArguments({ message }: Exchange, rules: readonly ToolHeaderRule[]): JsonObject {
-  const node = member(message?.body, 'arguments')
-  if (message === undefined || node === undefined) return {}
-  const text = message.text.slice(node.start, node.end)
-  // Its depth was bounded when it arrived.
-  const scan = scanJson(text, planOfRules(rules), Infinity)
-  if (!scan.ok) throw new PortolanError('duplicate_key', { message: 'Invalid request: duplicate key in arguments' })
-  const value = readJson(text, scan.value)
-  return isJsonObject(value) ? value : {}
-}
-
-interface OpenPlan {
-  [key: string]: OpenPlan
-}
-
-function planOfRules(rules: readonly ToolHeaderRule[]): JsonPlan {
-  const plan: OpenPlan = Object.create(null)
-  for (const { path } of rules) {
-    let at = plan
-    for (const key of path.slice(0, -1)) at = at[key] ??= Object.create(null)
-  }
-  return plan
 }
 
 function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject }: Found): string | undefined {
