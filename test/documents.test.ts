@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { DEFAULTS, portolanSchema } from '../src/apps/gateway/config-schema.ts'
 import { ERRORS } from '../src/protocol/error.ts'
+import { anchorsOf, fencesOf, linksOf, readDocument, userDocuments } from './document.ts'
 import { withMethodTable } from './method-table.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -97,15 +98,43 @@ describe('what is committed', () => {
     expect(page, 'node scripts/run.mjs test/method-table.ts writes it').toBe(withMethodTable(page))
   })
 
-  it('links only to files that are there', () => {
+  it('links only to files that are there, and to headings that they have', () => {
     const documents = files.filter((path) => path.endsWith('.md') && !path.startsWith('test/'))
-    const broken = documents.flatMap((path) =>
-      [...read(path).matchAll(/\]\(([^)#:\s]+)(?:#[^)]*)?\)/g)]
-        .map(([, target]) => new URL(target ?? '', new URL(`../${path}`, import.meta.url)))
-        .filter((target) => !exists(target))
-        .map((target) => `${path} -> ${target.pathname}`),
-    )
+    const broken = documents.flatMap((path) => linksOf(read(path)).filter((link) => !/^[a-z]+:/.test(link)).flatMap((link) => {
+      const [target = '', anchor] = link.split('#')
+      const url = target === '' ? new URL(`../${path}`, import.meta.url) : new URL(target, new URL(`../${path}`, import.meta.url))
+      const isThere = exists(url) && (anchor === undefined || anchorsOf(readFileSync(url, 'utf8')).has(anchor))
+      return isThere ? [] : [`${path} -> ${link}`]
+    }))
     expect(broken).toEqual([])
+  })
+})
+
+describe('the documents', () => {
+  const fences = userDocuments().flatMap((path) => fencesOf(readDocument(path)).map((fence) => ({ ...fence, at: `${path}:${fence.line}` })))
+
+  it('are all reached from docs/README.md', () => {
+    const linked = new Set(['docs/README.md'])
+    for (const path of linked) {
+      for (const link of linksOf(readDocument(path))) {
+        const [target = ''] = link.split('#')
+        const resolved = new URL(target, `file:///${path}`).pathname.slice(1)
+        if (target !== '' && !/^[a-z]+:/.test(link) && resolved.endsWith('.md') && resolved.startsWith('docs/')) linked.add(resolved)
+      }
+    }
+    expect(userDocuments().filter((path) => path.startsWith('docs/') && !linked.has(path))).toEqual([])
+  })
+
+  it('mark each command as run by a test, or say why none can', () => {
+    const shells = new Set(['sh', 'bash', 'console', 'shell', 'zsh', 'powershell'])
+    const commands = fences.filter(({ language }) => shells.has(language))
+    expect(commands.length).toBeGreaterThan(5)
+    expect(commands.filter(({ mark }) => !/^(run|background|terminal|not run: \S.{10,})$/.test(mark)).map(({ at, mark }) => `${at} ${mark}`)).toEqual([])
+  })
+
+  it('say of each block what language it is in, and use only marks that a test knows', () => {
+    const known = /^$|^(run|background|terminal|shows|not run: .*|file=\S+|runs|client=\S+ entry=\S+)$/
+    expect(fences.filter(({ language, mark }) => language === '' || !known.test(mark)).map(({ at }) => at)).toEqual([])
   })
 })
 
