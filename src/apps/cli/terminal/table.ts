@@ -1,6 +1,8 @@
 /** Tables: aligned and folded to the width for people; one line a row, two spaces between cells, for pipes. Cells are made safe here. */
 
+import { safeLine } from './safe-text.ts'
 import type { Format, Screen } from './terminal.ts'
+import { foldText, padText, textWidth } from './text-width.ts'
 
 export interface Column {
   readonly title: string
@@ -11,7 +13,55 @@ export interface Column {
   readonly format?: (cell: string) => Format | undefined
 }
 
-/** The table, with a line break at the end; `''` for no columns. Cells are others' text: control characters are shown, not sent. */
-export function tableText(_screen: Screen, columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  return [columns.map(({ title }) => title), ...rows].map((row) => `${row.join('  ')}\n`).join('')
+const GAP = '  '
+/** A column is not folded below this: then the table is wider than the terminal. */
+const NARROWEST = 10
+
+/**
+ * The table, with a line break at the end; `''` for no columns. Cells are others' text: control characters are shown, not
+ * sent. On a terminal an empty table is its heading only: say in words that there is nothing.
+ */
+export function tableText(screen: Screen, columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  if (columns.length === 0) return ''
+  const cells = rows.map((row) => columns.map((_, index) => safeLine(row[index] ?? '')))
+  const natural = columns.map(({ title }, index) => Math.max(textWidth(title), ...cells.map((row) => textWidth(row[index] ?? ''))))
+  const widths = screen.isTty ? fitted(natural, columns, screen.width()) : natural
+  const head = rowLines(columns.map(({ title }) => title), columns, widths).map((line) => screen.paint('dim', line))
+  const body = cells.flatMap((row) => rowLines(row, columns, widths, screen))
+  return [...head, ...body].map((line) => `${line}\n`).join('')
+}
+
+/** Takes what is too much from the flexible columns, the widest first. */
+function fitted(natural: readonly number[], columns: readonly Column[], available: number): number[] {
+  const widths = [...natural]
+  const named = columns.flatMap(({ isFlexible }, index) => (isFlexible === true ? [index] : []))
+  let tooMuch = sum(widths) + GAP.length * (widths.length - 1) - available
+  for (const flexible of [named.length > 0 ? named : [columns.length - 1], columns.keys()]) {
+    const indexes = [...flexible]
+    while (tooMuch > 0) {
+      const widest = indexes.reduce((found, index) => ((widths[index] ?? 0) > (widths[found] ?? 0) ? index : found), indexes[0] ?? 0)
+      if ((widths[widest] ?? 0) <= NARROWEST) break
+      widths[widest] = (widths[widest] ?? 0) - 1
+      tooMuch -= 1
+    }
+  }
+  return widths
+}
+
+function rowLines(row: readonly string[], columns: readonly Column[], widths: readonly number[], screen?: Screen): string[] {
+  const folded = row.map((cell, index) => foldText(cell, widths[index] ?? 0))
+  const height = Math.max(...folded.map((lines) => lines.length))
+  return Array.from({ length: height }, (_, line) => {
+    const last = folded.findLastIndex((lines) => (lines[line] ?? '') !== '')
+    return columns.slice(0, last + 1).map(({ align, format }, index) => {
+      const text = folded[index]?.[line] ?? ''
+      const padded = index === last && align !== 'right' ? text : padText(text, widths[index] ?? 0, align)
+      const wanted = screen === undefined ? undefined : format?.(row[index] ?? '')
+      return wanted === undefined || screen === undefined ? padded : screen.paint(wanted, padded)
+    }).join(GAP)
+  })
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -63,7 +63,7 @@ export interface Terminal {
 const DEFAULT_COLUMNS = 80
 const DEFAULT_ROWS = 24
 
-/** The terminal of this process: `createTerminal({ ...process, color })` where `process` is Node's. */
+/** The terminal of this process: `createTerminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env }). */
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdin, stdout, stderr, env } = options
   const footer = createFooter(stderr, stderr.isTTY === true && env['TERM'] !== 'dumb')
@@ -101,7 +101,7 @@ function createScreen(stream: OutputStream, options: TerminalOptions, footer: Fo
     canColor,
     width: () => positive(stream.columns) ?? positive(Number(options.env['COLUMNS'])) ?? DEFAULT_COLUMNS,
     height: () => positive(stream.rows) ?? DEFAULT_ROWS,
-    write: (text) => footer.above(() => void stream.write(text)),
+    write: stream.isTTY === true ? (text) => footer.above(text, () => void stream.write(text)) : (text) => void stream.write(text),
     paint: (format, text) => (canColor ? styleText(format, text, { validateStream: false }) : text),
   }
 }

@@ -1,0 +1,81 @@
+import { PassThrough } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import { createVirtualScreen } from '../../../../test/terminal-rig.ts'
+import { tableText } from './table.ts'
+import { createTerminal } from './terminal.ts'
+import type { Screen } from './terminal.ts'
+
+const COLUMNS = [{ title: 'TOOL' }, { title: 'COUNT', align: 'right' as const }, { title: 'DESCRIPTION' }]
+const ROWS = [
+  ['read_file', '3', 'Reads a file and answers what is in it, whole or in part.'],
+  ['list', '12', 'Lists a folder.'],
+]
+
+function pipe(): Screen {
+  return createTerminal({ stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough(), env: {} }).out
+}
+
+function screenOf(columns: number, env: Record<string, string> = {}): { screen: Screen; lines: (text: string) => Promise<string[]> } {
+  const virtual = createVirtualScreen(columns)
+  const screen = createTerminal({ stdin: new PassThrough(), stdout: virtual.stream, stderr: new PassThrough(), env }).out
+  const lines = async (text: string): Promise<string[]> => {
+    screen.write(text)
+    await virtual.settled()
+    return virtual.lines()
+  }
+  return { screen, lines }
+}
+
+describe('a table', () => {
+  it('stands in columns on a terminal', async () => {
+    const { screen, lines } = screenOf(80)
+    expect(await lines(tableText(screen, COLUMNS, ROWS))).toEqual([
+      'TOOL       COUNT  DESCRIPTION',
+      'read_file      3  Reads a file and answers what is in it, whole or in part.',
+      'list          12  Lists a folder.',
+    ])
+  })
+
+  it('folds the last column to the width of a narrow terminal', async () => {
+    const { screen, lines } = screenOf(40)
+    expect(await lines(tableText(screen, COLUMNS, ROWS))).toEqual([
+      'TOOL       COUNT  DESCRIPTION',
+      'read_file      3  Reads a file and',
+      '                  answers what is in it,',
+      '                  whole or in part.',
+      'list          12  Lists a folder.',
+    ])
+  })
+
+  it('folds words that have no spaces, and the widest of the other columns too where that is not enough', async () => {
+    const { screen, lines } = screenOf(30)
+    const shown = await lines(tableText(screen, [{ title: 'NAME' }, { title: 'URL' }], [['a'.repeat(25), 'b'.repeat(25)]]))
+    expect(shown.every((line) => line.length <= 30)).toBe(true)
+    expect(shown.slice(1).map((line) => line.slice(0, 18).trim()).join('')).toBe('a'.repeat(25))
+    expect(shown.slice(1).map((line) => line.slice(20)).join('')).toBe('b'.repeat(25))
+  })
+
+  it('keeps every row on one line in a pipe', () => {
+    expect(tableText(pipe(), COLUMNS, [['a', '1', 'x '.repeat(200)]]).split('\n')).toHaveLength(3)
+  })
+
+  it('aligns wide characters and emoji by what they take', () => {
+    const rows = ['日本語', '👨‍👩‍👧', '🫠', '👍🏽', '🇨🇿', '❤️', 'e\u0301', 'abc'].map((cell) => [cell, '|'])
+    const text = tableText(pipe(), [{ title: 'NAME' }, { title: 'X' }], rows)
+    expect(text).toBe(['NAME    X', '日本語  |', '👨‍👩‍👧      |', '🫠      |', '👍🏽      |', '🇨🇿      |', '❤️      |', 'e\u0301       |', 'abc     |', ''].join('\n'))
+  })
+
+  it('shows what a server would do to the terminal, and takes no line breaks of it', async () => {
+    const { screen, lines } = screenOf(60)
+    const text = tableText(screen, [{ title: 'TOOL' }, { title: 'DESCRIPTION' }], [['a\u001b[2J', 'one\ntwo\u001b]0;x\u0007']])
+    expect(await lines(text)).toEqual(['TOOL        DESCRIPTION', 'a\\u001b[2J  one two\\u001b]0;x\\u0007'])
+  })
+
+  it('has colours only where they are wanted', () => {
+    const format = (cell: string): 'red' | undefined => (cell === 'down' ? 'red' : undefined)
+    const columns = [{ title: 'STATE', format }]
+    expect(tableText(screenOf(80).screen, columns, [['down']])).toContain('\u001b[31mdown\u001b[39m')
+    expect(tableText(screenOf(80, { NO_COLOR: '1' }).screen, columns, [['down']])).toBe('STATE\ndown\n')
+    expect(tableText(pipe(), columns, [['down']])).toBe('STATE\ndown\n')
+  })
+})
