@@ -189,9 +189,12 @@ function deliverUpdated(context: GatewayContext, session: LiveSession, upstream:
 
 /** Sessions hear of list changes on channels that are not their own; their own channels speak for themselves. */
 function announceLists(context: GatewayContext, session: LiveSession): void {
-  const stop = context.watches.onListChange((upstream, kinds) => {
+  let told: symbol | undefined
+  const stop = context.watches.onListChange((upstream, kinds, together) => {
     const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
     if (!concerns || session.own.has(upstream.id) || session.streams.length === 0) return
+    if (together !== undefined && together === told) return
+    told = together
     for (const noun of new Set(kinds.map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
       context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
     }

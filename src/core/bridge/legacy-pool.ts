@@ -23,6 +23,8 @@ export interface LegacyPool {
   own(session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel>
   /** Forgets a session that the upstream no longer knows, so that the next use opens a new one. */
   forget(channel: LegacyChannel): void
+  /** The upstream was replaced: the next use of its shared sessions opens one at its successor. Ends nothing. */
+  retire(upstream: Upstream): void
   /** Ends what belonged to a client session. */
   endSession(session: LiveSession): void
   close(): Promise<void>
@@ -158,6 +160,13 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         if (one !== channel) continue
         ready.delete(key)
         shared.delete(key)
+      }
+    },
+    retire({ id }) {
+      for (const key of shared.keys()) {
+        if (!key.startsWith(`${JSON.stringify([id]).slice(0, -1)},`)) continue
+        shared.delete(key)
+        ready.delete(key)
       }
     },
     endSession(session) {

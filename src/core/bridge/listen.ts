@@ -83,8 +83,11 @@ function watchLists(context: GatewayContext, exchange: Exchange, wanted: Subscri
   const upstreams = upstreamsOf(context, exchange)
   const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
   if (flags) for (const upstream of upstreams) ensureLists(context, partyOf(exchange), upstream)
-  return context.watches.onListChange((upstream, kinds) => {
+  let told: symbol | undefined
+  return context.watches.onListChange((upstream, kinds, together) => {
     if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) return
+    if (together !== undefined && together === told) return
+    told = together
     for (const noun of new Set(kinds.filter((kind) => wanted[FLAG[kind]] === true).map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
       queue.send(`notifications/${noun}/list_changed`)
     }

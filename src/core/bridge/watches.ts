@@ -22,7 +22,8 @@ export interface Watch {
   stop(): void
 }
 
-export type ListChange = (upstream: Upstream, kinds: readonly ListKind[]) => void
+/** `together` is the same for changes that happened at once: whoever sees several of those servers tells its client once. */
+export type ListChange = (upstream: Upstream, kinds: readonly ListKind[], together?: symbol) => void
 
 export interface Watches {
   /** Calls `run` for every list change of any upstream that is being watched or says so by itself. */
@@ -36,11 +37,14 @@ export interface Watches {
   watchResource(upstream: Upstream, era: Era, uri: string, run: (message: Message) => void): Watch
   /** A message that came outside any call on a shared session or listen of this era. */
   announce(upstream: Upstream, era: Era, message: Message): void
-  /** Everything of this upstream is to be taken as changed: it came up, or went away. */
-  changed(upstream: Upstream): void
+  /** Everything of these upstreams is to be taken as changed, at once: they came up, or went away. */
+  changed(...upstreams: readonly Upstream[]): void
+  /** What was watched at one is watched at its successor from now on; nowhere, where it has none. */
+  replace(upstream: Upstream, successor: Upstream | undefined): void
+  /** A new server: its lists are watched where those of others are. */
+  added(upstream: Upstream): void
   /** The shared session was lost: what it was subscribed to is subscribed again. */
   renew(upstream: Upstream): void
-  forget(upstream: Upstream): void
 }
 
 export interface WatchesDeps {
@@ -57,10 +61,15 @@ export interface UpstreamWatch {
 }
 
 interface Watched {
+  /** Undefined once it was removed. */
+  upstream: Upstream | undefined
   readonly uris: Map<string, Set<(message: Message) => void>>
   link: Promise<UpstreamWatch> | undefined
   wantsLists: boolean
 }
+
+const ERAS = ['legacy', 'modern'] as const
+const ALL_LISTS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates']
 
 export function createWatches(deps: WatchesDeps): Watches {
   const listeners = new Set<ListChange>()
@@ -69,7 +78,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const entry = (upstream: Upstream, era: Era): Watched => {
     const known = watched[era].get(upstream)
     if (known !== undefined) return known
-    const created: Watched = { uris: new Map(), link: undefined, wantsLists: false }
+    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false }
     watched[era].set(upstream, created)
     return created
   }
@@ -80,11 +89,20 @@ export function createWatches(deps: WatchesDeps): Watches {
     const uri = readString(message.text, member(message.body, 'uri'))
     if (uri === undefined) return
     // A server may announce a sub-resource of what was subscribed to (Resources, Subscriptions).
-    for (const [subscribed, runs] of watched[era].get(upstream)?.uris ?? []) {
-      if (covers(subscribed, uri)) for (const run of runs) run(message)
+    for (const asked of ERAS) {
+      if (asked !== era && upstream.knownProfile()?.[asked] !== undefined) continue
+      for (const [subscribed, runs] of watched[asked].get(upstream)?.uris ?? []) {
+        if (covers(subscribed, uri)) for (const run of runs) run(message)
+      }
     }
   }
-  const open = async (upstream: Upstream, era: Era): Promise<UpstreamWatch> => {
+  /** A successor may speak the other era only. */
+  const spokenBy = async (upstream: Upstream, era: Era): Promise<Era> => {
+    const profile = upstream.knownProfile() ?? (await upstream.profile())
+    return profile[era] !== undefined ? era : era === 'legacy' ? 'modern' : 'legacy'
+  }
+  const open = async (upstream: Upstream, asked: Era): Promise<UpstreamWatch> => {
+    const era = await spokenBy(upstream, asked)
     if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, era, message) })
     return createLegacyWatch(await deps.shared(upstream), deps)
   }
@@ -98,8 +116,9 @@ export function createWatches(deps: WatchesDeps): Watches {
     }
     return state.link
   }
-  const sync = async (upstream: Upstream, era: Era, uri: string | undefined): Promise<boolean> => {
-    const state = entry(upstream, era)
+  const sync = async (state: Watched, era: Era, uri: string | undefined): Promise<boolean> => {
+    const { upstream } = state
+    if (upstream === undefined) return false
     try {
       const link = await linkOf(upstream, era, state)
       return await link.sync(new Set(state.uris.keys()), uri)
@@ -117,39 +136,55 @@ export function createWatches(deps: WatchesDeps): Watches {
       const state = entry(upstream, era)
       if (state.wantsLists) return
       state.wantsLists = true
-      void sync(upstream, era, undefined)
+      void sync(state, era, undefined)
     },
     watchResource(upstream, era, uri, run) {
-      const { uris } = entry(upstream, era)
+      const state = entry(upstream, era)
+      const { uris } = state
       const runs = uris.get(uri) ?? new Set()
       uris.set(uri, runs.add(run))
-      const ready = sync(upstream, era, uri)
+      const ready = sync(state, era, uri)
       return {
         ready,
         stop() {
           runs.delete(run)
           if (runs.size > 0 || uris.get(uri) !== runs) return
           uris.delete(uri)
-          void sync(upstream, era, undefined)
+          void sync(state, era, undefined)
         },
       }
     },
     announce,
-    changed(upstream) {
-      for (const run of listeners) run(upstream, ['tools', 'prompts', 'resources', 'templates'])
+    changed(...upstreams) {
+      const together = Symbol('together')
+      for (const upstream of upstreams) for (const run of listeners) run(upstream, ALL_LISTS, together)
+    },
+    replace(upstream, successor) {
+      for (const era of ERAS) {
+        const state = watched[era].get(upstream)
+        if (state === undefined) continue
+        watched[era].delete(upstream)
+        void state.link?.then((link) => link.close()).catch(() => undefined)
+        state.link = undefined
+        state.upstream = successor
+        if (successor === undefined) continue
+        watched[era].set(successor, state)
+        if (state.wantsLists || state.uris.size > 0) void sync(state, era, undefined)
+      }
+    },
+    added(upstream) {
+      for (const era of ERAS) {
+        if (![...watched[era].values()].some(({ wantsLists }) => wantsLists)) continue
+        const state = entry(upstream, era)
+        state.wantsLists = true
+        void sync(state, era, undefined)
+      }
     },
     renew(upstream) {
       const state = watched.legacy.get(upstream)
       if (state === undefined) return
       state.link = undefined
-      if (state.wantsLists || state.uris.size > 0) void sync(upstream, 'legacy', undefined)
-    },
-    forget(upstream) {
-      for (const states of Object.values(watched)) {
-        const state = states.get(upstream)
-        states.delete(upstream)
-        void state?.link?.then((link) => link.close()).catch(() => undefined)
-      }
+      if (state.wantsLists || state.uris.size > 0) void sync(state, 'legacy', undefined)
     },
   }
 }

@@ -26,6 +26,7 @@ import type { HttpHandler } from './http-exchange.ts'
 import { createHttpEntry } from './http-entry.ts'
 import { createPipe, endListen } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
+import { createReloads } from './reload.ts'
 import { startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
 
@@ -34,6 +35,8 @@ export interface GatewayStatus {
   readonly draining: boolean
   readonly sessions: number
   readonly inFlight: number
+  /** Servers that a reload replaced or removed and that still have calls. */
+  readonly leaving: number
   readonly servers: readonly ({ readonly id: string; readonly name: string; readonly transport: string } & UpstreamStatus)[]
 }
 
@@ -51,27 +54,19 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const context = createContext(deps)
   const views = createViews(context)
   const stopSweep = startSweep(context)
-  const stopReload = deps.snapshots.subscribe((snapshot) => {
-    const before = new Set(context.upstreams.all())
-    const gone = context.upstreams.apply(snapshot)
-    for (const upstream of gone) {
-      context.catalog.forget(upstream)
-      context.watches.forget(upstream)
-    }
-    const changed = [...gone, ...context.upstreams.all().filter((upstream) => !before.has(upstream))]
-    for (const upstream of changed) context.watches.changed(upstream)
-  })
+  const reloads = createReloads(context)
+  const stopReload = deps.snapshots.subscribe((snapshot) => reloads.take(snapshot))
   return {
     http: createHttpEntry(context, views),
     stdio: (stream, endpoint = '') => createPipe(context, views, { transport: 'stdio', endpoint, principal: undefined, stream }),
-    status: () => statusOf(context),
+    status: () => ({ ...statusOf(context), leaving: reloads.leaving }),
     drain: (graceMs) => drain(context, graceMs),
     async close() {
       stopReload()
       stopSweep()
       await drain(context, 0)
       await context.pool.close()
-      await context.upstreams.close()
+      await Promise.all([context.upstreams.close(), reloads.close()])
       await deps.ledger.flush()
     },
   }
@@ -157,7 +152,7 @@ function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstre
   else void context.sessions.end(session)
 }
 
-function statusOf(context: GatewayContext): GatewayStatus {
+function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
   return {
     digest: context.deps.snapshots.current().digest,
     draining: context.draining,

@@ -107,7 +107,7 @@ function findSession(context: GatewayContext, exchange: Exchange): Verdict | Pro
   const { message, principal, era } = exchange
   if (era !== 'legacy' || message?.method === 'initialize' || principal === undefined) return undefined
   const take = (session: Exchange['session']): Verdict => {
-    if (session === undefined || session.ended) throw new PortolanError('session_not_found')
+    if (session === undefined || session.ended || (session.leaving && message?.kind === 'request')) throw new PortolanError('session_not_found')
     exchange.session = session
     exchange.revision = session.data.revision
     exchange.onSession?.(session)

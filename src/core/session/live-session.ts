@@ -54,6 +54,8 @@ export interface LiveSession {
   readonly onEnded: Set<() => void>
   readonly backlog: WireText[]
   nextRequestId: number
+  /** It ends when its calls in flight have: new requests are refused as those of an ended one. */
+  leaving: boolean
   ended: boolean
 }
 
@@ -88,6 +90,7 @@ export function createLiveSession(data: Session, handle: string): LiveSession {
     onEnded: new Set(),
     backlog: [],
     nextRequestId: 1,
+    leaving: false,
     ended: false,
   }
 }

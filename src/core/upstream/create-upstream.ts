@@ -10,7 +10,7 @@ import { asciiJson } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
 import { LATEST_LEGACY, isModernRevision } from '../../protocol/revision.ts'
 import type { Clock } from '../clock.ts'
-import type { Limits, ServerSnapshot } from '../gateway/snapshot.ts'
+import type { HttpServer, Limits, ServerSnapshot } from '../gateway/snapshot.ts'
 import type { Random } from '../random.ts'
 import { backoffMs } from './backoff.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
@@ -61,9 +61,11 @@ const UNSETTLED_MS = 30_000
 /** A server that is silent for this long is said to be, though it may still be on its way. */
 const SILENT_MS = 5_000
 
-export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upstream {
+export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstream {
   const { clock, random, limits, self } = deps
-  const redact = createRedaction(config.target)
+  /** Changed in place by `adopt`, so that all who hold it see the same. */
+  const config: { -readonly [K in keyof ServerSnapshot]: ServerSnapshot[K] } = { ...first }
+  let redact = createRedaction(config.target)
   const log: UpstreamDeps['log'] = (event) => deps.log({ ...event, detail: redact(event.detail) })
   const health = createHealth()
   const link = createLink(config, deps, health.channel)
@@ -80,6 +82,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   let lastStray = ''
   let askedTicks = 0
   let stopRetry: (() => void) | undefined
+  let isRetired = false
   let isClosed = false
 
   function createHealth(): { readonly channel: ChannelHealth; lastSeenAtMs: number } {
@@ -117,7 +120,7 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
   }
 
   function degrade(rawDetail: string, retryAfterSec?: number): void {
-    if (isClosed) return
+    if (isClosed || isRetired) return
     const detail = redact(rawDetail)
     if (trouble?.detail !== detail) log({ kind: 'degraded', upstream: config.name, detail })
     trouble = { detail, sinceMs: clock.ticksMs(), retryAfterSec }
@@ -238,12 +241,33 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
     known = undefined
   }
 
+  function openSessions(): number {
+    for (const session of sessions) if (session.closed) sessions.delete(session)
+    return sessions.size
+  }
+
+  function takeHeaders(next: HttpServer): void {
+    // What the server repeats of the old ones stays hidden, too.
+    const [before, after] = [redact, createRedaction(next)]
+    redact = (text) => after(before(text))
+    link.useHeaders(next.headers)
+    opened = undefined
+    if (trouble === undefined) return
+    // The old headers may have been what was wrong.
+    trouble = undefined
+    stopRetry?.()
+    stopRetry = undefined
+    probe().catch(() => undefined)
+  }
+
   return {
     id: config.id,
-    name: config.name,
+    get name() {
+      return config.name
+    },
     config,
     status(): UpstreamStatus {
-      for (const session of sessions) if (session.closed) sessions.delete(session)
+      openSessions()
       const eras = [...(known?.legacy === undefined ? [] : ['legacy' as const]), ...(known?.modern === undefined ? [] : ['modern' as const])]
       const detail = isClosed ? '' : (trouble?.detail ?? silence())
       const state = isClosed ? 'stopped' : detail !== '' ? 'degraded' : known === undefined ? 'starting' : 'ready'
@@ -265,11 +289,25 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
       if (isClosed) throw unavailable('stopped')
       const opened = request.shared ? await shared.open(request) : await link.openLegacy(request)
       if (!opened.ok) throw refuse(opened.fault)
-      for (const session of sessions) if (session.closed) sessions.delete(session)
+      openSessions()
       sessions.add(opened.value)
       return opened.value
     },
     forgetProfile,
+    adopt(next) {
+      if (!isAdoptable(config, next)) return false
+      if (next.target.transport === 'http' && !isSame(config.target, next.target)) {
+        if (openSessions() > 0) return false
+        takeHeaders(next.target)
+      }
+      Object.assign(config, next)
+      return true
+    },
+    retire() {
+      isRetired = true
+      stopRetry?.()
+      link.retire()
+    },
     async close() {
       isClosed = true
       stopRetry?.()
@@ -279,6 +317,19 @@ export function createUpstream(config: ServerSnapshot, deps: UpstreamDeps): Upst
       await link.close()
     },
   }
+}
+
+/** Whether only such settings differ as are read at each use. */
+function isAdoptable(before: ServerSnapshot, next: ServerSnapshot): boolean {
+  return isSame(lasting(before), lasting(next))
+}
+
+function lasting({ id, era, share, target }: ServerSnapshot): unknown {
+  return { id, era, share, target: target.transport === 'http' ? { url: target.url } : target }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }
 
 function createLink(config: ServerSnapshot, deps: UpstreamDeps, health: ChannelHealth): UpstreamLink {

@@ -9,6 +9,7 @@ import type { Channel } from './channel.ts'
 import type { Egress } from './egress.ts'
 import type { ChannelHealth } from './health.ts'
 import { openHttpLegacyChannel } from './http-legacy-channel.ts'
+import type { HttpLegacyOptions } from './http-legacy-channel.ts'
 import { createHttpModernChannel } from './http-modern-channel.ts'
 import { openHttpSseChannel } from './http-sse-channel.ts'
 import type { UpstreamLink } from './link.ts'
@@ -36,12 +37,12 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
     random,
     health,
     url: target.url,
-    headers: Object.entries(target.headers),
-    connectTimeoutMs: config.connectTimeoutMs,
     requestTimeoutMs,
     resultBytes: limits.resultBytes,
   }
   let modern: Channel | undefined
+  let headers = Object.entries(target.headers)
+  const current = (): typeof shared & Pick<HttpLegacyOptions, 'headers' | 'connectTimeoutMs'> => ({ ...shared, headers, connectTimeoutMs: config.connectTimeoutMs })
   /** The server refused Streamable HTTP and took HTTP+SSE. */
   let isSse = false
 
@@ -51,29 +52,35 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
 
   return {
     async probeModern(hurry) {
-      const channel = createHttpModernChannel({ ...shared, revision: LATEST_MODERN, isProbe: true })
+      const channel = createHttpModernChannel({ ...current(), revision: LATEST_MODERN, isProbe: true })
       return await probeModern({ channel, clock, self, timeoutMs: requestTimeoutMs, ...hurried(hurry) })
     },
     openModern(revision: ModernRevision) {
       if (modern === undefined || modern.closed || modern.revision !== revision) {
-        modern = createHttpModernChannel({ ...shared, revision })
+        modern = createHttpModernChannel({ ...current(), revision })
       }
       return Promise.resolve(ok(modern))
     },
     async openLegacy(open, hurry) {
       if (!isSse) {
-        const streamable = await openHttpLegacyChannel({ ...shared, open, ...hurried(hurry) })
+        const streamable = await openHttpLegacyChannel({ ...current(), open, ...hurried(hurry) })
         if (streamable.ok || streamable.fault.reason !== 'refused') return streamable
         // S26 transports/streamable-http, Backward Compatibility: 400, 404 or 405 may be a server of 2024-11-05.
-        const sse = await openHttpSseChannel({ ...shared, open })
+        const sse = await openHttpSseChannel({ ...current(), open })
         if (!sse.ok) return fail(sse.fault.reason === 'refused' ? streamable.fault : sse.fault)
         isSse = true
         return sse
       }
-      const sse = await openHttpSseChannel({ ...shared, open })
+      const sse = await openHttpSseChannel({ ...current(), open })
       if (!sse.ok && sse.fault.reason === 'refused') isSse = false
       return sse
     },
+    useHeaders(next) {
+      headers = Object.entries(next)
+      // Calls in flight keep the channel that they were sent on.
+      modern = undefined
+    },
+    retire: () => undefined,
     children: () => 0,
     restarts: () => 0,
     async close() {

@@ -12,6 +12,10 @@ export interface UpstreamLink {
   openModern(revision: ModernRevision): Promise<Result<Channel, OpenFault>>
   /** A new legacy session. Never rejects. With `hurry` it is a probe. */
   openLegacy(open: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<LegacyChannel, OpenFault>>
+  /** Requests from now on carry these headers; over HTTP only. */
+  useHeaders(headers: Readonly<Record<string, string>>): void
+  /** Its children count no longer against the upstream's own share. */
+  retire(): void
   children(): number
   restarts(): number
   close(): Promise<void>

@@ -54,7 +54,7 @@ interface OpenChild {
 export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   const { config, target, spawner, pool, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
   // npx and uvx may have to fetch the server first.
-  const startTimeoutMs = Math.max(2 * requestTimeoutMs, config.connectTimeoutMs)
+  const startTimeoutMs = (): number => Math.max(2 * requestTimeoutMs, config.connectTimeoutMs)
   const children = new Set<LineChannel>()
   /** Children whose end says nothing about the server's health: strict servers exit on a probe. */
   const probes = new Set<LineChannel>()
@@ -65,6 +65,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   let blockedUntilMs = 0
   let lastCrashMs = 0
   let lastEnd = ''
+  let isRetired = false
   let isClosed = false
 
   function noteEnd(end: ChildEnd, startedMs: number): void {
@@ -88,7 +89,9 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
     let slot: ChildSlot
     try {
       slot = await pool.acquire({
-        upstream: config.id,
+        get upstream() {
+          return isRetired ? `${config.id} (replaced)` : config.id
+        },
         ownerKey: request.ownerKey,
         isExpendable: config.state !== 'opaque' || request.era === 'modern',
         reclaim() {
@@ -148,7 +151,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       idText,
       method: 'initialize',
       headers: [],
-      timeoutMs: startTimeoutMs,
+      timeoutMs: startTimeoutMs(),
       ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
     })
     if (!answer.ok) {
@@ -176,7 +179,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         channel,
         clock,
         self,
-        timeoutMs: startTimeoutMs,
+        timeoutMs: startTimeoutMs(),
         ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
       })
       const isWanted = verdict.verdict === 'modern' && !channel.closed && !isClosed
@@ -207,6 +210,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       health.seen()
       return ok(toLegacy(channel, agreed.value))
     },
+    useHeaders: () => undefined,
+    retire: () => void (isRetired = true),
     children: () => children.size,
     restarts: () => restarts,
     async close() {

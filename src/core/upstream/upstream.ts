@@ -51,5 +51,12 @@ export interface Upstream {
   openLegacy(options: OpenLegacy): Promise<LegacyChannel>
   /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
   forgetProfile(): void
+  /**
+   * Takes over what can change while it runs: name, time limits, trust, `state`, and headers while no legacy session is open.
+   * False, and nothing has changed, where the server must be opened anew.
+   */
+  adopt(config: ServerSnapshot): boolean
+  /** It was replaced: what runs here may end, asks for nothing more by itself, and takes no room from its successor. */
+  retire(): void
   close(): Promise<void>
 }
