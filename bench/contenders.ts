@@ -4,10 +4,12 @@ import { createServer, connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BenchCase, Target } from './cases.ts'
+import { createConnection } from './connection.ts'
+import { openSession } from './session.ts'
 import { type Keeper, pinned, type Started } from './proc.ts'
 import { replyBody, WRK, writeWrkScript } from './wrk.ts'
 
-export const CONTENDER_NAMES = ['direct', 'nginx-full', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
+export const CONTENDER_NAMES = ['direct', 'nginx-full', 'portolan-full', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
 export type ContenderName = (typeof CONTENDER_NAMES)[number]
 
 /** Cores: the contender alone on one, the load and the upstream servers on the other. */
@@ -33,8 +35,8 @@ export type Running = {
   readonly target: Target
   /** A cap where the contender cannot be asked more at once; null: as many as the run says. */
   readonly maxConnectionCount: number | null
-  /** Set where wrk asks instead of the load generator, and a server of its own answers. */
-  readonly atFullLoad: { readonly script: string; readonly upstream: Started } | null
+  /** Set where wrk asks instead of the load generator; `upstream` where a server of its own answers. */
+  readonly atFullLoad: { readonly script: string; readonly upstream: Started | null } | null
 }
 
 /** The reason a contender is left out of a case. `skipped`: it has no such mode; `not started`: it has, but did not come up. */
@@ -51,6 +53,7 @@ export async function startContender(name: ContenderName, benchCase: BenchCase, 
   const folder = join(around.temp, `${name}-${benchCase.name}`)
   mkdirSync(folder, { recursive: true })
   if (name === 'nginx-full') return startFullLoad(benchCase, around, folder)
+  if (name === 'portolan-full') return startFullPortolan(benchCase, around, folder)
   const launch = await LAUNCHES[name](benchCase, around, folder)
   if ('kind' in launch) return launch
   const { command, args, env, port } = launch
@@ -72,7 +75,7 @@ function firstError(logPath: string, around: Surroundings): string {
 
 type Launcher = (benchCase: BenchCase, around: Surroundings, folder: string) => Promise<Launch | Absent>
 
-const LAUNCHES: Record<Exclude<ContenderName, 'direct' | 'nginx-full'>, Launcher> = {
+const LAUNCHES: Record<Exclude<ContenderName, 'direct' | 'nginx-full' | 'portolan-full'>, Launcher> = {
   async nginx(_benchCase, around, folder) {
     const command = NGINX
     if (!existsSync(command)) return { kind: 'not started', reason: 'nginx is not installed' }
@@ -135,6 +138,19 @@ async function startFullLoad(benchCase: BenchCase, around: Surroundings, folder:
   }
   await Promise.all([around.keeper.stop(started), around.keeper.stop(upstream)])
   return { kind: 'not started', reason: 'nginx did not come up' }
+}
+
+/** Portolan asked by the same `wrk` as nginx-full, so that both are kept busy by a client that costs the same. */
+async function startFullPortolan(benchCase: BenchCase, around: Surroundings, folder: string): Promise<Running | Absent> {
+  if (benchCase.ratePerSec !== null) return { kind: 'skipped', reason: 'wrk keeps no rate' }
+  if (!existsSync(WRK)) return { kind: 'not started', reason: 'wrk is not installed' }
+  const running = await startContender('portolan', { ...benchCase, name: `${benchCase.name}-full` }, around)
+  if ('kind' in running) return running
+  const { target } = running
+  const connection = createConnection(target)
+  const sessionId = benchCase.era === 'legacy' ? await openSession(connection, target) : null
+  connection.close()
+  return { ...running, name: 'portolan-full', atFullLoad: { script: writeWrkScript(benchCase, target, folder, sessionId), upstream: null } }
 }
 
 function nginxArgs(folder: string, http: string): string[] {

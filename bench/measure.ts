@@ -122,7 +122,7 @@ function readMeters(contender: Running, bench: Bench): Meters {
   const own = contender.started === null ? [] : processTree(contender.started.pid, upstreamPids)
   const { atFullLoad } = contender
   const asked = [bench.upstreamPid, ...upstreamPids].map(readStat).filter((stat) => stat !== null)
-  const upstream = atFullLoad === null ? asked : processTree(atFullLoad.upstream.pid)
+  const upstream = atFullLoad?.upstream ? processTree(atFullLoad.upstream.pid) : asked
   return { own: cpuUsByPid(own), upstream: cpuUsByPid(upstream) }
 }
 

@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type BenchCase, requestTemplate, type Target } from './cases.ts'
+import { type BenchCase, FIRST_ID, requestTemplate, type Target } from './cases.ts'
 import type { Keeper } from './proc.ts'
 import { answer, readRequest } from './upstream-tools.ts'
 
@@ -18,9 +18,25 @@ export function replyBody(benchCase: BenchCase): string {
   return JSON.stringify({ jsonrpc: '2.0', id: request.id, ...answer(request) })
 }
 
-/** Writes the wrk script that sends the case's request, and gives its path. */
-export function writeWrkScript(benchCase: BenchCase, target: Target, folder: string): string {
-  const [head, body = ''] = splitRequest(benchCase, target)
+/** Another id each time, in all its places. */
+const COUNTING = [
+  `local parts, from = {}, 1`,
+  `while true do`,
+  `  local first, last = wrk.body:find('${FIRST_ID}', from, true)`,
+  `  parts[#parts + 1] = wrk.body:sub(from, (first or 0) - 1)`,
+  `  if not first then break end`,
+  `  from = last + 1`,
+  `end`,
+  `local id = ${FIRST_ID}`,
+  `request = function()`,
+  `  id = id + 1`,
+  `  return wrk.format(nil, nil, nil, table.concat(parts, string.format('%d', id)))`,
+  `end`,
+]
+
+/** Writes the wrk script that sends the case's request, and gives its path. Who keeps no sessions may be sent any `sessionId`. */
+export function writeWrkScript(benchCase: BenchCase, target: Target, folder: string, sessionId?: string | null): string {
+  const [head, body = ''] = splitRequest(benchCase, target, sessionId)
   const bodyPath = join(folder, 'request.json')
   writeFileSync(bodyPath, body)
   const headers = (head ?? '').split('\r\n').slice(1).flatMap((line) => {
@@ -28,13 +44,14 @@ export function writeWrkScript(benchCase: BenchCase, target: Target, folder: str
     return ['Host', 'Content-Length'].includes(name) ? [] : [`wrk.headers['${name}'] = '${value}'`]
   })
   const path = join(folder, 'request.lua')
-  writeFileSync(path, [`wrk.method = 'POST'`, `wrk.body = io.open('${bodyPath}', 'rb'):read('*a')`, ...headers, ''].join('\n'))
+  // In a session no two calls in flight may have one id (S25 basic, Requests).
+  const counting = benchCase.era === 'legacy' && sessionId !== undefined ? COUNTING : []
+  writeFileSync(path, [`wrk.method = 'POST'`, `wrk.body = io.open('${bodyPath}', 'rb'):read('*a')`, ...headers, ...counting, ''].join('\n'))
   return path
 }
 
-function splitRequest(benchCase: BenchCase, target: Target): string[] {
-  const sessionId = benchCase.era === 'legacy' ? '00000000-0000-4000-8000-000000000000' : null
-  return requestTemplate(benchCase, target, sessionId).bytes.toString('latin1').split('\r\n\r\n')
+function splitRequest(benchCase: BenchCase, target: Target, sessionId: string | null = '00000000-0000-4000-8000-000000000000'): string[] {
+  return requestTemplate(benchCase, target, benchCase.era === 'legacy' ? sessionId : null).bytes.toString('latin1').split('\r\n\r\n')
 }
 
 export type WrkResult = { readonly requestCount: number; readonly elapsedMs: number; readonly p50Ms: number; readonly p99Ms: number; readonly wrkCpuUs: number }
