@@ -2,12 +2,10 @@
 
 import { isReference } from './config-reference.ts'
 import { DEFAULTS } from './config-schema.ts'
+import { HIDDEN, shownArgs, shownText, shownUrl } from './config-secret.ts'
 import { limitsOf, settingsOf } from './config-snapshot.ts'
 import type { Config, ConfiguredServer } from './config.ts'
 import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
-
-const HIDDEN = '<hidden>'
-const SECRET_WORD = /key|token|secret|passw|credential|auth/i
 
 /** What the file says, in the one form that Portolan reads it in. */
 export function printable(config: Config): unknown {
@@ -43,12 +41,13 @@ function serversOf(config: Config): unknown {
   return Object.fromEntries(config.servers.map(({ key, enabled, target }) => [key, { ...(enabled ? {} : { disabled: true }), ...printableTarget(target) }]))
 }
 
-function printableTarget(target: WrittenStdio | WrittenHttp): object {
-  if (target.transport === 'http') return { url: printableUrl(target.url), ...present('headers', printableMap(target.headers)) }
+/** Where a server is, secrets hidden. */
+export function printableTarget(target: WrittenStdio | WrittenHttp): object {
+  if (target.transport === 'http') return { url: shownUrl(target.url), ...present('headers', printableMap(target.headers)) }
   const { command, args, env, envFile, cwd } = target
   return {
-    command,
-    args: printableArgs(args),
+    command: shownText(command),
+    args: shownArgs(args),
     ...present('env', printableMap(env)),
     ...(envFile === undefined ? {} : { envFile }),
     ...(cwd === undefined ? {} : { cwd }),
@@ -59,25 +58,7 @@ function present(name: string, map: Readonly<Record<string, string>>): object {
   return Object.keys(map).length === 0 ? {} : { [name]: map }
 }
 
-function printableMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+/** Values that only refer to something are shown, all others hidden. */
+export function printableMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(map).map(([name, text]) => [name, isReference(text) ? text : HIDDEN]))
-}
-
-/** `--api-key VALUE` and `--api-key=VALUE`: what follows a telling name is hidden. */
-function printableArgs(args: readonly string[]): readonly string[] {
-  return args.map((arg, index) => {
-    const [name = '', value] = arg.split(/=(.*)/s)
-    if (value !== undefined && SECRET_WORD.test(name)) return `${name}=${isReference(value) ? value : HIDDEN}`
-    const before = args[index - 1]
-    const follows = before !== undefined && before.startsWith('-') && !before.includes('=') && SECRET_WORD.test(before)
-    return follows && !arg.startsWith('-') && !isReference(arg) ? HIDDEN : arg
-  })
-}
-
-function printableUrl(text: string): string {
-  if (!URL.canParse(text)) return text.replace(/[?#].*$/s, `?${HIDDEN}`)
-  const url = new URL(text)
-  const credentials = url.username === '' && url.password === '' ? '' : `${HIDDEN}@`
-  const query = url.search === '' ? '' : `?${HIDDEN}`
-  return `${url.protocol}//${credentials}${url.host}${url.pathname}${query}`
 }

@@ -17,7 +17,7 @@ export interface ReferenceScope {
   readFile(path: string): string
 }
 
-/** `value`: of an environment variable or a header, where the whole text may be `env:NAME`, `file:/path` or `$NAME`. */
+/** `value`: of an environment variable or a header, where the whole text may be `env:NAME`, `file:/path`, `vault:name` or `$NAME`. */
 export type ReferencePlace = 'value' | 'plain'
 
 export interface ReferenceFault {
@@ -38,6 +38,7 @@ class Unresolved extends Error {
 const NAME = '[A-Za-z_][A-Za-z0-9_]*'
 const WHOLE_ENV = new RegExp(`^env:(${NAME})$`)
 const WHOLE_FILE = /^file:(\/(?!\/)[^\0]+)$/
+const WHOLE_VAULT = /^vault:[^\s:]+$/
 /** `$${` stays `${`; `${…}` is a reference; `{env:NAME}` is OpenCode's. */
 const PARTS = `\\$\\$\\{|\\$\\{([^}]*)\\}|\\{env:(${NAME})\\}`
 const PLAIN_PARTS = new RegExp(PARTS, 'g')
@@ -45,11 +46,11 @@ const PLAIN_PARTS = new RegExp(PARTS, 'g')
 const VALUE_PARTS = new RegExp(`${PARTS}|\\$([A-Z_][A-Z0-9_]*)`, 'g')
 
 /** A reference alone or behind a scheme of `Authorization`; one with a default is none, for the default may be a secret. */
-const NOTHING_BUT = new RegExp(`^(?:(?:Bearer|Basic|Token) )?(?:\\$\\{(?:(?:env:)?${NAME}|(?:file|input):[^}]+)\\}|\\{env:${NAME}\\})$`, 'i')
+const NOTHING_BUT = new RegExp(`^(?:(?:Bearer|Basic|Token) )?(?:\\$\\{(?:(?:env:)?${NAME}|(?:file|input|vault):[^}]+)\\}|\\{env:${NAME}\\})$`, 'i')
 
 /** Whether `text` only refers to something: then printing the text itself gives nothing away. */
 export function isReference(text: string): boolean {
-  return WHOLE_ENV.test(text) || WHOLE_FILE.test(text) || NOTHING_BUT.test(text) || /^\$[A-Z_][A-Z0-9_]*$/.test(text)
+  return WHOLE_ENV.test(text) || WHOLE_FILE.test(text) || WHOLE_VAULT.test(text) || NOTHING_BUT.test(text) || /^\$[A-Z_][A-Z0-9_]*$/.test(text)
 }
 
 /** The text with every reference replaced. */
@@ -67,7 +68,12 @@ function resolveValue(text: string, scope: ReferenceScope): string {
   if (variable !== undefined) return lookUp(variable, scope)
   const file = WHOLE_FILE.exec(text)?.[1]
   if (file !== undefined) return readSecret(file, scope)
+  if (WHOLE_VAULT.test(text)) throw noVault(text)
   return resolveParts(text, VALUE_PARTS, scope)
+}
+
+function noVault(written: string): Unresolved {
+  return new Unresolved(`${written} refers to the vault, which this version does not have`, 'Use env:NAME or file:/path until there is one')
 }
 
 /** One pass: what a reference stands for is never searched for references again. */
@@ -89,6 +95,7 @@ function resolveInner(whole: string, inner: string, scope: ReferenceScope): stri
     return fallback === undefined ? lookUp(name, scope) : scope.env[name] || fallback
   }
   if (inner.startsWith('file:')) return readSecret(inner.slice('file:'.length), scope)
+  if (inner.startsWith('vault:')) throw noVault(whole)
   if (inner.startsWith('input:')) return lookUpInput(inner.slice('input:'.length), scope)
   if (inner === '/') return sep
   throw new Unresolved(

@@ -42,7 +42,7 @@ export interface WrittenServers {
 }
 
 /** Where clients keep their servers: Claude, Cursor, Windsurf …; VS Code; VS Code settings and OpenCode; Zed; Amp. */
-const PLACES: readonly (readonly string[])[] = [
+export const SERVER_PLACES: readonly (readonly string[])[] = [
   ['mcpServers'],
   ['servers'],
   ['mcp', 'servers'],
@@ -70,7 +70,7 @@ interface Found {
 /** Collects from every place that the file uses, in the order of the file. */
 export function readServers(root: JsonObject): WrittenServers {
   const problems: ConfigProblem[] = []
-  const places = PLACES.map((path) => ({ path, value: at(root, path) })).filter(({ value }) => value !== undefined)
+  const places = SERVER_PLACES.map((path) => ({ path, value: at(root, path) })).filter(({ value }) => value !== undefined)
   const found = places.flatMap(({ path, value }) => membersOf(path, value, problems))
   if (places.length === 0) found.push(...looseMembers(root))
   const servers = found.flatMap(({ path, key, entry }) => readServer(path, key, entry, problems))

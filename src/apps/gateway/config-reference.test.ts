@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest'
+import { isReference, resolveText } from './config-reference.ts'
+import type { ReferenceScope } from './config-reference.ts'
+
+const scope: ReferenceScope = { env: {}, folder: '/', home: '/', inputs: new Map(), readFile: () => '' }
+
+describe('a reference to the vault', () => {
+  it.each(['vault:github', '${vault:github}'])('%s is a reference, and a problem with a way out while there is no vault', (text) => {
+    expect(isReference(text)).toBe(true)
+    expect(resolveText(text, 'value', scope)).toEqual({
+      ok: false,
+      fault: { problem: `${text} refers to the vault, which this version does not have`, fix: 'Use env:NAME or file:/path until there is one' },
+    })
+  })
+
+  it.each(['vault:two words', 'vault:', 'a vault:x'])('is not %j', (text) => {
+    expect(resolveText(text, 'value', scope)).toEqual({ ok: true, value: text })
+  })
+})
