@@ -44,6 +44,8 @@ export interface DropPlan {
 /** A value that no stream may hold: its message is to be handled whole. */
 export interface RefusePlan {
   readonly kind: 'refuse'
+  /** An object passes. */
+  readonly except?: 'object'
   readonly isRequired?: false
 }
 
@@ -82,15 +84,17 @@ export interface ResponsePlanOptions {
   /** The id that the response must have, as it was sent. */
   readonly idText: IdText
   readonly clientIdText: IdText
-  /** What is done with members of `result`. */
+  /** What is done with members of `result`; by default `_meta` and `task` are opened only. */
   readonly result?: Readonly<Record<string, JsonStreamPlan>>
+  /** Members that `result` gets where it has none of that name. */
+  readonly add?: Readonly<Record<string, WireText>>
 }
 
 const OPEN: OpenPlan = { kind: 'open', members: {} }
 const REFUSE: RefusePlan = { kind: 'refuse' }
 
 /** The plan for a successful response, as strict as `parseMessage`; an error or a call needs the whole message. */
-export function responsePlan({ idText, clientIdText, result = {} }: ResponsePlanOptions): OpenPlan {
+export function responsePlan({ idText, clientIdText, result = {}, add = {} }: ResponsePlanOptions): OpenPlan {
   const meta: OpenPlan = { kind: 'open', members: { [META.relatedTask]: OPEN } }
   return {
     kind: 'open',
@@ -98,7 +102,7 @@ export function responsePlan({ idText, clientIdText, result = {} }: ResponsePlan
     members: {
       jsonrpc: { kind: 'replace', isRequired: true, replace: (text) => (isVersion(text) ? text : UNEXPECTED) },
       id: { kind: 'replace', isRequired: true, replace: (text) => (text === idText ? clientIdText : UNEXPECTED) },
-      result: { kind: 'open', isObject: true, isRequired: true, members: { _meta: meta, task: OPEN, ...result } },
+      result: { kind: 'open', isObject: true, isRequired: true, members: { _meta: meta, task: OPEN, ...result }, add },
       error: REFUSE,
       method: REFUSE,
       params: REFUSE,

@@ -4,6 +4,7 @@
  */
 import { asciiJson, decodeString } from './json.ts'
 import type { WireText } from './json.ts'
+import { OPEN_BRACE, OPEN_BRACKET } from './json-skip.ts'
 import { StreamStop } from './json-stream-plan.ts'
 import type { JsonStreamFault, JsonStreamPlan, OpenPlan } from './json-stream-plan.ts'
 import type { JsonTokenListener } from './json-stream-tokens.ts'
@@ -76,11 +77,11 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
   }
 
   function opens(open: OpenPlan, at: number, code: number): void {
-    const isObject = code === 0x7b
+    const isObject = code === OPEN_BRACE
     if (!isObject && open.isObject === true) stop('unexpected', at)
-    const isArray = code === 0x5b && Object.hasOwn(open.members, '*')
+    const isArray = code === OPEN_BRACKET && Object.hasOwn(open.members, '*')
     if (!isObject && !isArray) return
-    frame = { plan: open, isEdited: isObject && isEdited(open), keys: new Set(), keyBytes: 0, gap: '', hasMembers: false, isDropping: false }
+    frame = openFrame(open, isObject)
     frames.push(frame)
     splicer.depth = frames.length
     plan = isArray ? open.members['*'] : undefined
@@ -140,8 +141,7 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
       const raw = takeAll(at)
       if (frame === undefined) return
       const key = addKey(frame, at, raw)
-      const { members } = frame.plan
-      plan = Object.hasOwn(members, key) ? members[key] : members['*']
+      plan = memberPlan(frame.plan, key)
       if (!frame.isEdited) return
       frame.isDropping = plan?.kind === 'drop'
       if (frame.isDropping) return
@@ -153,7 +153,7 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
     valueStarts(at: number, code: number): void {
       if (plan === undefined || plan.kind === 'drop') return
       if (plan.kind === 'open') return opens(plan, at, code)
-      if (plan.kind === 'refuse') stop('needs_whole', at)
+      if (plan.kind === 'refuse') return plan.except === 'object' && code === OPEN_BRACE ? undefined : stop('needs_whole', at)
       if (plan.kind === 'replace') withhold(at)
       keep(at)
     },
@@ -190,8 +190,16 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
   return splicer
 }
 
+function openFrame(plan: OpenPlan, isObject: boolean): Frame {
+  return { plan, isEdited: isObject && isEdited(plan), keys: new Set(), keyBytes: 0, gap: '', hasMembers: false, isDropping: false }
+}
+
+function memberPlan({ members }: OpenPlan, key: string): JsonStreamPlan | undefined {
+  return Object.hasOwn(members, key) ? members[key] : members['*']
+}
+
 function isEdited(plan: OpenPlan): boolean {
-  if (plan.add !== undefined) return true
+  if (Object.keys(plan.add ?? {}).length > 0) return true
   for (const key in plan.members) if (plan.members[key]?.kind === 'drop') return true
   return false
 }
@@ -204,7 +212,7 @@ function missingKey({ plan, keys }: Frame): string | undefined {
 function addedMembers({ plan, keys, hasMembers }: Frame): WireText {
   let added = ''
   for (const key in plan.add) {
-    const isThere = keys.has(key) && (Object.hasOwn(plan.members, key) ? plan.members[key] : plan.members['*'])?.kind !== 'drop'
+    const isThere = keys.has(key) && memberPlan(plan, key)?.kind !== 'drop'
     if (!isThere) added += `${hasMembers || added !== '' ? ',' : ''}${asciiJson(key)}:${plan.add[key] ?? 'null'}`
   }
   return added

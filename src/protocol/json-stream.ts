@@ -14,13 +14,15 @@ export interface JsonStreamOptions {
   readonly plan: OpenPlan
   /** Nothing is read or passed on before so many bytes came; until then the whole text is at hand. Default 0. */
   readonly holdBytes?: number
-  /** Longest value that is replaced or shown, key, or text between edited members; and all keys of one object. Default 256 KiB. */
+  /** For one value that is replaced or shown, one gap between edited members, all keys of an opened object. Default 256 KiB. */
   readonly keepBytes?: number
   /** Default 128, as in `scanJson`. */
   readonly maxDepth?: number
 }
 
-export type JsonStreamStep = { readonly ok: true; readonly out: WireText } | { readonly ok: false; readonly fault: JsonStreamFault }
+export type JsonStreamStep =
+  | { readonly ok: true; readonly out: WireText }
+  | { readonly ok: false; readonly fault: JsonStreamFault }
 
 /** The state of one text. A fault is final: each later step repeats it. */
 export interface JsonStream {
@@ -107,9 +109,11 @@ function wholeCharacters(text: WireText): number {
   return text.length
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
 function isUtf8(text: WireText): boolean {
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(text, 'latin1'))
+    UTF8.decode(Buffer.from(text, 'latin1'))
     return true
   } catch {
     return false
