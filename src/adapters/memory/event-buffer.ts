@@ -7,7 +7,7 @@ import type { BufferedEvent, EventBuffer, Replay } from '../../core/session/even
 
 export interface EventBufferOptions {
   readonly clock: Clock
-  /** Per session. */
+  /** Per session. Read each time: they may change. */
   readonly bufferedEvents: number
   readonly bufferedEventBytes: number
   readonly bufferedEventAgeMs: number
@@ -50,7 +50,7 @@ const OVERHEAD_BYTES = 128
 const UNKNOWN: Replay = { kind: 'unknown' }
 
 export function createEventBuffer(options: EventBufferOptions): EventBuffer {
-  const { clock, bufferedEvents, bufferedEventBytes, bufferedEventAgeMs, totalBytes = 256 * 1024 * 1024 } = options
+  const { clock, totalBytes = 256 * 1024 * 1024 } = options
   const sessions = new Map<string, Held>()
   let allBytes = 0
   let sweeping = false
@@ -76,12 +76,12 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer {
   }
 
   function trim(held: Held): void {
-    const bornAfter = clock.ticksMs() - bufferedEventAgeMs
+    const bornAfter = clock.ticksMs() - options.bufferedEventAgeMs
     while (held.oldest !== undefined && held.oldest.atTicksMs <= bornAfter) dropOldest(held)
-    while (held.count > bufferedEvents || held.bytes > bufferedEventBytes) dropOldest(held)
+    while (held.count > options.bufferedEvents || held.bytes > options.bufferedEventBytes) dropOldest(held)
     while (allBytes > totalBytes && held.oldest !== undefined) dropOldest(held)
     // A stream that was emptied is remembered, to tell expired from unknown; but not without bound.
-    if (held.streams.size > 2 * bufferedEvents) forgetEmpty(held)
+    if (held.streams.size > 2 * options.bufferedEvents) forgetEmpty(held)
   }
 
   function forgetEmpty(held: Held): void {
@@ -92,9 +92,9 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer {
   function sweepLater(): void {
     if (sweeping) return
     sweeping = true
-    clock.after(Math.max(1_000, bufferedEventAgeMs / 4), () => {
+    clock.after(Math.max(1_000, options.bufferedEventAgeMs / 4), () => {
       sweeping = false
-      const idleSince = clock.ticksMs() - bufferedEventAgeMs
+      const idleSince = clock.ticksMs() - options.bufferedEventAgeMs
       for (const [id, held] of sessions) {
         trim(held)
         if (held.count === 0 && held.lastAtTicksMs <= idleSince) sessions.delete(id)

@@ -2,7 +2,7 @@
 import type { Admission, Limiter } from '../../core/policy/limiter.ts'
 
 export interface LimiterOptions {
-  /** In flight in all. */
+  /** In flight in all. Read each time: it may change. */
   readonly exchanges: number
   /** In flight for one owner, so that nobody takes all of them. Default: no bound of its own. */
   readonly exchangesPerOwner?: number
@@ -11,14 +11,14 @@ export interface LimiterOptions {
 }
 
 export function createLimiter(options: LimiterOptions): Limiter {
-  const { exchanges, exchangesPerOwner = Number.POSITIVE_INFINITY, retryAfterSec = 1 } = options
+  const { exchangesPerOwner = Number.POSITIVE_INFINITY, retryAfterSec = 1 } = options
   const byOwner = new Map<string, number>()
   let inFlight = 0
 
   return {
     admit({ ownerKey }): Admission {
       const owned = byOwner.get(ownerKey) ?? 0
-      if (inFlight >= exchanges || owned >= exchangesPerOwner) return { ok: false, fault: { reason: 'overloaded', retryAfterSec } }
+      if (inFlight >= options.exchanges || owned >= exchangesPerOwner) return { ok: false, fault: { reason: 'overloaded', retryAfterSec } }
       inFlight++
       byOwner.set(ownerKey, owned + 1)
       let released = false

@@ -10,6 +10,7 @@ import type { Flags } from '../gateway/settings.ts'
 import { configOption, configPathOf, dataOption, logLevelOption, parsePort } from './option.ts'
 
 interface UpOptions extends Flags {
+  readonly watch: boolean
   readonly config?: string
   readonly data?: string
   readonly logLevel: LogLevel
@@ -21,7 +22,8 @@ const SAME_SIGNAL_MS = 1_000
 
 const NOTES = `
 The token is made at the first start, shown once, and kept in the data folder.
-SIGHUP reads the configuration again; a bad one changes nothing. SIGTERM and Ctrl+C finish what is in flight, a second one does not.
+The configuration and the files it names are read again when they change, on SIGHUP, and by portolan reload; a bad one changes
+nothing, and calls in flight go on. SIGTERM and Ctrl+C finish what is in flight, a second one does not.
 `
 
 export function upCommand(): Command {
@@ -32,6 +34,7 @@ export function upCommand(): Command {
     .option('--port <number>', 'port to listen on, 0 for any free one (default: 7400)', parsePort)
     .addOption(dataOption())
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
+    .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
     .addOption(logLevelOption())
     .addHelpText('after', NOTES)
     .action(async (options: UpOptions) => {
@@ -42,11 +45,12 @@ export function upCommand(): Command {
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),
         flags: options,
+        watch: options.watch,
         env: process.env,
         log: createLog(standardErrorOptions(options.logLevel)),
       })
       // Before the banner: whoever reads it may send a signal at once.
-      process.on('SIGHUP', () => app.reload())
+      process.on('SIGHUP', () => void app.reload())
       const end = stopped(app)
       process.stdout.write(app.banner)
       await end

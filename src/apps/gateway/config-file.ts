@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { readStamp } from '../../adapters/node/file-watch.ts'
+import type { FileStamp } from '../../adapters/node/file-watch.ts'
 import type { Snapshot, SnapshotSource } from '../../core/gateway/snapshot.ts'
 import type { Result } from '../../protocol/result.ts'
 import { ConfigError } from './config-problem.ts'
@@ -22,17 +24,24 @@ export interface LoadedConfig {
   readonly folder: string
   readonly config: Config
   readonly snapshot: Snapshot
+  /** Every file that was read or looked for, the configuration file among them, as it was then. */
+  readonly files: ReadonlyMap<string, FileStamp>
 }
 
 export type Env = Readonly<Record<string, string | undefined>>
 
 /** Throws ConfigError with every problem. `path` undefined: the bundled reference server. */
-export function loadConfig(path: string | undefined, env: Env): LoadedConfig {
+export function loadConfig(path: string | undefined, env: Env, files = new Map<string, FileStamp>()): LoadedConfig {
   const source = path ?? 'the built-in configuration'
   const folder = path === undefined ? process.cwd() : dirname(resolve(path))
-  const loaded = compile(readSource(path, source), folder, env)
+  if (path !== undefined) files.set(path, readStamp(path))
+  const readFile = (file: string): string => {
+    files.set(file, readStamp(file))
+    return readFileSync(file, 'utf8')
+  }
+  const loaded = compile(readSource(path, source), { folder, env, readFile })
   if (!loaded.ok) throw new ConfigError(source, loaded.fault)
-  return { source, folder, ...loaded.value }
+  return { source, folder, files, ...loaded.value }
 }
 
 function readSource(path: string | undefined, source: string): string {
@@ -47,35 +56,35 @@ function readSource(path: string | undefined, source: string): string {
 }
 
 /** What is wrong in itself and what leads nowhere are told together. */
-function compile(text: string, folder: string, env: Env): Result<{ config: Config; snapshot: Snapshot }, readonly ConfigProblem[]> {
+function compile(text: string, surroundings: Pick<ReferenceScope, 'folder' | 'env' | 'readFile'>): Result<{ config: Config; snapshot: Snapshot }, readonly ConfigProblem[]> {
   const { config, problems } = inspectConfig(text)
   if (config === undefined) return { ok: false, fault: problems }
-  const scope: ReferenceScope = {
-    env,
-    folder,
-    home: homedir(),
-    inputs: config.inputs,
-    readFile: (path) => readFileSync(path, 'utf8'),
-  }
+  const scope: ReferenceScope = { ...surroundings, home: homedir(), inputs: config.inputs }
   const compiled = compileSnapshot(config, scope)
   if (compiled.ok && problems.length === 0) return { ok: true, value: { config, snapshot: compiled.value } }
   return { ok: false, fault: [...problems, ...(compiled.ok ? [] : compiled.fault)] }
 }
 
 export type Reload =
-  | { readonly kind: 'changed' | 'unchanged'; readonly loaded: LoadedConfig }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'changed' | 'unchanged'; readonly before: LoadedConfig; readonly loaded: LoadedConfig }
+  | { readonly kind: 'refused'; readonly reason: string; readonly problems: readonly ConfigProblem[] }
 
 export interface ConfigFile extends SnapshotSource {
   /** What is in force. */
   loaded(): LoadedConfig
+  /** Of the last attempt, whatever came of it. */
+  files(): ReadonlyMap<string, FileStamp>
   /** Never throws. A bad file changes nothing. Secrets behind references are read again too. */
   reload(): Reload
 }
 
+/** What else must hold for a configuration to be taken: the problems, none where it may be. */
+export type ConfigCheck = (loaded: LoadedConfig) => readonly ConfigProblem[]
+
 /** Follows one file, starting from what `loadConfig` gave. */
-export function createConfigFile(path: string | undefined, first: LoadedConfig, env: Env): ConfigFile {
+export function createConfigFile(path: string | undefined, first: LoadedConfig, env: Env, check: ConfigCheck = () => []): ConfigFile {
   let loaded = first
+  let files = first.files
   const listeners = new Set<{ readonly onChange: (snapshot: Snapshot) => void }>()
   return {
     loaded: () => loaded,
@@ -85,19 +94,27 @@ export function createConfigFile(path: string | undefined, first: LoadedConfig, 
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
+    files: () => files,
     reload() {
       const before = loaded
+      const tried = new Map<string, FileStamp>()
+      files = tried
       try {
-        loaded = loadConfig(path, env)
+        const next = loadConfig(path, env, tried)
+        const problems = check(next)
+        if (problems.length > 0) throw new ConfigError(next.source, problems)
+        loaded = next
       } catch (error) {
-        return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) }
+        const reason = error instanceof Error ? error.message : String(error)
+        const problems = error instanceof ConfigError ? error.problems : [{ path: before.source, problem: reason, fix: 'Mend the file' }]
+        return { kind: 'refused', reason, problems }
       }
       if (isDeepStrictEqual(before.snapshot, loaded.snapshot)) {
         loaded = { ...loaded, snapshot: before.snapshot }
-        return { kind: 'unchanged', loaded }
+        return { kind: 'unchanged', before, loaded }
       }
       for (const { onChange } of listeners) onChange(loaded.snapshot)
-      return { kind: 'changed', loaded }
+      return { kind: 'changed', before, loaded }
     },
   }
 }

@@ -9,10 +9,15 @@ import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
 import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
+import { readStamp, watchFiles } from '../../adapters/node/file-watch.ts'
+import type { FileStamp } from '../../adapters/node/file-watch.ts'
+import type { Result } from '../../protocol/result.ts'
 import { bannerText } from './banner.ts'
+import type { ReloadReport } from './config-change.ts'
 import { createConfigFile, loadConfig } from './config-file.ts'
 import type { ConfigFile, Env, LoadedConfig } from './config-file.ts'
 import { ConfigError } from './config-problem.ts'
+import type { ConfigProblem } from './config-problem.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openLedgerFile } from './ledger-file.ts'
@@ -21,12 +26,13 @@ import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
-import type { Operations } from './operations.ts'
+import type { Operations, OperationsSource } from './operations.ts'
+import { reload } from './reload.ts'
 import { readSettings } from './settings.ts'
 import type { Flags, Settings } from './settings.ts'
 import type { ProcessStatus } from './status.ts'
-import { createOpenAuthenticator, createTokenAuthenticator, openToken } from './token.ts'
-import type { Token } from './token.ts'
+import { authenticatorOf, createReplaceableAuthenticator, openToken } from './token.ts'
+import type { ReplaceableAuthenticator, Token } from './token.ts'
 import { readVersion } from './version.ts'
 import { wireGateway } from './wire-gateway.ts'
 import type { WiredGateway } from './wire-gateway.ts'
@@ -36,6 +42,8 @@ export interface AppOptions {
   readonly configPath: string | undefined
   readonly dataPath: string
   readonly flags: Flags
+  /** Reads the configuration again by itself when one of its files has changed. */
+  readonly watch: boolean
   readonly env: Env
   readonly log: Log
 }
@@ -44,17 +52,21 @@ export interface App {
   /** For standard output; shows a new token. */
   readonly banner: string
   status(): ProcessStatus
-  /** Reads the configuration again; a bad one changes nothing and is logged. */
-  reload(): void
+  /** Reads the configuration again; a bad one changes nothing and is logged. Never throws. */
+  reload(): ReloadReport
   /** Refuses new work, waits for the work in flight up to `graceMs`, then closes everything. */
   stop(graceMs: number): Promise<void>
 }
 
-interface Opened {
+export interface Opened {
   readonly config: ConfigFile
+  /** As at the start. */
   readonly settings: Settings
+  /** As a configuration asks for them now. */
+  readonly settingsOf: (loaded: LoadedConfig) => Result<Settings, readonly ConfigProblem[]>
   readonly data: DataFolder
   readonly token: Token | undefined
+  readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
   readonly gateway: WiredGateway
   readonly listener: HttpListener
@@ -62,8 +74,13 @@ interface Opened {
 }
 
 /** What changes while it runs. */
-interface Condition {
+export interface Condition {
   state: ProcessStatus['state']
+  auth: 'token' | 'none'
+  /** '' with `auth: none`. */
+  token: string
+  /** Of its file, when it was read last. */
+  tokenStamp: FileStamp
   loadedAtMs: number
   refusal: string
   listening: readonly string[]
@@ -74,32 +91,49 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { configPath, env, log } = options
   const loaded = loadConfig(configPath, env)
   const data = openDataFolder(options.dataPath)
-  const paths = { folder: loaded.folder, operationsSocket: data.file('operations.sock') }
-  const settings = readSettings(loaded.config.portolan, options.flags, paths)
+  const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
+    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
+  const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
-  const config = createConfigFile(configPath, loaded, env)
+  const config = createConfigFile(configPath, loaded, env, (next) => {
+    const read = settingsOf(next)
+    return read.ok ? [] : read.fault
+  })
   const startedAtMs = Date.now()
-  const condition: Condition = { state: 'starting', loadedAtMs: startedAtMs, refusal: '', listening: [] }
+  const { auth } = settings.value
   const metrics = createMetrics()
-  const token = settings.value.auth === 'none' ? undefined : openToken(data)
+  const token = auth === 'none' ? undefined : openToken(data)
+  const condition: Condition = {
+    state: 'starting', auth, token: token?.value ?? '', tokenStamp: readStamp(data.file('token')), loadedAtMs: startedAtMs, refusal: '', listening: [],
+  }
+  const authenticator = createReplaceableAuthenticator(authenticatorOf(token))
   const ledger = await openLedgerFile({
     path: data.file('ledger.jsonl'),
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
   const gateway = wireGateway({
-    data, config, ledger, log, env, telemetry: metrics, version: readVersion(),
-    authenticator: token === undefined ? createOpenAuthenticator() : createTokenAuthenticator(token.value),
+    data, config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
   const listener = listenerOf(loaded, settings.value, gateway, log, () => condition.state === 'ready')
-  const opened: Opened = { config, settings: settings.value, data, token, ledger, gateway, listener, log }
+  const opened: Opened = { config, settings: settings.value, settingsOf, data, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
-  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()) })
+  const take = (): ReloadReport => reload(opened, condition)
+  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take })
+  const watch = options.watch ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),
     status,
-    reload: () => reload(opened, condition),
-    stop: (graceMs) => stop(opened, operations, condition, graceMs),
+    reload: take,
+    stop(graceMs) {
+      watch?.close()
+      return stop(opened, operations, condition, graceMs)
+    },
   }
+}
+
+/** What is watched: the configuration, what it refers to, and the token. */
+function stampsOf({ config, data }: Opened, condition: Condition): ReadonlyMap<string, FileStamp> {
+  return condition.auth === 'none' ? config.files() : new Map([...config.files(), [data.file('token'), condition.tokenStamp]])
 }
 
 function listenerOf(loaded: LoadedConfig, settings: Settings, gateway: WiredGateway, log: Log, isReady: () => boolean): HttpListener {
@@ -114,7 +148,7 @@ function listenerOf(loaded: LoadedConfig, settings: Settings, gateway: WiredGate
 }
 
 /** The operations listener first: it refuses a data folder that another Portolan uses. */
-async function listen(opened: Opened, condition: Condition, source: { status(): ProcessStatus; metrics(): string }): Promise<Operations> {
+async function listen(opened: Opened, condition: Condition, source: OperationsSource): Promise<Operations> {
   const { settings, listener, gateway, ledger } = opened
   const targets: ListenTarget[] = [{ socketPath: settings.operations.socketPath }]
   if (settings.operations.tcp !== undefined) targets.push(settings.operations.tcp)
@@ -163,7 +197,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, settings, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
   const { sessions, inFlight, servers } = gateway.status()
   return {
@@ -172,7 +206,7 @@ function statusOf({ config, settings, ledger, gateway }: Opened, condition: Cond
     startedAtMs,
     state: condition.state,
     listening: condition.listening,
-    auth: settings.auth,
+    auth: condition.auth,
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
     sessions,
     exchangesInFlight: inFlight,
@@ -200,24 +234,6 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
     metrics.gauge('server_restarts', { server: name }, restarts)
   }
   return metrics.text()
-}
-
-function reload({ config, listener, log }: Opened, condition: Condition): void {
-  const before = config.loaded().config.portolan
-  const reloaded = config.reload()
-  listener.reloadTls()
-  if (reloaded.kind === 'refused') {
-    condition.refusal = reloaded.reason
-    log.error({ reason: reloaded.reason }, 'The configuration was not reloaded: the previous one stays in force')
-    return
-  }
-  const { config: read, snapshot } = reloaded.loaded
-  condition.refusal = ''
-  condition.loadedAtMs = Date.now()
-  log.info({ digest: snapshot.digest, changed: reloaded.kind === 'changed' }, 'The configuration was reloaded')
-  for (const key of ['listen', 'auth', 'limits', 'operations'] as const) {
-    if (JSON.stringify(before[key]) !== JSON.stringify(read.portolan[key])) log.warn({ setting: `portolan.${key}` }, 'This setting takes effect at the next start')
-  }
 }
 
 async function stop({ listener, gateway, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ReloadReport } from './config-change.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
 import type { Operations } from './operations.ts'
@@ -12,7 +13,8 @@ const status: ProcessStatus = {
   version: '1', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, servers: [],
   config: { source: 'x', digest: 'd', loadedAtMs: 0, refusal: '' },
 }
-const source = { status: () => status, metrics: () => 'portolan_up 1\n' }
+const report: ReloadReport = { outcome: 'refused', source: 'x', problems: [] }
+const source = { status: () => status, metrics: () => 'portolan_up 1\n', reload: () => report }
 
 let folder = ''
 let operations: Operations | undefined
@@ -46,6 +48,15 @@ describe('the operations listener', () => {
     expect(await ask({ socketPath }, '/metrics')).toEqual({ status: 200, text: 'portolan_up 1\n' })
     expect((await ask({ socketPath }, '/other')).status).toBe(404)
     expect((await ask({ socketPath }, '/status', { method: 'POST' })).status).toBe(405)
+  })
+
+  it('reloads on the socket only: a port of loopback can be reached by any page and any user', async () => {
+    const socketPath = join(folder, 'o.sock')
+    operations = await openOperations([{ socketPath }, { host: '127.0.0.1', port: 0 }], source)
+    const { hostname, port } = new URL(operations.addresses[1] ?? '')
+    expect(JSON.parse((await ask({ socketPath }, '/reload', { method: 'POST' })).text)).toEqual(report)
+    expect((await ask({ socketPath }, '/reload')).status).toBe(404)
+    expect((await ask({ hostname, port }, '/reload', { method: 'POST' })).status).toBe(405)
   })
 
   it('refuses a web page\'s name on a port', async () => {

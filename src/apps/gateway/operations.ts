@@ -1,6 +1,6 @@
 /**
  * The operations listener: `/status` and `/metrics` on a unix socket that only its owner can open, and on a loopback port
- * where asked for. It never shares a port with clients, and never serves anything that changes something.
+ * where asked for. It never shares a port with clients. What changes something (`POST /reload`) is served on the socket only.
  */
 
 import { createServer } from 'node:http'
@@ -8,6 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { isLoopback } from '../../adapters/http/allowed-host.ts'
 import { bind } from '../../adapters/http/bind.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
+import type { ReloadReport } from './config-change.ts'
 import type { ProcessStatus } from './status.ts'
 
 export interface Operations {
@@ -19,6 +20,8 @@ export interface Operations {
 export interface OperationsSource {
   status(): ProcessStatus
   metrics(): string
+  /** Reads the configuration again. */
+  reload(): ReloadReport
 }
 
 /** Rejects with ListenError; nothing is bound then. */
@@ -34,7 +37,7 @@ export async function openOperations(targets: readonly ListenTarget[], source: O
   try {
     for (const target of targets) {
       const bound = await bind(target, () => {
-        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source))
+        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source, 'socketPath' in target))
         servers.push(server)
         return server
       })
@@ -51,10 +54,12 @@ function hostText(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource): void {
+function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource, isPrivate: boolean): void {
   // A page whose name resolves to this machine must not read it (DNS rebinding).
   const named = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
   if (named !== '' && !isLoopback(named)) return send(response, 403, 'text/plain', 'Host is not allowed\n')
+  // Any page and any user of the machine can send something to a port of loopback.
+  if (isPrivate && request.method === 'POST' && request.url === '/reload') return send(response, 200, 'application/json', `${JSON.stringify(source.reload())}\n`)
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'Only GET is answered here\n')
   if (request.url === '/status') return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`)
   if (request.url === '/metrics') return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', source.metrics())

@@ -60,6 +60,25 @@ export function createTokenAuthenticator(token: string): Authenticator {
   }
 }
 
+/** Without a token everybody is let in. */
+export function authenticatorOf(token: Pick<Token, 'value'> | undefined): Authenticator {
+  return token === undefined ? createOpenAuthenticator() : createTokenAuthenticator(token.value)
+}
+
+export interface ReplaceableAuthenticator extends Authenticator {
+  /** From the next request on. */
+  use(next: Authenticator): void
+}
+
+/** One that a reload can exchange for another. */
+export function createReplaceableAuthenticator(first: Authenticator): ReplaceableAuthenticator {
+  let current = first
+  return {
+    authenticate: (presented) => current.authenticate(presented),
+    use: (next) => void (current = next),
+  }
+}
+
 /** Everybody is the same principal. Only for listeners that nobody else can reach. */
 export function createOpenAuthenticator(): Authenticator {
   const accepted: Authentication = { ok: true, principal: principal('local') }

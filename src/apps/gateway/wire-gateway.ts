@@ -27,6 +27,7 @@ import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openKeyRing } from './key-ring-file.ts'
+import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
 
 export interface GatewayParts {
@@ -40,7 +41,7 @@ export interface GatewayParts {
   readonly version: string
 }
 
-export interface WiredGateway extends Pick<Gateway, 'http' | 'stdio' | 'status' | 'drain' | 'close'> {
+export interface WiredGateway extends Gateway {
   /** Asks every server, those of later configurations too, what it is: the first client need not wait, a fault is told at once. */
   warm(): void
 }
@@ -49,7 +50,7 @@ export interface WiredGateway extends Pick<Gateway, 'http' | 'stdio' | 'status' 
 export function wireGateway(parts: GatewayParts): WiredGateway {
   const clock = createSystemClock()
   const random = createSystemRandom()
-  const { limits } = parts.config.current()
+  const limits = liveLimits(parts.config)
   const egress = createEgress({ env: parts.env })
   const spawner = createSpawner()
   const pool = createChildPool({ limits, clock })
@@ -65,11 +66,11 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     keyring: createKeyring(openKeyRing(parts.data)),
     authenticator: parts.authenticator,
     sessions: createSessionStore(clock),
-    events: createEventBuffer({ clock, ...limits }),
+    events: createEventBuffer(Object.assign(liveLimits(parts.config), { clock })),
     hints: createHints(),
     peers: createPeerNetwork().join(random.id()),
     snapshots: parts.config,
-    limiter: createLimiter({ exchanges: limits.exchanges }),
+    limiter: createLimiter(limits),
     policy: createOpenPolicy(),
     credentials: createStaticCredentials(),
     replayGuard: createReplayGuard(clock),

@@ -45,6 +45,8 @@ export interface Gateway {
   /** One stdio client: give it the way to write, feed it lines, close it when its input ends. `endpoint` '' is all servers. */
   stdio(stream: SessionStream, endpoint?: string): Pipe
   status(): GatewayStatus
+  /** Ends all streams that clients keep open, gracefully: whoever still may opens them anew. Calls go on. */
+  endStreams(): void
   /** Ends streams gracefully, lets calls in flight finish for up to `graceMs`, then refuses the rest. */
   drain(graceMs: number): Promise<void>
   close(): Promise<void>
@@ -60,6 +62,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     http: createHttpEntry(context, views),
     stdio: (stream, endpoint = '') => createPipe(context, views, { transport: 'stdio', endpoint, principal: undefined, stream }),
     status: () => ({ ...statusOf(context), leaving: reloads.leaving }),
+    endStreams: () => endStreams(context),
     drain: (graceMs) => drain(context, graceMs),
     async close() {
       stopReload()
@@ -167,10 +170,14 @@ function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
   }
 }
 
-async function drain(context: GatewayContext, graceMs: number): Promise<void> {
-  context.draining = true
+function endStreams(context: GatewayContext): void {
   for (const exchange of context.inFlight.values()) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
   for (const session of context.sessions.all()) for (const stream of Array.from(session.streams)) stream.end()
+}
+
+async function drain(context: GatewayContext, graceMs: number): Promise<void> {
+  context.draining = true
+  endStreams(context)
   const deadline = context.deps.clock.ticksMs() + graceMs
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
