@@ -1,0 +1,61 @@
+/** Secrets written into the configuration, and who can read or change the file. A file that others can change runs their commands. */
+
+import { chmodSync, statSync } from 'node:fs'
+import { pathText } from '../gateway/config-problem.ts'
+import { isReference } from '../gateway/config-reference.ts'
+import type { ConfiguredServer } from '../gateway/config.ts'
+import { listText, ok, problem, shellText, skipped } from './check.ts'
+import type { Check, Finding } from './check.ts'
+
+const SECRET_NAME = /key|token|secret|passw|credential|auth|cookie/i
+const MIN_LENGTH = 6
+
+export const secretsCheck: Check = {
+  id: 'secrets',
+  looksAt: 'who can read or change the configuration file, and whether it holds secrets',
+  run({ configPath, config }) {
+    const stat = configPath === undefined ? undefined : statSync(configPath, { throwIfNoEntry: false })
+    if (configPath === undefined || stat === undefined || process.platform === 'win32') return [skipped('There is no configuration file.')]
+    const places = config?.servers.flatMap(plainSecrets) ?? []
+    const mode = stat.mode & 0o777
+    const findings: Finding[] = []
+    const change = shellText(['chmod', places.length > 0 ? '600' : 'go-w', configPath])
+    if ((mode & 0o022) !== 0) {
+      const fix = (): void => chmodSync(configPath, places.length > 0 ? 0o600 : mode & ~0o022)
+      findings.push({ ...problem(configPath, `Others can change it (mode ${mode.toString(8)}), and it names commands that run as you.`, change), fix })
+    } else if (places.length > 0 && (mode & 0o044) !== 0) {
+      const what = `It holds what looks like a secret (${listText(places)}), and others can read it (mode ${mode.toString(8)}). Better still: write a reference such as env:NAME.`
+      findings.push({ ...problem(configPath, what, change), fix: () => chmodSync(configPath, 0o600) })
+    }
+    if (findings.length > 0) return findings
+    if (places.length === 0) return [ok(configPath, 'It holds no plain secret.')]
+    return [ok(configPath, `It holds what looks like a secret (${listText(places)}), and only its owner can read it.`)]
+  },
+}
+
+/** Where plain secrets stand, never what they are. */
+function plainSecrets({ target, path }: ConfiguredServer): readonly string[] {
+  const member = target.transport === 'stdio' ? 'env' : 'headers'
+  const texts = target.transport === 'stdio' ? target.env : target.headers
+  const named = Object.entries(texts).flatMap(([name, text]) => (SECRET_NAME.test(name) && isPlain(text) ? [pathText([...path, member, name])] : []))
+  if (target.transport === 'http') return isSecretUrl(target.url) ? [...named, pathText([...path, 'url'])] : named
+  const { args } = target
+  return [...named, ...args.flatMap((arg, index) => (isSecretArg(args, arg, index) ? [pathText([...path, 'args', index])] : []))]
+}
+
+function isPlain(text: string): boolean {
+  return text.length >= MIN_LENGTH && !isReference(text) && !text.includes('${') && !/^(?:true|false|\d+)$/.test(text)
+}
+
+function isSecretArg(args: readonly string[], arg: string, index: number): boolean {
+  const [name = '', value] = arg.split(/=(.*)/s)
+  if (value !== undefined) return name.startsWith('-') && SECRET_NAME.test(name) && isPlain(value)
+  const before = args[index - 1] ?? ''
+  return before.startsWith('-') && !before.includes('=') && SECRET_NAME.test(before) && !arg.startsWith('-') && isPlain(arg)
+}
+
+function isSecretUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { password, searchParams } = new URL(text)
+  return password !== '' || [...searchParams].some(([name, value]) => SECRET_NAME.test(name) && isPlain(value))
+}
