@@ -70,6 +70,7 @@ testSnapshotSource('memory', async () => {
   const make = (): Snapshot => ({
     digest: createHash('sha256').update(String(version)).digest('hex'),
     servers: [],
+    virtualServers: [],
     separator: '__',
     pageSize: 100,
     limits: DEFAULT_LIMITS,

@@ -27,7 +27,7 @@ import type { GatewayDeps, LogEvent } from '../src/core/gateway/context.ts'
 import { createGateway } from '../src/core/gateway/create-gateway.ts'
 import type { Gateway } from '../src/core/gateway/create-gateway.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
-import type { HttpServer, Limits, ServerSnapshot, StdioServer } from '../src/core/gateway/snapshot.ts'
+import type { HttpServer, Limits, ServerSnapshot, StdioServer, VirtualServerSnapshot } from '../src/core/gateway/snapshot.ts'
 import { createUpstream } from '../src/core/upstream/create-upstream.ts'
 import { configOf, depsOf, until } from './fixtures/upstream/support.ts'
 
@@ -36,6 +36,7 @@ export interface RigOptions {
   readonly servers?: Readonly<Record<string, HttpServer | StdioServer>>
   /** Of every server. */
   readonly server?: Partial<ServerSnapshot>
+  readonly virtualServers?: readonly VirtualServerSnapshot[]
   readonly limits?: Partial<Limits>
   readonly listener?: Partial<HttpListenerOptions>
   readonly pageSize?: number
@@ -103,7 +104,7 @@ export async function openRig(options: RigOptions = {}): Promise<OpenRig> {
     events: createEventBuffer({ clock, ...limits }),
     hints: createHints(),
     peers: createPeerNetwork().join('rig'),
-    snapshots: createSnapshotSource({ digest: 'rig', servers, separator: '__', pageSize: options.pageSize ?? 100, limits }),
+    snapshots: createSnapshotSource({ digest: 'rig', servers, virtualServers: options.virtualServers ?? [], separator: '__', pageSize: options.pageSize ?? 100, limits }),
     limiter: createLimiter({ exchanges: limits.exchanges }),
     policy: createOpenPolicy(),
     credentials: createStaticCredentials(),

@@ -79,6 +79,57 @@ const serverOptions = z.strictObject({
     .optional(),
 })
 
+const words = {
+  title: text.optional().describe('Shown to people instead of its own'),
+  description: z.string().optional().describe('Shown to people and models instead of its own'),
+}
+const hide = z.boolean().optional().describe('`true` takes it out of reach, as not picking it does')
+const annotations = z.record(z.string(), z.json().describe('Set over the server\'s own; Portolan itself goes by what the server said')).optional()
+/** What models' APIs and 2025-11-25 accept. */
+const toolName = z.string().regex(/^[A-Za-z0-9_.-]{1,128}$/)
+
+const virtualServer = z.strictObject({
+  title: text.optional().describe('What clients show as its name'),
+  description: text.optional().describe('What clients may show of it'),
+  instructions: z.string().optional().describe('For models; not given: those of its servers; `""`: none'),
+  use: z
+    .array(
+      z.strictObject({
+        server: text,
+        tools: texts.optional(),
+        prompts: texts.optional(),
+        resources: texts.optional(),
+        templates: texts.optional(),
+      }),
+    )
+    .min(1)
+    .describe('Its servers, in the order of its lists: `{ server, tools, prompts, resources, templates }`, each a list of globs; not given: all, `[]`: none'),
+  tools: z
+    .record(
+      z.string(),
+      z.strictObject({
+        name: toolName.optional().describe('What it is called here'),
+        ...words,
+        annotations,
+        arguments: z.record(z.string(), z.json().describe('The value of this argument: clients neither see nor send it')).optional(),
+        hide,
+      }),
+    )
+    .optional(),
+  prompts: z
+    .record(
+      z.string(),
+      z.strictObject({
+        name: text.max(128).optional().describe('What it is called here'),
+        ...words,
+        arguments: z.record(z.string(), z.string().describe('The value of this argument: clients neither see nor send it')).optional(),
+        hide,
+      }),
+    )
+    .optional(),
+  resources: z.record(z.string(), z.strictObject({ name: text.optional().describe('Its name; its URI stays'), ...words, annotations, hide })).optional(),
+})
+
 /** The `portolan` object. */
 export const portolanSchema = z.strictObject({
   version: z.literal(1).describe('The version of this object'),
@@ -119,10 +170,12 @@ export const portolanSchema = z.strictObject({
     })
     .optional(),
   servers: z.record(z.string(), serverOptions).optional(),
+  virtualServers: z.record(z.string(), virtualServer).optional(),
 })
 
 export type PortolanOptions = z.infer<typeof portolanSchema>
 export type ServerOptions = z.infer<typeof serverOptions>
+export type VirtualServerOptions = z.infer<typeof virtualServer>
 
 /** What holds where the file says nothing. Paths below the data folder are filled in when that folder is known. */
 export const DEFAULTS = {

@@ -15,6 +15,7 @@ import { resolveText } from './config-reference.ts'
 import type { ReferencePlace, ReferenceScope } from './config-reference.ts'
 import { DEFAULTS } from './config-schema.ts'
 import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
+import { compileVirtualServers } from './config-virtual.ts'
 
 /**
  * What a child process gets of Portolan's own environment: what programs need to run at all, to find their caches and to
@@ -39,11 +40,14 @@ const OWN_HEADERS = ['host', 'content-length', 'content-type', 'accept', 'connec
 export function compileSnapshot(config: Config, scope: ReferenceScope): Result<Snapshot, readonly ConfigProblem[]> {
   const problems: ConfigProblem[] = []
   const servers = config.servers.flatMap((server) => compileServer(server, scope, problems))
+  const virtualServers = compileVirtualServers(config, scope, problems)
   if (problems.length > 0) return { ok: false, fault: problems }
   const { separator = DEFAULTS.separator, pageSize = DEFAULTS.pageSize } = config.portolan
   const limits = limitsOf(config)
-  const digest = digestOf({ servers: config.servers.map(writtenForm), separator, pageSize, limits })
-  return { ok: true, value: deepFreeze({ digest, servers, separator, pageSize, limits }) }
+  const { virtualServers: written = {} } = config.portolan
+  // Order counts: it is that of lists and of status.
+  const digest = digestOf({ servers: config.servers.map(writtenForm), virtualServers: Object.entries(written), separator, pageSize, limits })
+  return { ok: true, value: deepFreeze({ digest, servers, virtualServers, separator, pageSize, limits }) }
 }
 
 /** The limits in force. */

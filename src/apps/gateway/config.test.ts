@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readConfig, RESERVED_NAMES } from './config.ts'
+import { RESERVED_NAMES } from './config-name.ts'
+import { readConfig } from './config.ts'
 import type { Config } from './config.ts'
 
 function config(value: unknown): Config {

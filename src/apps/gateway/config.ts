@@ -8,12 +8,14 @@ import { isJsonObject, ownMember } from '../../protocol/json-value.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json-value.ts'
 import type { Result } from '../../protocol/result.ts'
 import { parseJsonc } from './config-jsonc.ts'
+import { isReserved, isServable } from './config-name.ts'
 import { nearest, pathText } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
 import { portolanSchema } from './config-schema.ts'
 import type { PortolanOptions, ServerOptions } from './config-schema.ts'
 import { readServers } from './config-servers.ts'
 import type { WrittenServer } from './config-servers.ts'
+import { checkVirtualServers } from './config-virtual.ts'
 
 /** A server with its name as served and the options that `portolan.servers` gives it. */
 export interface ConfiguredServer extends WrittenServer {
@@ -30,13 +32,6 @@ export interface Config {
   /** What was understood otherwise than written, for people. */
   readonly notices: readonly string[]
 }
-
-/** First segments of paths that are Portolan's own (design §6). */
-export const RESERVED_NAMES: readonly string[] = [
-  'mcp', 'sse', 'healthz', 'readyz', 'console', 'api', 'registry', 'oauth', '.well-known', 'connect',
-]
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$/
 
 /** What could be read, and everything that is wrong with it. */
 export interface Reading {
@@ -67,6 +62,7 @@ export function inspectConfig(text: string): Reading {
   if (!written.found) problems.push(noServers(root))
   const servers = nameServers(written.servers, portolan, problems, notices)
   checkServerOptions(portolan, servers, problems)
+  checkVirtualServers(portolan.virtualServers ?? {}, servers, problems)
   return { config: { servers, portolan, inputs: readInputs(root), notices }, problems }
 }
 
@@ -105,7 +101,11 @@ function keysAt(path: readonly PropertyKey[]): readonly string[] {
   let schema: unknown = portolanSchema
   for (const key of path) {
     const opened = unwrap(schema)
-    schema = opened instanceof z.ZodObject ? opened.shape[String(key)] : opened instanceof z.ZodRecord ? opened.valueType : undefined
+    schema =
+      opened instanceof z.ZodObject ? opened.shape[String(key)]
+      : opened instanceof z.ZodRecord ? opened.valueType
+      : opened instanceof z.ZodArray ? opened.element
+      : undefined
   }
   const opened = unwrap(schema)
   return opened instanceof z.ZodObject ? Object.keys(opened.shape) : []
@@ -180,7 +180,7 @@ function nameServers(
 
 /** The name itself where it fits into a path segment, otherwise with `-` for what does not. */
 function servedName(key: string): string | undefined {
-  if (key === '.well-known' || NAME.test(key)) return key
+  if (isServable(key)) return key
   const name = key.replace(/[^A-Za-z0-9._~-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64).replace(/-+$/, '')
   return name === '' ? undefined : name
 }
@@ -188,7 +188,7 @@ function servedName(key: string): string | undefined {
 function checkName(name: string, path: string, takenBy: Map<string, string>, problems: ConfigProblem[]): void {
   const folded = name.toLowerCase()
   const other = takenBy.get(folded)
-  if (RESERVED_NAMES.includes(folded)) {
+  if (isReserved(name)) {
     problems.push({ path, problem: `"${name}" is a reserved name: /${folded} is Portolan's own`, fix: 'Rename the server' })
   } else if (other !== undefined) {
     problems.push({ path, problem: `its name, as served ("${name}"), is also that of ${other}`, fix: 'Rename one of them' })

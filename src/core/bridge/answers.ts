@@ -16,10 +16,12 @@ import { resultText } from '../gateway/render.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { ask } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { handleScope, isUriHeard } from '../catalog/endpoint-scope.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Message } from '../../protocol/message.ts'
 import { endpointProfile } from './endpoint-profile.ts'
+import { onListNews } from './list-news.ts'
 import { sealTask } from './handles.ts'
 import { partyOf, sourceOf } from './party.ts'
 import type { Source } from './party.ts'
@@ -178,7 +180,7 @@ async function watchShared(
 function deliverUpdated(context: GatewayContext, session: LiveSession, upstream: Upstream, marked: boolean, message: Message): void {
   const uri = member(message.body, 'uri')
   const value = readString(message.text, uri)
-  if (uri === undefined || value === undefined) return
+  if (uri === undefined || value === undefined || !isUriHeard(context, session.data.endpoint, upstream, value)) return
   const slug = context.upstreams.slugOf(upstream)
   const text = splice(message.text, [
     { node: uri, text: asciiJson(marked ? markUri(slug, value) : value) },
@@ -189,15 +191,9 @@ function deliverUpdated(context: GatewayContext, session: LiveSession, upstream:
 
 /** Sessions hear of list changes on channels that are not their own; their own channels speak for themselves. */
 function announceLists(context: GatewayContext, session: LiveSession): void {
-  let told: symbol | undefined
-  const stop = context.watches.onListChange((upstream, kinds, together) => {
-    const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
-    if (!concerns || session.own.has(upstream.id) || session.streams.length === 0) return
-    if (together !== undefined && together === told) return
-    told = together
-    for (const noun of new Set(kinds.map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
-      context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
-    }
+  const stop = onListNews(context, session.data.endpoint, {
+    hears: ({ id }) => !session.own.has(id) && session.streams.length > 0,
+    tell: (noun) => context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`),
   })
   session.onEnded.add(stop)
 }
@@ -217,7 +213,7 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
       const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
       if (!isJsonObject(task)) continue
       const { _meta: _dropped, ...fields } = task
-      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, id) })
+      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, id, handleScope(context, exchange.endpoint)) })
     }
   }
   return answerWith(exchange, { tasks })

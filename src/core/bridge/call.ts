@@ -14,6 +14,7 @@ import type { WireErrorObject } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
+import { virtualAt } from '../catalog/endpoint-scope.ts'
 import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
 import type { CallHandler, Channel, ChannelFailure } from '../upstream/channel.ts'
 import { failureError } from '../upstream/request.ts'
@@ -142,7 +143,8 @@ function answerServer(call: Call, channel: Channel, message: Message, pass: (tex
 function serverSide(call: Call, channel: Channel): ServerSide {
   const { session } = call.exchange
   if (session === undefined) throw new PortolanError('internal')
-  return { session, upstream: call.route.upstream, channel, slug: call.look.slug, sealTask: call.look.sealTask }
+  const { upstream, scope = '' } = call.route
+  return { session, upstream, channel, slug: call.look.slug, sealTask: call.look.sealTask, virtual: virtualAt(call.context, scope) }
 }
 
 function settle(call: Call, channel: Channel, message: Message): void {
@@ -192,7 +194,7 @@ async function renewHeaders(call: Call): Promise<void> {
   context.catalog.invalidate(route.upstream, ['tools'])
   const tools = await context.catalog.list(source, 'tools')
   const rules = tools.byKey.get(route.subject)?.headerRules ?? []
-  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route.upstream, rules) }
+  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route, rules) }
 }
 
 function again(call: Call, otherwise: () => void, first: () => void | Promise<void> = () => undefined): void {
@@ -248,20 +250,20 @@ function responseLook(context: GatewayContext, exchange: Exchange, message: Mess
     upstreamEra: source.era,
     slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
     selfText: context.selfText,
-    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId),
+    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
     sealState(state) {
-      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject }
+      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
       return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)
     },
   }
 }
 
 /** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. */
-function relatedTask(context: GatewayContext, exchange: Exchange, { upstream }: Route, message: Message): string | undefined {
+function relatedTask(context: GatewayContext, exchange: Exchange, { upstream, scope }: Route, message: Message): string | undefined {
   const related = member(member(message.body, '_meta'), META.relatedTask)
   if (related === undefined) return undefined
   const handle = readString(message.text, member(related, 'taskId'))
-  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle)
+  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
   if (task?.upstreamId !== upstream.id) throw new PortolanError('task_not_found')
   return task.taskId
 }

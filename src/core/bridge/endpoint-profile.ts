@@ -2,13 +2,17 @@
 
 import type { ServerCapabilities } from '../../protocol/capability.ts'
 import { convertServerCapabilities, mergeServerCapabilities } from '../../protocol/capability.ts'
+import { TASKS_EXTENSION } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Implementation } from '../../protocol/implementation.ts'
 import { isImplementation } from '../../protocol/implementation.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
+import type { JsonValue } from '../../protocol/json-value.ts'
 import { utf8Of } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
+import { upstreamsOf, virtualAt } from '../catalog/endpoint-scope.ts'
+import type { VirtualServer } from '../catalog/virtual-server.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import { inTime } from '../upstream/patience.ts'
 import type { EraProfile, Upstream, UpstreamProfile } from '../upstream/upstream.ts'
@@ -17,15 +21,21 @@ export interface EndpointProfile {
   readonly capabilities: ServerCapabilities
   readonly serverInfo: Implementation
   readonly instructions: string | undefined
-  /** False where a server of `/mcp` has not answered yet: what is said here will change. */
+  /** False where one of several servers has not answered yet: what is said here will change. */
   readonly complete: boolean
 }
 
 /** Rejects with `unknown_server`, or `upstream_unavailable` where the endpoint's one server is down. */
 export async function endpointProfile(context: GatewayContext, endpoint: string, client: Revision, era: Era): Promise<EndpointProfile> {
-  if (endpoint === '') return mergedProfile(context, client, era)
+  if (endpoint === '') return mergedProfile(context, context.upstreams.all(), client, era)
   const upstream = context.upstreams.byName(endpoint)
-  if (upstream === undefined) throw new PortolanError('unknown_server')
+  if (upstream !== undefined) return ownProfile(upstream, client, era)
+  const virtual = virtualAt(context, endpoint)
+  if (virtual === undefined) throw new PortolanError('unknown_server')
+  return virtualProfile(context, virtual, client, era)
+}
+
+async function ownProfile(upstream: Upstream, client: Revision, era: Era): Promise<EndpointProfile> {
   const profile = spokenTo(await upstream.profile(), era)
   return {
     capabilities: capabilitiesOf(profile, client),
@@ -35,19 +45,65 @@ export async function endpointProfile(context: GatewayContext, endpoint: string,
   }
 }
 
-async function mergedProfile(context: GatewayContext, client: Revision, era: Era): Promise<EndpointProfile> {
-  const upstreams = context.upstreams.all()
+/** Under its own name, with what the items that it shows need. */
+async function virtualProfile(context: GatewayContext, virtual: VirtualServer, client: Revision, era: Era): Promise<EndpointProfile> {
+  const { title, description, instructions } = virtual.config
+  const upstreams = upstreamsOf(context, virtual)
+  const [only] = upstreams
+  if (only === undefined) throw new PortolanError('upstream_unavailable')
+  const needed: Narrow = (capabilities, upstream) => neededCapabilities(virtual, upstream.name, capabilities)
+  const profile = virtual.isMerged ? await mergedProfile(context, upstreams, client, era, needed) : await ownProfile(only, client, era)
+  const own = instructions === '' ? undefined : (instructions ?? profile.instructions)
+  return {
+    capabilities: virtual.isMerged ? profile.capabilities : needed(profile.capabilities, only),
+    serverInfo: {
+      name: virtual.name,
+      ...(title === undefined ? {} : { title }),
+      ...(description === undefined ? {} : { description }),
+      version: context.deps.self.version,
+    },
+    instructions: own,
+    complete: profile.complete,
+  }
+}
+
+type Narrow = (capabilities: ServerCapabilities, upstream: Upstream) => ServerCapabilities
+
+/** Of a kind of which nothing is shown nothing is advertised, nor what only serves that kind. */
+function neededCapabilities(virtual: VirtualServer, server: string, capabilities: ServerCapabilities): ServerCapabilities {
+  const shows = {
+    tools: virtual.shows(server, 'tools'),
+    prompts: virtual.shows(server, 'prompts'),
+    resources: virtual.shows(server, 'resources') || virtual.shows(server, 'templates'),
+  }
+  const needs = { ...shows, completions: shows.prompts || shows.resources, tasks: shows.tools }
+  const kept = Object.entries(capabilities).filter(([key]) => !Object.hasOwn(needs, key) || needs[key as keyof typeof needs])
+  const { extensions, ...others }: { readonly [key: string]: JsonValue } = Object.fromEntries(kept)
+  if (!isJsonObject(extensions)) return others
+  const ofTools = Object.entries(extensions).filter(([id]) => id !== TASKS_EXTENSION || shows.tools)
+  return ofTools.length === 0 ? others : { ...others, extensions: Object.fromEntries(ofTools) }
+}
+
+async function mergedProfile(
+  context: GatewayContext,
+  upstreams: readonly Upstream[],
+  client: Revision,
+  era: Era,
+  narrow: Narrow = (capabilities) => capabilities,
+): Promise<EndpointProfile> {
   const profiles = await Promise.all(upstreams.map((upstream) => profileInTime(context, upstream)))
-  const known = profiles.flatMap((profile) => (profile === undefined ? [] : [spokenTo(profile, era)]))
   const instructions = upstreams.flatMap((upstream, index) => {
     const profile = profiles[index]
     const text = profile === undefined ? '' : spokenTo(profile, era).instructions
     return text === '' ? [] : [`# ${upstream.name}\n\n${text}`]
   })
-  const complete = known.length === upstreams.length
-  const capabilities = known.map((profile) => capabilitiesOf(profile, client))
+  const complete = profiles.every((profile) => profile !== undefined)
+  const capabilities = upstreams.map((upstream, index) => {
+    const profile = profiles[index]
+    return narrow(profile === undefined ? MAY_COME : capabilitiesOf(spokenTo(profile, era), client), upstream)
+  })
   return {
-    capabilities: mergeServerCapabilities(complete ? capabilities : [...capabilities, MAY_COME]),
+    capabilities: mergeServerCapabilities(capabilities),
     serverInfo: context.deps.self,
     instructions: instructions.length === 0 ? undefined : instructions.join('\n\n'),
     complete,

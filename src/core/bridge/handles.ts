@@ -6,17 +6,19 @@
 import type { Keyring } from '../auth/keyring.ts'
 import type { Principal } from '../auth/principal.ts'
 
-export function sealTask(keyring: Keyring, principal: Principal, upstreamId: string, taskId: string): string {
-  return keyring.seal('task', principal.ownerKey, JSON.stringify([upstreamId, taskId]))
+/** `scope`: the virtual server it is good at; '' or undefined for every endpoint that shows all of its server. */
+export function sealTask(keyring: Keyring, principal: Principal, upstreamId: string, taskId: string, scope = ''): string {
+  return keyring.seal('task', principal.ownerKey, JSON.stringify(scope === '' ? [upstreamId, taskId] : [upstreamId, taskId, scope]))
 }
 
 export function openTask(
   keyring: Keyring,
   principal: Principal,
   handle: string,
+  scope = '',
 ): { readonly upstreamId: string; readonly taskId: string } | undefined {
-  const [upstreamId, taskId] = openStrings(keyring.open('task', principal.ownerKey, handle))
-  return upstreamId === undefined || taskId === undefined ? undefined : { upstreamId, taskId }
+  const [upstreamId, taskId, boundTo = ''] = openStrings(keyring.open('task', principal.ownerKey, handle))
+  return upstreamId === undefined || taskId === undefined || boundTo !== scope ? undefined : { upstreamId, taskId }
 }
 
 /** What a request state is bound to: the server, the method and what it was called on (MRTR, Server Requirements). */
@@ -24,19 +26,22 @@ export interface StateBinding {
   readonly upstreamId: string
   readonly method: string
   readonly subject: string
+  /** The virtual server; '' or undefined for none. */
+  readonly scope?: string | undefined
 }
 
 /** Good until `expiresAtMs` (MRTR, Server Requirements: a short expiry, inside what is sealed). */
 export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string, expiresAtMs: number): string {
-  const { upstreamId, method, subject } = binding
-  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([upstreamId, method, subject, state, String(expiresAtMs)]))
+  const { upstreamId, method, subject, scope = '' } = binding
+  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([upstreamId, method, subject, state, String(expiresAtMs), scope]))
 }
 
 /** The upstream's own state; undefined for anything foreign, altered, expired, or bound to another request. */
 export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string, nowMs: number): string | undefined {
   const parts = openStrings(keyring.open('request_state', principal.bindingKey, handle))
-  const [upstreamId, method, subject, state, expiresAtMs] = parts
-  const bound = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
+  const [upstreamId, method, subject, state, expiresAtMs, scope] = parts
+  const isSame = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
+  const bound = isSame && (scope ?? '') === (binding.scope ?? '')
   return bound && nowMs < Number(expiresAtMs) ? state : undefined
 }
 

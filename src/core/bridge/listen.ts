@@ -11,7 +11,8 @@ import type { Message } from '../../protocol/message.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
 import { acknowledgedText, honourable, listenResultText, readFilter, subscriptionMeta } from '../../protocol/subscription.ts'
 import type { SubscriptionFilter } from '../../protocol/subscription.ts'
-import type { ListKind } from '../catalog/list-kind.ts'
+import { isUriHeard, slugAt, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
+import { reachResource } from '../catalog/reach.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
@@ -20,13 +21,14 @@ import { resultText } from '../gateway/render.ts'
 import { admitStream } from '../gateway/streams.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { endpointProfile } from './endpoint-profile.ts'
+import { onListNews } from './list-news.ts'
+import type { Noun } from './list-news.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
 
-const FLAG: Readonly<Record<ListKind, keyof SubscriptionFilter>> = {
+const FLAG: Readonly<Record<Noun, keyof SubscriptionFilter>> = {
   tools: 'toolsListChanged',
   prompts: 'promptsListChanged',
   resources: 'resourcesListChanged',
-  templates: 'resourcesListChanged',
 }
 
 /** Opens it; it ends with its exchange. Rejects with PortolanError before anything was sent. */
@@ -80,17 +82,13 @@ function createQueue(exchange: Exchange, idText: string): Queue {
 }
 
 function watchLists(context: GatewayContext, exchange: Exchange, wanted: SubscriptionFilter, queue: Queue): () => void {
-  const upstreams = upstreamsOf(context, exchange)
+  const upstreams = upstreamsAt(context, exchange.endpoint)
   const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
   if (flags) for (const upstream of upstreams) ensureLists(context, partyOf(exchange), upstream)
-  let told: symbol | undefined
-  return context.watches.onListChange((upstream, kinds, together) => {
-    if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) return
-    if (together !== undefined && together === told) return
-    told = together
-    for (const noun of new Set(kinds.filter((kind) => wanted[FLAG[kind]] === true).map((kind) => (kind === 'templates' ? 'resources' : kind)))) {
-      queue.send(`notifications/${noun}/list_changed`)
-    }
+  return onListNews(context, exchange.endpoint, {
+    tell(noun) {
+      if (wanted[FLAG[noun]] === true) queue.send(`notifications/${noun}/list_changed`)
+    },
   })
 }
 
@@ -101,12 +99,13 @@ async function watchResources(
   queue: Queue,
 ): Promise<readonly string[]> {
   const watches = wanted.resourceSubscriptions.map(async (asked) => {
-    const target = targetOf(context, exchange, asked)
+    const target = await targetOf(context, exchange, asked)
     if (target === undefined) return undefined
     const source = await Promise.resolve(sourceOf(context, partyOf(exchange), target.upstream)).catch(() => undefined)
     if (source === undefined) return undefined
     const watch = context.watches.watchResource(target.upstream, source.era, target.uri, (message) => {
-      const updated = updatedParams(message, exchange.endpoint === '' ? context.upstreams.slugOf(target.upstream) : undefined)
+      if (!isHeard(context, exchange, target.upstream, message)) return
+      const updated = updatedParams(message, slugAt(context, exchange.endpoint, target.upstream))
       if (updated !== undefined) queue.send(message.method, updated)
     })
     exchange.onFinished.push(() => watch.stop())
@@ -116,14 +115,21 @@ async function watchResources(
   return (await Promise.all(watches)).filter((uri) => uri !== undefined)
 }
 
-function targetOf(
+/** What cannot be read cannot be watched. */
+async function targetOf(
   context: GatewayContext,
   exchange: Exchange,
   asked: string,
-): { readonly upstream: Upstream; readonly uri: string } | undefined {
+): Promise<{ readonly upstream: Upstream; readonly uri: string } | undefined> {
   if (exchange.endpoint === '') return context.upstreams.byMarkedUri(asked)
   const upstream = context.upstreams.byName(exchange.endpoint)
-  return upstream === undefined ? undefined : { upstream, uri: asked }
+  if (upstream !== undefined) return { upstream, uri: asked }
+  const virtual = virtualAt(context, exchange.endpoint)
+  return virtual === undefined ? undefined : reachResource(context, partyOf(exchange), virtual, asked).catch(() => undefined)
+}
+
+function isHeard(context: GatewayContext, { endpoint }: Exchange, upstream: Upstream, message: Message): boolean {
+  return isUriHeard(context, endpoint, upstream, readString(message.text, member(message.body, 'uri')) ?? '')
 }
 
 /** The members of `params` besides `_meta`, the URI marked on `/mcp`. */
@@ -135,8 +141,4 @@ function updatedParams(message: Message, slug: string | undefined): WireText | u
     if (key !== 'uri' && key !== '_meta') members += `,${asciiJson(key)}:${message.text.slice(value.start, value.end)}`
   }
   return members
-}
-
-function upstreamsOf(context: GatewayContext, exchange: Exchange): readonly Upstream[] {
-  return context.upstreams.all().filter(({ name }) => exchange.endpoint === '' || name === exchange.endpoint)
 }

@@ -12,8 +12,11 @@ import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
-/** Recognized ones are checked against the body and made anew, the others forwarded. Throws PortolanError. */
-export function checkedHeaders(exchange: Exchange, upstream: Upstream, rules: readonly ToolHeaderRule[]): Route['paramHeaders'] {
+/**
+ * Recognized ones are checked against the body and made anew, the others forwarded. Those of `fixed` arguments are not the
+ * client's to send. Throws PortolanError.
+ */
+export function checkedHeaders(exchange: Exchange, upstream: Upstream, rules: readonly ToolHeaderRule[], fixed?: Route['fixed']): Route['paramHeaders'] {
   const { http, era } = exchange
   const args = mirroredArguments(exchange, rules)
   // A legacy client knows of no such headers, and need not send them.
@@ -23,15 +26,20 @@ export function checkedHeaders(exchange: Exchange, upstream: Upstream, rules: re
       throw new PortolanError('header_mismatch', { message: `Header mismatch: ${checked.fault.header}: ${checked.fault.reason}` })
     }
   }
-  return headersOf(exchange, upstream, rules, args)
+  return headersOf(exchange, upstream, rules, withFixed(args, fixed))
 }
 
 /**
  * By rules that are newer than the list the client has seen: it cannot be blamed for a header that it does not know of
  * (bridge-rulings §2, −32020). Throws PortolanError for arguments that two readers could read differently.
  */
-export function renewedHeaders(exchange: Exchange, upstream: Upstream, rules: readonly ToolHeaderRule[]): Route['paramHeaders'] {
-  return headersOf(exchange, upstream, rules, mirroredArguments(exchange, rules))
+export function renewedHeaders(exchange: Exchange, { upstream, fixed }: Route, rules: readonly ToolHeaderRule[]): Route['paramHeaders'] {
+  return headersOf(exchange, upstream, rules, withFixed(mirroredArguments(exchange, rules), fixed))
+}
+
+function withFixed(args: JsonObject, fixed: Route['fixed']): JsonObject {
+  if (fixed === undefined) return args
+  return { ...args, ...Object.fromEntries(Object.entries(fixed).map(([name, text]) => [name, JSON.parse(text)])) }
 }
 
 function headersOf({ http }: Exchange, upstream: Upstream, rules: readonly ToolHeaderRule[], args: JsonObject): Route['paramHeaders'] {

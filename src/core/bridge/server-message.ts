@@ -8,8 +8,12 @@ import type { JsonNode, WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
 import { splice } from '../../protocol/splice.ts'
+import { covers } from '../../protocol/subscription.ts'
 import type { Change } from '../../protocol/splice.ts'
+import { listsChangedBy } from '../catalog/list-kind.ts'
 import { markUri } from '../catalog/uri-mark.ts'
+import { shownKinds } from '../catalog/virtual-server.ts'
+import type { VirtualServer } from '../catalog/virtual-server.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -21,6 +25,8 @@ export interface ServerSide {
   /** The server's slug on `/mcp`; undefined where URIs stay. */
   readonly slug: string | undefined
   readonly sealTask: (taskId: string) => string
+  /** Where the client is at one: what it does not show is none of the client's business. */
+  readonly virtual?: VirtualServer | undefined
 }
 
 /** A client that answers nothing must not make its session grow: so many questions may be open, the oldest give way. */
@@ -56,6 +62,7 @@ export function passRequest(side: ServerSide, message: Message): WireText {
 export function passNotification(side: ServerSide, message: Message): WireText | undefined {
   const { text, body, method } = message
   const changes: Change[] = []
+  if (side.virtual !== undefined && isUnseen(side.virtual, side, message)) return undefined
   switch (method) {
     case 'notifications/progress':
       // A token that belongs to no call of this stream: what it was for is over.
@@ -76,6 +83,16 @@ export function passNotification(side: ServerSide, message: Message): WireText |
   }
   addRelatedTask(changes, message, side)
   return changes.length === 0 ? text : splice(text, changes)
+}
+
+/** Of lists that are not shown, and of resources that nobody here subscribed to or that are left out by now. */
+function isUnseen(virtual: VirtualServer, { upstream, session }: ServerSide, { text, body, method }: Message): boolean {
+  const kinds = listsChangedBy(method)
+  if (kinds.length > 0) return shownKinds(virtual, upstream.name, kinds).length === 0
+  if (method !== 'notifications/resources/updated') return false
+  const uri = readString(text, member(body, 'uri')) ?? ''
+  const isAsked = (session.data.subscriptions[upstream.id] ?? []).some((subscribed) => covers(subscribed, uri))
+  return !isAsked || !virtual.hearsUri(upstream.name, uri)
 }
 
 /** The server withdraws a request that it sent: the client knows it by another id. */

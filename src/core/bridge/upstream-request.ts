@@ -44,6 +44,7 @@ export function upstreamRequest(message: Message, look: RequestLook): WireText {
   if (look.clientEra === 'legacy' && look.upstreamEra === 'modern') params.remove.push('task')
   if (look.clientEra === 'modern' && look.upstreamEra === 'legacy') params.remove.push('inputResponses', 'requestState')
   else if (look.route.requestState !== undefined) params.set['requestState'] = asciiJson(look.route.requestState)
+  if (look.route.params !== undefined) Object.assign(params.set, look.route.params)
   addMeta(changes, params, member(body, '_meta'), metaMembers(message, look))
   if (body === undefined) {
     if (Object.keys(params.set).length > 0) changes.push({ node: root, set: { params: objectText(params.set) } })
@@ -67,10 +68,10 @@ export function upstreamHeaders(
   return route.paramHeaders.length === 0 && credential.length === 0 ? pairs : [...pairs, ...route.paramHeaders, ...credential]
 }
 
-/** What names the subject is put in the upstream's words; task ids are sealed everywhere, the rest marked on `/mcp` only. */
-function addSubject(changes: Change[], { text, method, body }: Message, { subject, marked }: Route): void {
+/** What names the subject is put in the upstream's words; task ids are sealed everywhere, the rest is other on `/mcp` and where renamed. */
+function addSubject(changes: Change[], { text, method, body }: Message, { subject, marked, renamed }: Route): void {
   const by = routedBy(method)
-  if (by === 'none' || (!marked && by !== 'taskId')) return
+  if (by === 'none' || (!marked && renamed !== true && by !== 'taskId')) return
   const ref = by === 'ref' ? member(body, 'ref') : undefined
   const node = by === 'ref' ? member(ref, readString(text, member(ref, 'type')) === 'ref/prompt' ? 'name' : 'uri') : member(body, by)
   if (node !== undefined) changes.push({ node, text: asciiJson(subject) })

@@ -31,17 +31,52 @@ const MAX_ROUNDS = 16
 export function exposeNames(items: readonly NamedItem[], separator: string): Naming {
   const identities = items.map(({ server, name }) => `${server}\u0000${name}`)
   const plain = items.map(({ server, name }) => `${server}${separator}${name}`)
-  const fitted = plain.map((joined) => joined.replace(/[^A-Za-z0-9_-]/g, '_'))
-  const digested = (index: number, digest: string): string => `${(fitted[index] ?? '').slice(0, MAX_LENGTH - DIGEST_LENGTH - 1)}_${digest}`
-  const first = plain.map((joined, index) =>
-    joined === fitted[index] && joined.length <= MAX_LENGTH ? joined : digested(index, nameDigest(identities[index] ?? '')),
-  )
-  const exposed = tellApart(identities, first, digested)
+  const fitted = plain.map(fit)
+  const exposed = tellApart(identities, plain.map((joined, index) => fitting(joined, identities[index] ?? '')), (index, digest) => shortened(fitted[index] ?? '', digest))
   const reports = items.flatMap(({ server, name }, index) => {
     const exposedAs = exposed[index] ?? ''
     return exposedAs === plain[index] ? [] : [{ server, name, exposedAs, why: whyNot(fitted[index] ?? '', plain[index] ?? '') }]
   })
   return { exposed, reports }
+}
+
+/** An item whose `name` is what it would like to be called, which need not be its own. */
+export interface WishedItem extends NamedItem {
+  /** Its own name at its server. */
+  readonly key: string
+}
+
+/** Names that stay as they are, except where several items would have the same: each of those is joined to its server. */
+export function exposeWishes(items: readonly WishedItem[], separator: string): Naming {
+  const identities = items.map(({ server, key }) => `${server}\u0000${key}`)
+  const owners = new Map<string, string>()
+  const wanted = new Set<string>()
+  for (const [index, { name }] of items.entries()) {
+    const identity = identities[index] ?? ''
+    if ((owners.get(name) ?? identity) !== identity) wanted.add(name)
+    owners.set(name, identity)
+  }
+  const joined = items.map(({ server, name }) => `${server}${separator}${name}`)
+  const first = items.map(({ name }, index) => (wanted.has(name) ? fitting(joined[index] ?? '', identities[index] ?? '') : name))
+  const exposed = tellApart(identities, first, (index, digest) => shortened(fit(joined[index] ?? ''), digest))
+  const reports = items.flatMap(({ server, name }, index) => {
+    const exposedAs = exposed[index] ?? ''
+    return exposedAs === name ? [] : [{ server, name, exposedAs, why: 'collision' as const }]
+  })
+  return { exposed, reports }
+}
+
+function fit(joined: string): string {
+  return joined.replace(/[^A-Za-z0-9_-]/g, '_')
+}
+
+function fitting(joined: string, identity: string): string {
+  const fitted = fit(joined)
+  return joined === fitted && joined.length <= MAX_LENGTH ? joined : shortened(fitted, nameDigest(identity))
+}
+
+function shortened(fitted: string, digest: string): string {
+  return `${fitted.slice(0, MAX_LENGTH - DIGEST_LENGTH - 1)}_${digest}`
 }
 
 function whyNot(fitted: string, plain: string): NameReport['why'] {

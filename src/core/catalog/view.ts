@@ -1,19 +1,17 @@
 /**
  * What one kind of client sees of one list at one endpoint: filtered by policy, in the order of the configuration and
- * then the upstream's own, renamed on `/mcp`, ready to be sent (bridge-rulings §4, Lists).
+ * then the upstream's own, renamed on `/mcp` and by virtual servers, ready to be sent (bridge-rulings §4, Lists).
  */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
-import { scanJson } from '../../protocol/json-scan.ts'
-import type { JsonPlan, WireText } from '../../protocol/json.ts'
-import { splice } from '../../protocol/splice.ts'
-import type { Change } from '../../protocol/splice.ts'
+import type { WireText } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Party } from '../bridge/party.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { PolicyAction } from '../policy/policy.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { CatalogItem } from './catalog-list.ts'
+import { upstreamsOf, virtualAt } from './endpoint-scope.ts'
+import { itemText } from './item-text.ts'
 import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 import { exposeNames } from './naming.ts'
@@ -21,10 +19,15 @@ import type { NameReport } from './naming.ts'
 import { partInTime, partOf } from './part.ts'
 import type { Part } from './part.ts'
 import { markUri } from './uri-mark.ts'
+import type { VirtualServer } from './virtual-server.ts'
+import { shownItems } from './virtual-view.ts'
+import type { ShownItem } from './virtual-view.ts'
 
 export interface ViewEntry {
   readonly upstream: Upstream
   readonly item: CatalogItem
+  /** Arguments that a virtual server fixes, as wire text. */
+  readonly fixed?: Readonly<Record<string, WireText>> | undefined
 }
 
 export interface View {
@@ -35,7 +38,7 @@ export interface View {
   readonly ttlMs: number
   readonly cacheScope: 'public' | 'private'
   readonly reports: readonly NameReport[]
-  /** Servers of `/mcp` that did not answer: what is said here will change. */
+  /** Servers of an endpoint of several that did not answer: what is said here will change. */
   readonly missing: readonly Upstream[]
 }
 
@@ -46,128 +49,141 @@ const ACTIONS: Readonly<Record<ListKind, PolicyAction>> = {
   templates: 'resources/read',
 }
 
-const ITEM_PLAN: JsonPlan = { outputSchema: {}, _meta: { ui: {} } }
-
 export interface Views {
-  /** `endpoint` '' is `/mcp`. A server that does not answer is left out of `/mcp`, and is an error at its own endpoint. */
+  /** `endpoint` '' is `/mcp`. A server that does not answer is left out where there are several, and is an error alone. */
   view(party: Party, endpoint: string, kind: ListKind): View | Promise<View>
 }
 
 /** Views are rebuilt only when a list they are made of was fetched anew. */
 export function createViews(context: GatewayContext): Views {
   const built = new Map<string, { readonly versions: string; readonly view: View }>()
+  let builtFor = context.deps.snapshots.current()
 
-  const cached = (party: Party, endpoint: string, kind: ListKind, parts: readonly Part[], missing: readonly Upstream[] = []): View | Promise<View> => {
+  const cached = (asked: Asked, parts: readonly Part[], missing: readonly Upstream[] = []): View | Promise<View> => {
+    const { party, endpoint, kind } = asked
+    const snapshot = context.deps.snapshots.current()
+    // Names, separator and order are the snapshot's.
+    if (builtFor !== snapshot) built.clear()
+    builtFor = snapshot
     const policyClass = context.deps.policy.classOf(party.principal)
     const sources = parts.map(({ source }) => [source.upstream.id, source.classKey])
     const key = JSON.stringify([endpoint, kind, party.era, policyClass, sources, missing.map(({ id }) => id)])
     const versions = parts.map(({ list }) => list.version).join()
     const known = built.get(key)
     if (known?.versions === versions) return known.view
-    return allowedEntries(context, party, kind, parts).then((entries) => {
-      const view = render(context, { party, endpoint, kind, parts, missing }, entries)
-      built.set(key, { versions, view })
+    return build(context, { ...asked, parts, missing }).then((view) => {
+      // What was begun under another configuration may show what this one hides.
+      if (builtFor === snapshot && context.deps.snapshots.current() === snapshot) built.set(key, { versions, view })
       if (built.size > MAX_VIEWS) built.delete(built.keys().next().value ?? '')
       return view
     })
   }
-  const merged = (party: Party, kind: ListKind, parts: readonly (Part | undefined)[]): View | Promise<View> => {
-    const found = parts.filter((part) => part !== undefined)
-    const missing = context.upstreams.all().filter((upstream) => !found.some(({ source }) => source.upstream === upstream))
-    return cached(party, '', kind, found, missing)
+  const alone = (asked: Asked, upstream: Upstream): View | Promise<View> => {
+    const part = partOf(context, asked.party, upstream, asked.kind)
+    return part instanceof Promise ? part.then((ready) => cached(asked, [ready])) : cached(asked, [part])
+  }
+  const together = (asked: Asked, upstreams: readonly Upstream[]): View | Promise<View> => {
+    const merged = (settled: readonly (Part | undefined)[]): View | Promise<View> => {
+      const found = settled.filter((part) => part !== undefined)
+      return cached(asked, found, upstreams.filter((upstream) => !found.some(({ source }) => source.upstream === upstream)))
+    }
+    const parts = upstreams.map((upstream) => partInTime(context, asked.party, upstream, asked.kind))
+    const ready = parts.filter((part): part is Part | undefined => !(part instanceof Promise))
+    return ready.length === parts.length ? merged(ready) : Promise.all(parts).then(merged)
+  }
+  const curated = (party: Party, virtual: VirtualServer, kind: ListKind): View | Promise<View> => {
+    const asked = { party, endpoint: virtual.name, kind, virtual }
+    const upstreams = upstreamsOf(context, virtual)
+    const [only] = upstreams
+    if (!virtual.isMerged && only === undefined) throw new PortolanError('upstream_unavailable', { message: `Upstream server not enabled: ${virtual.servers.join()}` })
+    const shown = upstreams.filter(({ name }) => virtual.shows(name, kind))
+    return virtual.isMerged || shown[0] === undefined ? together(asked, shown) : alone(asked, shown[0])
   }
 
   return {
     view(party, endpoint, kind) {
-      if (endpoint !== '') {
-        const upstream = context.upstreams.byName(endpoint)
-        if (upstream === undefined) throw new PortolanError('unknown_server')
-        const part = partOf(context, party, upstream, kind)
-        return part instanceof Promise
-          ? part.then((ready) => cached(party, endpoint, kind, [ready]))
-          : cached(party, endpoint, kind, [part])
-      }
-      const parts = context.upstreams.all().map((upstream) => partInTime(context, party, upstream, kind))
-      const ready = parts.filter((part): part is Part | undefined => !(part instanceof Promise))
-      if (ready.length === parts.length) return merged(party, kind, ready)
-      return Promise.all(parts).then((settled) => merged(party, kind, settled))
+      if (endpoint === '') return together({ party, endpoint, kind, virtual: undefined }, context.upstreams.all())
+      const upstream = context.upstreams.byName(endpoint)
+      if (upstream !== undefined) return alone({ party, endpoint, kind, virtual: undefined }, upstream)
+      const virtual = virtualAt(context, endpoint)
+      if (virtual === undefined) throw new PortolanError('unknown_server')
+      return curated(party, virtual, kind)
     },
   }
 }
 
 const MAX_VIEWS = 1_000
 
-async function allowedEntries(context: GatewayContext, party: Party, kind: ListKind, parts: readonly Part[]): Promise<ViewEntry[]> {
-  const entries: ViewEntry[] = []
-  for (const { source, list } of parts) {
-    for (const item of list.items) {
-      const decision = await context.deps.policy.decide({
-        principal: party.principal,
-        upstreamId: source.upstream.id,
-        action: ACTIONS[kind],
-        subject: item.key,
-      })
-      if (decision.kind !== 'deny') entries.push({ upstream: source.upstream, item })
-    }
-  }
-  return entries
-}
-
-interface Ingredients {
+interface Asked {
   readonly party: Party
   readonly endpoint: string
   readonly kind: ListKind
+  readonly virtual: VirtualServer | undefined
+}
+
+interface Ingredients extends Asked {
   readonly parts: readonly Part[]
   readonly missing: readonly Upstream[]
 }
 
-function render(context: GatewayContext, { party, endpoint, kind, parts, missing }: Ingredients, entries: readonly ViewEntry[]): View {
-  const marked = endpoint === ''
-  const named = entries.map(({ upstream, item }) => ({ server: upstream.name, name: item.key }))
-  const separator = context.deps.snapshots.current().separator
-  const naming = marked && LISTS[kind].key === 'name' ? exposeNames(named, separator) : undefined
-  const names = entries.map(({ upstream, item }, index) =>
-    !marked ? item.key : (naming?.exposed[index] ?? markUri(context.upstreams.slugOf(upstream), item.key)),
-  )
-  const texts = entries.map(({ upstream, item }, index) =>
-    itemText(item.text, kind, { name: names[index] ?? item.key, key: item.key, slug: marked ? context.upstreams.slugOf(upstream) : undefined, party }),
-  )
-  const all = parts.flatMap(({ list }) => list.items).length
-  const isPublic = entries.length === all && parts.every(({ list }) => list.cacheScope === 'public')
+interface Items {
+  readonly items: readonly ShownItem[]
+  readonly reports: readonly NameReport[]
+  /** Nothing was left out for this principal. */
+  readonly isWhole: boolean
+}
+
+async function build(context: GatewayContext, ingredients: Ingredients): Promise<View> {
+  const { kind, virtual, parts, missing, party } = ingredients
+  const { items, reports, isWhole } = await (virtual === undefined ? plainItems(context, ingredients) : curatedItems(context, ingredients, virtual))
+  const shown = items.flatMap((item): (ShownItem & { readonly text: WireText })[] => {
+    const { name, slug, override } = item
+    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era })
+    return text === undefined ? [] : [{ ...item, text }]
+  })
   return {
-    texts,
-    byName: new Map(entries.map((entry, index) => [names[index] ?? '', entry])),
+    texts: shown.map(({ text }) => text),
+    byName: new Map(shown.map(({ name, upstream, item, fixed }) => [name, { upstream, item, fixed }])),
     ttlMs: parts.length === 0 || missing.length > 0 ? 0 : Math.min(...parts.map(({ list }) => list.ttlMs)),
-    cacheScope: isPublic ? 'public' : 'private',
-    reports: naming?.reports ?? [],
+    cacheScope: isWhole && parts.every(({ list }) => list.cacheScope === 'public') ? 'public' : 'private',
+    reports,
     missing,
   }
 }
 
-interface ItemLook {
-  readonly name: string
-  readonly key: string
-  readonly slug: string | undefined
-  readonly party: Party
+/** Names before policy: at a virtual server a name must mean the same to all. */
+async function curatedItems(context: GatewayContext, ingredients: Ingredients, virtual: VirtualServer): Promise<Items> {
+  const { separator } = context.deps.snapshots.current()
+  const offered = shownItems(virtual, ingredients.kind, ingredients.parts, { separator, slugOf: (upstream) => context.upstreams.slugOf(upstream) })
+  const items = await allowedOf(context, ingredients, offered)
+  return { items, reports: [], isWhole: items.length === offered.length }
 }
 
-function itemText(text: WireText, kind: ListKind, look: ItemLook): WireText {
-  const dropsOutput = look.party.era === 'legacy' && kind === 'tools'
-  if (look.name === look.key && look.slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
-  const scan = scanJson(text, ITEM_PLAN)
-  if (!scan.ok) return text
-  const changes: Change[] = []
-  const name = member(scan.value, LISTS[kind].key)
-  if (name !== undefined && look.name !== look.key) changes.push({ node: name, text: asciiJson(look.name) })
-  const appUri = member(member(member(scan.value, '_meta'), 'ui'), 'resourceUri')
-  const uri = readString(text, appUri)
-  if (look.slug !== undefined && appUri !== undefined && uri !== undefined) {
-    changes.push({ node: appUri, text: asciiJson(markUri(look.slug, uri)) })
+async function plainItems(context: GatewayContext, ingredients: Ingredients): Promise<Items> {
+  const { endpoint, kind, parts } = ingredients
+  const offered = parts.flatMap(({ source: { upstream }, list }) => list.items.map((item) => ({ upstream, item })))
+  const allowed = await allowedOf(context, ingredients, offered)
+  const isMarked = endpoint === ''
+  const wanted = allowed.map(({ upstream, item }) => ({ server: upstream.name, name: item.key }))
+  const naming = isMarked && LISTS[kind].key === 'name' ? exposeNames(wanted, context.deps.snapshots.current().separator) : undefined
+  const items = allowed.map(({ upstream, item }, index) => {
+    const slug = isMarked ? context.upstreams.slugOf(upstream) : undefined
+    const name = slug === undefined ? item.key : (naming?.exposed[index] ?? markUri(slug, item.key))
+    return { upstream, item, name, slug, override: undefined, fixed: undefined }
+  })
+  return { items, reports: naming?.reports ?? [], isWhole: allowed.length === offered.length }
+}
+
+async function allowedOf<T extends ViewEntry>(context: GatewayContext, { party, kind }: Asked, entries: readonly T[]): Promise<T[]> {
+  const allowed: T[] = []
+  for (const entry of entries) {
+    const decision = await context.deps.policy.decide({
+      principal: party.principal,
+      upstreamId: entry.upstream.id,
+      action: ACTIONS[kind],
+      subject: entry.item.key,
+    })
+    if (decision.kind !== 'deny') allowed.push(entry)
   }
-  const output = member(scan.value, 'outputSchema')
-  // Bridge-rulings §5: legacy revisions know only objects as structured output.
-  if (dropsOutput && output !== undefined && readString(text, member(output, 'type')) !== 'object') {
-    changes.push({ node: scan.value, remove: ['outputSchema'] })
-  }
-  return splice(text, changes)
+  return allowed
 }

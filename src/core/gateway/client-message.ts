@@ -8,6 +8,7 @@ import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { openTask } from '../bridge/handles.ts'
+import { handleScope } from '../catalog/endpoint-scope.ts'
 import { rememberHostedTask } from '../session/live-session.ts'
 import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
@@ -69,7 +70,7 @@ function relateTask(changes: Change[], context: GatewayContext, exchange: Exchan
   const node = member(related, 'taskId')
   const handle = readString(message.text, node)
   if (handle !== undefined && session?.hostedTasks.get(handle) === pending.upstream.id) return
-  const task = handle === undefined || principal === undefined ? undefined : openTask(context.deps.keyring, principal, handle)
+  const task = handle === undefined || principal === undefined ? undefined : openTask(context.deps.keyring, principal, handle, handleScope(context, exchange.endpoint))
   if (node !== undefined && task?.upstreamId === pending.upstream.id) changes.push({ node, text: asciiJson(task.taskId) })
   else changes.push({ node: meta, remove: [META.relatedTask] })
 }

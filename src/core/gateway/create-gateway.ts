@@ -10,8 +10,11 @@ import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
 import { createCatalog } from '../catalog/catalog.ts'
+import { handleScope, isMerged, slugAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
 import { createViews } from '../catalog/view.ts'
+import { virtualStatus } from '../catalog/virtual-report.ts'
+import type { VirtualServerStatus } from '../catalog/virtual-report.ts'
 import { deliver, deliverUnattributed } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStream } from '../session/session-stream.ts'
@@ -38,6 +41,7 @@ export interface GatewayStatus {
   /** Servers that a reload replaced or removed and that still have calls. */
   readonly leaving: number
   readonly servers: readonly ({ readonly id: string; readonly name: string; readonly transport: string } & UpstreamStatus)[]
+  readonly virtualServers: readonly VirtualServerStatus[]
 }
 
 export interface Gateway {
@@ -136,22 +140,22 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
   }
   const kinds = listsChangedBy(message.method)
   if (kinds.length > 0) context.catalog.invalidate(upstream, kinds)
-  const marked = session.data.endpoint === ''
-  const slug = marked ? context.upstreams.slugOf(upstream) : undefined
+  const { endpoint } = session.data
+  const slug = slugAt(context, endpoint, upstream)
   const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
-  const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId)
-  deliverOwn({ session, upstream, channel, slug, sealTask: seal }, message, deliverUnattributed)
+  const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId, handleScope(context, endpoint))
+  deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, deliverUnattributed)
 }
 
 /**
  * What a lost session knew is gone (design §4, `state`): at a server's own endpoint the client's session ends with it,
- * never silently; on `/mcp`, where other servers go on, the next call to this server says so.
+ * never silently; where other servers go on, on `/mcp` and at virtual servers of several, the next call to this one says so.
  */
 function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstream): void {
   for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)
   if (upstream.config.state !== 'opaque') return
   context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
-  if (session.data.endpoint === '') session.lost.add(upstream.id)
+  if (isMerged(context, session.data.endpoint)) session.lost.add(upstream.id)
   else void context.sessions.end(session)
 }
 
@@ -167,6 +171,7 @@ function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
       transport: upstream.config.target.transport,
       ...upstream.status(),
     })),
+    virtualServers: virtualStatus(context.deps.snapshots.current()),
   }
 }
 

@@ -17,8 +17,16 @@ export interface Route {
   readonly upstream: Upstream
   /** The upstream's own tool or prompt name, URI or task id; '' where the method names nothing. */
   readonly subject: string
-  /** True on `/mcp`, where names and URIs carry the server's mark and answers must be rewritten. */
+  /** True on `/mcp`, where names and URIs carry the server's mark and answers must be rewritten; at some virtual servers, too. */
   readonly marked: boolean
+  /** A virtual server calls it otherwise than its server. */
+  readonly renamed?: boolean | undefined
+  /** Members of `params` that a virtual server sets in place of the client's. */
+  readonly params?: Readonly<Record<string, WireText>> | undefined
+  /** Those of the arguments in it that the client did not send. */
+  readonly fixed?: Readonly<Record<string, WireText>> | undefined
+  /** The virtual server that handles are bound to; undefined or '' for none. */
+  readonly scope?: string | undefined
   /** HTTP header pairs that mirror tool arguments (`x-mcp-header`), re-made for the upstream. */
   readonly paramHeaders: readonly (readonly [name: string, value: string])[]
   /** The upstream's own `requestState`, opened; undefined where the request has none. */

@@ -5,6 +5,7 @@ import { HEADER } from '../../protocol/header.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { asciiJson } from '../../protocol/json.ts'
 import { ensureLists, partyOf } from '../bridge/party.ts'
+import { slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import { addStream } from '../session/live-session.ts'
 import type { BufferedEvent } from '../session/event-buffer.ts'
 import type { LiveSession } from '../session/live-session.ts'
@@ -70,9 +71,8 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
   const remove = addStream(session, { ...stream, end: () => finish(context, exchange, { kind: 'ended' }) })
   exchange.onFinished.push(remove)
   response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
-  for (const upstream of context.upstreams.all()) {
-    const concerns = session.data.endpoint === '' || session.data.endpoint === upstream.name
-    if (concerns && !session.own.has(upstream.id)) ensureLists(context, partyOf(exchange), upstream)
+  for (const upstream of upstreamsAt(context, session.data.endpoint)) {
+    if (!session.own.has(upstream.id)) ensureLists(context, partyOf(exchange), upstream)
   }
   // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
   for (const own of session.own.values()) void own.then(({ channel }) => channel.openStream()).catch(() => undefined)
@@ -94,7 +94,8 @@ function whatMayHaveChanged(context: GatewayContext, session: LiveSession): read
   for (const [upstreamId, uris] of Object.entries(session.data.subscriptions)) {
     const upstream = context.upstreams.byId(upstreamId)
     for (const uri of uris) {
-      const shown = session.data.endpoint === '' && upstream !== undefined ? markUri(context.upstreams.slugOf(upstream), uri) : uri
+      const slug = upstream === undefined ? undefined : slugAt(context, session.data.endpoint, upstream)
+      const shown = slug === undefined ? uri : markUri(slug, uri)
       texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(shown)}}}`)
     }
   }

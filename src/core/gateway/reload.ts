@@ -5,6 +5,8 @@
  *   current ──apply──▶ replaced ──last exchange ends, or its time limit passes──▶ closed
  */
 
+import { isMerged, virtualAt } from '../catalog/endpoint-scope.ts'
+import { virtualServersOf } from '../catalog/virtual-server.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { forgetOwn } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
@@ -53,7 +55,7 @@ export function createReloads(context: GatewayContext): Reloads {
         leave(upstream)
       }
       for (const upstream of change.added) context.watches.added(upstream)
-      endLeftSessions(context, change)
+      endLeftSessions(context, change, before)
       announce(context, change, snapshot.separator !== before.separator)
       before = snapshot
     },
@@ -97,16 +99,17 @@ function leaveOwn(context: GatewayContext, session: LiveSession, upstream: Upstr
   })
   if (!wasOpen || successor === undefined || upstream.config.state !== 'opaque') return
   context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
-  if (session.data.endpoint === '') session.lost.add(upstream.id)
+  if (isMerged(context, session.data.endpoint)) session.lost.add(upstream.id)
   else leaveSession(context, session)
 }
 
 /** Sessions at an endpoint that is no longer there. */
-function endLeftSessions(context: GatewayContext, { gone, renamed }: UpstreamChange): void {
+function endLeftSessions(context: GatewayContext, { gone, renamed }: UpstreamChange, before: Snapshot): void {
   const former = new Set([...gone.map(({ upstream }) => upstream.name), ...renamed.map(({ formerName }) => formerName)])
   for (const session of context.sessions.all()) {
     const { endpoint } = session.data
-    if (former.has(endpoint) && context.upstreams.byName(endpoint) === undefined) leaveSession(context, session)
+    const isLeft = former.has(endpoint) && context.upstreams.byName(endpoint) === undefined
+    if (isLeft || (virtualServersOf(before).has(endpoint) && virtualAt(context, endpoint) === undefined)) leaveSession(context, session)
   }
 }
 

@@ -9,13 +9,19 @@ import { openState, openTask } from '../bridge/handles.ts'
 import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import type { Source } from '../bridge/party.ts'
+import { handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Views } from '../catalog/view.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange, Route } from './exchange.ts'
+import { findAtVirtual } from './virtual-route.ts'
 
-type Found = { readonly upstream: Upstream; readonly subject: string; readonly rules?: readonly ToolHeaderRule[] }
+/** Where a request goes, before its headers and handles are looked at. */
+export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope'> & {
+  readonly rules?: readonly ToolHeaderRule[]
+  readonly marked?: boolean
+}
 
 /** Throws or rejects with PortolanError; leaves `exchange.route` unset for what Portolan answers itself. */
 export function route(context: GatewayContext, views: Views, exchange: Exchange): void | Promise<void> {
@@ -41,16 +47,17 @@ function find(context: GatewayContext, views: Views, exchange: Exchange): Found 
   const named = by === 'ref' ? ref : body
   const subject = readString(text, member(named, by === 'uri' || (by === 'ref' && !isPrompt) ? 'uri' : 'name'))
   if (by !== 'none' && subject === undefined) throw new PortolanError('invalid_params', { message: 'Invalid params: what to use is not named' })
-  if (endpoint !== '') return { upstream: ownUpstream(context, endpoint), subject: subject ?? '' }
+  if (endpoint !== '') {
+    const upstream = context.upstreams.byName(endpoint)
+    if (upstream !== undefined) return { upstream, subject: subject ?? '' }
+    const virtual = virtualAt(context, endpoint)
+    if (virtual === undefined) throw new PortolanError('unknown_server')
+    const asked = { by: by === 'ref' ? (isPrompt ? 'name' : 'uri') : by, kind: isPrompt ? 'prompts' : 'tools', subject: subject ?? '' } as const
+    return findAtVirtual(context, views, exchange, virtual, asked)
+  }
   if (by === 'none' || subject === undefined) return onlyUpstream(context)
   if (by === 'name' || isPrompt) return findByName(views, exchange, isPrompt ? 'prompts' : 'tools', subject)
   return findByUri(context, subject)
-}
-
-function ownUpstream(context: GatewayContext, endpoint: string): Upstream {
-  const upstream = context.upstreams.byName(endpoint)
-  if (upstream === undefined) throw new PortolanError('unknown_server')
-  return upstream
 }
 
 /** A method that no table knows has a route on `/mcp` only where there is nothing to choose (bridge-rulings §5). */
@@ -62,11 +69,12 @@ function onlyUpstream(context: GatewayContext): Found {
 }
 
 function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found {
-  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle)
+  const scope = handleScope(context, exchange.endpoint)
+  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
   const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)
   if (task === undefined || upstream === undefined) throw new PortolanError('task_not_found')
-  if (exchange.endpoint !== '' && upstream.name !== exchange.endpoint) throw new PortolanError('task_not_found')
-  return { upstream, subject: task.taskId }
+  if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) throw new PortolanError('task_not_found')
+  return { upstream, subject: task.taskId, scope, marked: isMerged(context, exchange.endpoint) }
 }
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
@@ -125,18 +133,22 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
   return {
     upstream: found.upstream,
     subject: found.subject,
-    marked: exchange.endpoint === '',
-    paramHeaders: checkedHeaders(exchange, found.upstream, rules),
+    marked: found.marked ?? exchange.endpoint === '',
+    renamed: found.renamed,
+    params: found.params,
+    fixed: found.fixed,
+    scope: found.scope,
+    paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
     requestState: openedState(context, exchange, found),
   }
 }
 
-function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject }: Found): string | undefined {
+function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject, scope }: Found): string | undefined {
   const { message } = exchange
   const node = exchange.era === 'modern' ? member(message?.body, 'requestState') : undefined
   if (message === undefined || node === undefined) return undefined
   const handle = readString(message.text, node)
-  const binding = { upstreamId: upstream.id, method: message.method, subject }
+  const binding = { upstreamId: upstream.id, method: message.method, subject, scope }
   const { keyring, clock } = context.deps
   const state = handle === undefined ? undefined : openState(keyring, partyOf(exchange).principal, binding, handle, clock.nowMs())
   if (state === undefined) throw new PortolanError('invalid_request_state')

@@ -1,5 +1,7 @@
 /** The configuration as one immutable value, compiled once from whatever it was written in. Pinned per exchange. */
 
+import type { JsonObject } from '../../protocol/json-value.ts'
+
 export interface StdioServer {
   readonly transport: 'stdio'
   readonly command: string
@@ -31,6 +33,45 @@ export interface ServerSnapshot {
   readonly connectTimeoutMs: number
   readonly requestIdleTimeoutMs: number
   readonly requestTotalTimeoutMs: number
+}
+
+/** Globs over the names of one kind: undefined is all, none at all is none (decision 0008). */
+export type Picked = readonly string[] | undefined
+
+/** One server of a virtual server, and what of it is shown. */
+export interface VirtualUse {
+  /** As served: `ServerSnapshot.name`. */
+  readonly server: string
+  readonly tools?: Picked
+  readonly prompts?: Picked
+  readonly resources?: Picked
+  readonly templates?: Picked
+}
+
+/** What a virtual server says of an item instead of its server. */
+export interface ItemOverride {
+  readonly name?: string | undefined
+  readonly title?: string | undefined
+  readonly description?: string | undefined
+  /** Set over the item's own, member by member. For clients only: Portolan goes on trusting what the server said. */
+  readonly annotations?: JsonObject | undefined
+  /** Values that are fixed (tools and prompts). May hold secrets: never printed. */
+  readonly arguments?: JsonObject | undefined
+  readonly hide?: boolean | undefined
+}
+
+/** A curated view over servers, at an endpoint of its own. */
+export interface VirtualServerSnapshot {
+  /** As in `/<name>/mcp`: no server has it. */
+  readonly name: string
+  readonly title?: string | undefined
+  readonly description?: string | undefined
+  /** Undefined: those of the servers. */
+  readonly instructions?: string | undefined
+  /** In the order of the lists; each server once. */
+  readonly use: readonly VirtualUse[]
+  /** By the item's own name or URI, or by `<server>/` and that; `resources` holds templates, too. */
+  readonly overrides: Readonly<Record<'tools' | 'prompts' | 'resources', Readonly<Record<string, ItemOverride>>>>
 }
 
 export interface Limits {
@@ -82,6 +123,7 @@ export interface Snapshot {
   /** SHA-256 of the canonical configuration, secrets by reference. */
   readonly digest: string
   readonly servers: readonly ServerSnapshot[]
+  readonly virtualServers: readonly VirtualServerSnapshot[]
   /** Between server and tool on `/mcp`. */
   readonly separator: string
   /** Items per page of a list. */

@@ -1,0 +1,98 @@
+/** One item of a list as a client of an endpoint gets it: splices into the server's own text, all else byte for byte. */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { scanJson } from '../../protocol/json-scan.ts'
+import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import { splice } from '../../protocol/splice.ts'
+import type { Change } from '../../protocol/splice.ts'
+import type { Era } from '../../protocol/revision.ts'
+import type { ItemOverride } from '../gateway/snapshot.ts'
+import { LISTS } from './list-kind.ts'
+import type { ListKind } from './list-kind.ts'
+import { markUri } from './uri-mark.ts'
+
+export interface ItemLook {
+  readonly kind: ListKind
+  /** The server's own name, URI or template. */
+  readonly key: string
+  /** What it is called here. */
+  readonly name: string
+  /** The server's mark; undefined where URIs stay. */
+  readonly slug: string | undefined
+  readonly era: Era
+  readonly override?: ItemOverride | undefined
+}
+
+const ITEM_PLAN: JsonPlan = { outputSchema: {}, _meta: { ui: {} } }
+const OVERRIDE_PLAN: JsonPlan = {
+  ...ITEM_PLAN,
+  annotations: {},
+  inputSchema: { properties: {}, required: { '*': {} } },
+  arguments: { '*': {} },
+}
+
+/** Undefined where an override should change what cannot be read: then the item is better not shown at all. */
+export function itemText(text: WireText, look: ItemLook): WireText | undefined {
+  const { kind, key, name, slug, override } = look
+  const dropsOutput = look.era === 'legacy' && kind === 'tools'
+  if (override === undefined && name === key && slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
+  const scan = scanJson(text, override === undefined ? ITEM_PLAN : OVERRIDE_PLAN)
+  if (!scan.ok) return override === undefined ? text : undefined
+  const root = scan.value
+  const changes: Change[] = []
+  const set: Record<string, WireText> = {}
+  const remove: string[] = []
+  if (name !== key) set[LISTS[kind].key] = asciiJson(name)
+  addAppUri(changes, text, root, slug)
+  const output = member(root, 'outputSchema')
+  // Bridge-rulings §5: legacy revisions know only objects as structured output.
+  if (dropsOutput && output !== undefined && readString(text, member(output, 'type')) !== 'object') remove.push('outputSchema')
+  if (override !== undefined) {
+    for (const word of ['title', 'description'] as const) if (override[word] !== undefined) set[word] = asciiJson(override[word])
+    if (override.name !== undefined && LISTS[kind].key !== 'name') set['name'] = asciiJson(override.name)
+    addAnnotations(changes, set, root, override)
+    addFixed(changes, text, root, look)
+  }
+  if (Object.keys(set).length > 0 || remove.length > 0) changes.push({ node: root, set, remove })
+  return splice(text, changes)
+}
+
+function addAppUri(changes: Change[], text: WireText, root: JsonNode, slug: string | undefined): void {
+  const node = member(member(member(root, '_meta'), 'ui'), 'resourceUri')
+  const uri = readString(text, node)
+  if (slug !== undefined && node !== undefined && uri !== undefined) changes.push({ node, text: asciiJson(markUri(slug, uri)) })
+}
+
+function addAnnotations(changes: Change[], set: Record<string, WireText>, root: JsonNode, { annotations }: ItemOverride): void {
+  if (annotations === undefined || !isJsonObject(annotations)) return
+  const node = member(root, 'annotations')
+  if (node?.members === undefined) set['annotations'] = asciiJson(annotations)
+  else changes.push({ node, set: Object.fromEntries(Object.entries(annotations).map(([key, value]) => [key, asciiJson(value)])) })
+}
+
+/** What is fixed is not the client's to give: no property, not required, no argument of a prompt. */
+function addFixed(changes: Change[], text: WireText, root: JsonNode, { kind, override }: ItemLook): void {
+  const fixed = new Set(Object.keys(override?.arguments ?? {}))
+  if (fixed.size === 0) return
+  if (kind === 'prompts') {
+    const list = member(root, 'arguments')
+    const kept = list?.items?.filter((item) => !fixed.has(readString(text, member(item, 'name')) ?? ''))
+    if (list !== undefined && kept !== undefined) addKept(changes, text, list, kept)
+    return
+  }
+  const schema = member(root, 'inputSchema')
+  const properties = member(schema, 'properties')
+  if (properties?.members !== undefined) changes.push({ node: properties, remove: [...fixed] })
+  const required = member(schema, 'required')
+  const kept = required?.items?.filter((item) => !fixed.has(readString(text, item) ?? ''))
+  if (schema === undefined || required === undefined || kept === undefined) return
+  // Of draft 4 an empty list is no schema.
+  if (kept.length === 0) changes.push({ node: schema, remove: ['required'] })
+  else addKept(changes, text, required, kept)
+}
+
+function addKept(changes: Change[], text: WireText, list: JsonNode, kept: readonly JsonNode[]): void {
+  if (kept.length === list.items?.length) return
+  changes.push({ node: list, text: `[${kept.map(({ start, end }) => text.slice(start, end)).join(',')}]` })
+}
