@@ -5,7 +5,7 @@
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
-import type { Message } from '../../protocol/message.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
 import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
 import { PortolanError, toErrorObject } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -16,11 +16,12 @@ import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
 import { virtualAt } from '../catalog/endpoint-scope.ts'
 import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
-import type { CallHandler, Channel, ChannelFailure } from '../upstream/channel.ts'
+import type { CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
 import { failureError } from '../upstream/request.ts'
 import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
 import { sealState, sealTask, openTask } from './handles.ts'
+import { longResponse } from './long-response.ts'
 import { renewedHeaders } from './param-headers.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
@@ -77,11 +78,11 @@ function send(call: Call, channel: Channel): void {
     method: message.method,
     progressToken: token === '' ? '' : idText,
     headers: channel.transport === 'stdio' ? [] : channel.era === 'modern' ? upstreamHeaders(message, route, exchange.credential) : exchange.credential,
-    handler: handlerFor(call, channel, token),
+    handler: handlerFor(call, channel, token, idText),
   })
 }
 
-function handlerFor(call: Call, channel: Channel, token: WireText): CallHandler {
+function handlerFor(call: Call, channel: Channel, token: WireText, idText: IdText): CallHandler {
   const { context, exchange } = call
   const pass = (text: WireText | undefined): boolean => {
     if (text === undefined || exchange.outcome !== undefined || exchange.reply.send(text)) return true
@@ -97,6 +98,7 @@ function handlerFor(call: Call, channel: Channel, token: WireText): CallHandler 
     },
     onSuspended: (retryMs) => exchange.reply.suspend(retryMs),
     onResponse: (message) => settle(call, channel, message),
+    onLong: () => long(call, channel, idText),
     onFailure: (failure) => void fail(call, channel, failure),
   }
 }
@@ -145,6 +147,20 @@ function serverSide(call: Call, channel: Channel): ServerSide {
   if (session === undefined) throw new PortolanError('internal')
   const { upstream, scope = '' } = call.route
   return { session, upstream, channel, slug: call.look.slug, sealTask: call.look.sealTask, virtual: virtualAt(call.context, scope) }
+}
+
+function long(call: Call, channel: Channel, idText: IdText): LongResponse | undefined {
+  const { context, exchange, look } = call
+  if (exchange.outcome !== undefined || channel.era !== look.upstreamEra) return undefined
+  return longResponse({
+    look,
+    idText,
+    reply: exchange.reply,
+    onBegun: () => (call.attempts = MAX_ATTEMPTS),
+    onCaughtUp: () => exchange.carriage?.resume(),
+    onPiece: () => (exchange.lastActivityTicks = context.deps.clock.ticksMs()),
+    onDone: (outcome) => void finish(context, exchange, outcome),
+  })
 }
 
 function settle(call: Call, channel: Channel, message: Message): void {

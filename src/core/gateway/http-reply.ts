@@ -5,11 +5,14 @@ import { SSE_HEADERS, SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
 import { createBoundedWrite } from '../session/bounded-write.ts'
 import type { HttpResponse } from './http-exchange.ts'
 import { bodyLength, wholeText } from './reply.ts'
+import { beginAnswer } from './begun-answer.ts'
+import type { BegunAnswer } from './begun-answer.ts'
 import type { Reply } from './reply.ts'
 
 export function createHttpReply(response: HttpResponse): Reply {
   let streaming = false
   let written = 0
+  let begun: BegunAnswer | undefined
   let write: ((text: WireText) => boolean) | undefined
   const open = (): void => {
     if (streaming) return
@@ -18,6 +21,7 @@ export function createHttpReply(response: HttpResponse): Reply {
   }
   return {
     send(text) {
+      if (begun !== undefined) return true
       open()
       written += text.length
       write ??= createBoundedWrite(response)
@@ -25,11 +29,21 @@ export function createHttpReply(response: HttpResponse): Reply {
     },
     onDrain: (run) => response.onDrain(run),
     suspend() {},
+    begin() {
+      if (streaming) return undefined
+      begun = beginAnswer(() => response)
+      return begun
+    },
+    get isBegun() {
+      return begun !== undefined
+    },
     keepAlive() {
+      if (begun !== undefined) return
       open()
       response.write(SSE_KEEP_ALIVE)
     },
     finish(answer) {
+      if (begun !== undefined) return begun.close()
       if (streaming) {
         if (answer !== undefined) response.write(sseText(wholeText(answer)))
         response.end()

@@ -21,11 +21,26 @@ export function bodyLength({ text, tail }: FinalAnswer): number {
   return text.length + (tail?.length ?? 0)
 }
 
+/** An answer in pieces. */
+export interface AnswerWriter {
+  /** False: slow; wait for the reply's `onDrain`. */
+  write(text: WireText): boolean
+  /** It is complete; `finish` comes next. */
+  end(): void
+}
+
 export interface Reply {
   /** Sends a message ahead of the final answer, on this exchange's own stream. False: slow; wait for `onDrain`. */
   send(text: WireText): boolean
   /** Calls `run` once, when the client has caught up. */
   onDrain(run: () => void): void
+  /**
+   * Begins the final answer, a 200, while its end has not come; undefined where only whole messages can be sent. From then
+   * on nothing else is, and `finish` breaks off what was not ended.
+   */
+  begin?(): AnswerWriter | undefined
+  /** An answer was begun. */
+  readonly isBegun?: boolean
   /** Ends the exchange's stream with this answer; undefined ends it without one. Returns the bytes written. */
   finish(answer: FinalAnswer | undefined): number
   /** The upstream suspended its stream (2025-11-25 polling): a resumable client is told to come back, others wait. */

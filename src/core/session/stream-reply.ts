@@ -6,6 +6,8 @@
 
 import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
+import { beginAnswer } from '../gateway/begun-answer.ts'
+import type { BegunAnswer } from '../gateway/begun-answer.ts'
 import { bodyLength, wholeText } from '../gateway/reply.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
 import { createBoundedWrite } from './bounded-write.ts'
@@ -40,6 +42,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
   let onDrain: (() => void) | undefined
   let streaming = false
   let written = 0
+  let begun: BegunAnswer | undefined
 
   const attach = (next: HttpResponse): void => {
     response = next
@@ -76,7 +79,16 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
   attach(options.response)
   if (options.streams) open(RETRY_MS)
   return {
+    begin() {
+      if (streaming || response === undefined) return undefined
+      begun = beginAnswer(() => response)
+      return begun
+    },
+    get isBegun() {
+      return begun !== undefined
+    },
     send(text) {
+      if (begun !== undefined) return true
       open(RETRY_MS)
       return write(sseText(text, events.append(sessionId, streamId, text)))
     },
@@ -86,12 +98,13 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       else response.onDrain(drained)
     },
     suspend(retryMs) {
-      if (!priming) return
+      if (!priming || begun !== undefined) return
       open(retryMs)
       leave()
       drained()
     },
     keepAlive() {
+      if (begun !== undefined) return
       open(RETRY_MS)
       write(SSE_KEEP_ALIVE)
     },
@@ -105,7 +118,8 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       drained()
     },
     finish(answer: FinalAnswer | undefined) {
-      if (!streaming) {
+      if (begun !== undefined) written += begun.close()
+      else if (!streaming) {
         if (answer === undefined) response?.answer(200, SSE_HEADERS, '')
         else response?.answer(answer.status, answer.headers, answer.text, answer.tail)
         written += answer === undefined ? 0 : bodyLength(answer)

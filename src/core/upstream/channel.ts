@@ -33,8 +33,20 @@ export interface CallHandler {
    * Transports: the server may close the connection at any time after an event id). Not a failure; any number of times.
    */
   onSuspended?(retryMs: number): void
+  /** The response is long: whoever wants it piece by piece says so, instead of `onResponse`. Asked once. */
+  onLong?(): LongResponse | undefined
   onResponse(message: Message): void
   onFailure(failure: ChannelFailure): void
+}
+
+/**
+ * A long response while it arrives, never held whole. `slow`: pause until `CallControl.resume`. `whole`: nothing has been
+ * taken, collect it after all; only the first piece may be answered so. `malformed`: it cannot go on.
+ */
+export interface LongResponse {
+  push(text: WireText): 'more' | 'slow' | 'whole' | 'malformed'
+  /** After the last piece. */
+  end(): 'done' | 'malformed'
 }
 
 export interface CallControl {

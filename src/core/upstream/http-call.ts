@@ -7,8 +7,9 @@ import type { IdText, Message } from '../../protocol/message.ts'
 import { createSseParser } from '../../protocol/sse.ts'
 import type { SseParser } from '../../protocol/sse.ts'
 import type { Clock } from '../clock.ts'
-import type { CallControl, CallHandler, ChannelFailure } from './channel.ts'
+import type { CallControl, CallHandler, ChannelFailure, LongResponse } from './channel.ts'
 import type { EgressControl, EgressFailure, EgressHandler } from './egress.ts'
+import { isMediaType, isRefusedUnexecuted, parseRetryAfter } from './http-status.ts'
 
 export type HeaderPairs = readonly (readonly [name: string, value: string])[]
 
@@ -35,6 +36,8 @@ export interface HttpCallRules {
 
 /** How long a stream may stay open after its response (it SHOULD end there) before its connection is given up. */
 const LINGER_MS = 1_000
+/** From here on an answer is passed on while it arrives, where its reader can take it so. */
+const LONG_BYTES = 1024 * 1024
 /** How much of a body that means nothing is read. */
 const DRAIN_BYTES = 64 * 1024
 
@@ -54,6 +57,8 @@ export class HttpCall implements EgressHandler, CallControl {
   #control: EgressControl | undefined = undefined
   #status = 0
   #mode: 'json' | 'sse' | 'none' = 'none'
+  #long: LongResponse | undefined = undefined
+  #isLongAsked = false
   #text = ''
   #bytes = 0
   #retryAfter = ''
@@ -133,10 +138,7 @@ export class HttpCall implements EgressHandler, CallControl {
     if (this.#mode === 'sse') {
       this.#readEvents(bytes)
     } else if (this.#mode === 'json') {
-      this.#bytes += bytes.length
-      if (this.#bytes > this.#rules.resultBytes) return this.fail(oversized(this.#rules.resultBytes))
-      const text = bytes.toString('latin1')
-      this.#text = this.#text === '' ? text : this.#text + text
+      this.#readJson(bytes.toString('latin1'))
     } else {
       // What is no answer is read to its end, so that the connection can be used again, but not for ever.
       this.#bytes += bytes.length
@@ -148,6 +150,7 @@ export class HttpCall implements EgressHandler, CallControl {
     this.#stopLinger?.()
     if (this.#isOver) return
     if (this.#mode === 'sse') return this.#endStream('the stream ended without a response')
+    if (this.#long !== undefined) return this.#endLong(this.#long)
     if (this.#mode === 'json' && this.#status < 300 && !this.#isResuming) return this.#readAnswer()
     this.#readRefusal()
   }
@@ -158,6 +161,42 @@ export class HttpCall implements EgressHandler, CallControl {
     if (this.#mode === 'sse' || this.#isResuming) return this.#endStream(failure.detail)
     const reason = failure.reason === 'unreachable' ? 'unreachable' : failure.reason === 'protocol' ? 'malformed' : 'closed'
     this.fail({ reason, sent: failure.sent, detail: failure.detail })
+  }
+
+  #readJson(text: string): void {
+    if (this.#long !== undefined) return this.#pass(this.#long, text)
+    this.#bytes += text.length
+    this.#text = this.#text === '' ? text : this.#text + text
+    if (this.#bytes > LONG_BYTES && !this.#isLongAsked) this.#askLong()
+    if (this.#long === undefined && this.#bytes > this.#rules.resultBytes) this.fail(oversized(this.#rules.resultBytes))
+  }
+
+  #askLong(): void {
+    this.#isLongAsked = true
+    const long = this.#status < 300 && !this.#isResuming ? this.#handler.onLong?.() : undefined
+    if (long === undefined) return
+    this.#long = long
+    this.#pass(long, this.#text)
+    if (this.#long !== undefined) this.#text = ''
+  }
+
+  #pass(long: LongResponse, text: string): void {
+    const verdict = long.push(text)
+    if (verdict === 'whole') this.#long = undefined
+    else if (verdict === 'slow') this.#pause()
+    else if (verdict === 'malformed') this.fail({ reason: 'malformed', sent: true, detail: 'the answer is no valid response' })
+  }
+
+  #endLong(long: LongResponse): void {
+    this.#isOver = true
+    this.#rules.onOver(this, 'response')
+    const handler = this.#letGo()
+    if (long.end() === 'malformed') handler.onFailure({ reason: 'malformed', sent: true, detail: 'the answer is no valid response' })
+  }
+
+  #pause(): void {
+    this.#isPaused = true
+    this.#control?.pause()
   }
 
   #openStream(): void {
@@ -216,8 +255,7 @@ export class HttpCall implements EgressHandler, CallControl {
     } else if (message.kind === 'request' && !this.#rules.serverRequests) {
       this.#rules.onStray(`a request of the server on a modern stream: ${message.method}`)
     } else if (!this.#handler.onMessage(message)) {
-      this.#isPaused = true
-      this.#control?.pause()
+      this.#pause()
     }
   }
 
@@ -258,31 +296,6 @@ export class HttpCall implements EgressHandler, CallControl {
       ...(retryAfterSec === undefined ? {} : { retryAfterSec }),
     }
   }
-}
-
-/** What a status means where the channel knows no better; undefined: the body is the response. */
-export function refuseByStatus(status: number, body: Message | undefined): ChannelFailure['reason'] | undefined {
-  if (status === 429 || status === 503) return 'overloaded'
-  if (status === 401 || status === 403 || body === undefined) return 'status'
-  // A server that failed without reading the id may have done anything.
-  return status >= 500 && body.idText === '' ? 'status' : undefined
-}
-
-/** Statuses by which a server says that it did nothing; 408 and 409 may come from the middle of the work. */
-export function isRefusedUnexecuted(status: number): boolean {
-  return status === 503 || (status >= 300 && status < 500 && status !== 408 && status !== 409)
-}
-
-/** Seconds from `Retry-After` (RFC 9110 §10.2.3: seconds or a date); undefined where it says nothing usable. */
-export function parseRetryAfter(value: string, nowMs: number): number | undefined {
-  if (/^\d{1,9}$/.test(value)) return Number(value)
-  const atMs = Date.parse(value)
-  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - nowMs) / 1_000))
-}
-
-/** Whether a `Content-Type` is `type`, whatever its parameters and case. */
-export function isMediaType(contentType: string, type: string): boolean {
-  return contentType.slice(0, type.length).toLowerCase() === type && /^[\s;]|^$/.test(contentType.slice(type.length, type.length + 1))
 }
 
 /** `fixed` with `own` after it; a name that `own` has is taken from there alone. Names are in lower case. */

@@ -10,7 +10,7 @@ import type { SseParser } from '../../protocol/sse.ts'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
 import type { Egress, EgressControl } from './egress.ts'
-import { isMediaType } from './http-call.ts'
+import { isMediaType } from './http-status.ts'
 import type { HeaderPairs } from './http-call.ts'
 
 export interface EventStreamOptions {

@@ -3,7 +3,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Clock } from '../clock.ts'
 import type { Egress, EgressFailure, EgressRequest } from './egress.ts'
-import { parseRetryAfter } from './http-call.ts'
+import { parseRetryAfter } from './http-status.ts'
 import type { HeaderPairs } from './http-call.ts'
 
 export type HttpStatus =
