@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { readVersion } from '../gateway/version.ts'
 import { configCommand } from './config.ts'
+import { doctorCommand } from './doctor.ts'
 import { reloadCommand } from './reload.ts'
 import { statusCommand } from './status.ts'
 import { stdioCommand } from './stdio.ts'
@@ -31,6 +32,7 @@ const program = new Command('portolan')
 program.addCommand(upCommand())
 program.addCommand(stdioCommand())
 program.addCommand(statusCommand())
+program.addCommand(doctorCommand())
 program.addCommand(reloadCommand())
 program.addCommand(configCommand())
 program

@@ -68,7 +68,7 @@ function skipList(env: Env): readonly string[] {
 }
 
 function isLocal(hostname: string): boolean {
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127\./.test(hostname)
+  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || hostname.startsWith('127.')
 }
 
 /** As undici matches: `*`, a host, a domain with or without its dot, either with a port. */

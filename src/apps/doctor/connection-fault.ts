@@ -15,7 +15,7 @@ export async function connectionFinding({ server, target }: HttpCase, failure: s
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   const { name } = server
   if (/^no such host|name server/.test(failure)) return problem(name, `The name ${host} is not known to the name service. Check its spelling, or the VPN that knows it.`, shellText(['getent', 'hosts', host]))
-  if (/^connection refused/.test(failure)) return problem(name, `Nothing listens on ${url.host}: the server does not run, or on another port.`, shellText(['curl', '-i', '--max-time', '5', plainUrl(target.url)]))
+  if (failure.startsWith('connection refused')) return problem(name, `Nothing listens on ${url.host}: the server does not run, or on another port.`, shellText(['curl', '-i', '--max-time', '5', plainUrl(target.url)]))
   if (/^no route|timed out/.test(failure)) return problem(name, `${url.host} cannot be reached (${failure}): a firewall, a VPN that is down, or a wrong address.`, shellText(['curl', '-iv', '--max-time', '10', plainUrl(target.url)]))
   if (url.protocol === 'https:') {
     const shown = await showCertificate(host, port)
