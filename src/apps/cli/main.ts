@@ -3,6 +3,15 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { readVersion } from '../gateway/version.ts'
+import { callCommand } from './call.ts'
+import { completeCommand } from './complete.ts'
+import { getCommand } from './get.ts'
+import { promptsCommand } from './prompts.ts'
+import { readCommand } from './read.ts'
+import { resourcesCommand } from './resources.ts'
+import { serversCommand } from './servers.ts'
+import { toolsCommand } from './tools.ts'
+import { watchCommand } from './watch.ts'
 import { configCommand } from './config.ts'
 import { doctorCommand } from './doctor.ts'
 import { reloadCommand } from './reload.ts'
@@ -35,6 +44,15 @@ program.addCommand(statusCommand())
 program.addCommand(doctorCommand())
 program.addCommand(reloadCommand())
 program.addCommand(configCommand())
+program.addCommand(serversCommand())
+program.addCommand(toolsCommand())
+program.addCommand(callCommand())
+program.addCommand(resourcesCommand())
+program.addCommand(readCommand())
+program.addCommand(promptsCommand())
+program.addCommand(getCommand())
+program.addCommand(completeCommand())
+program.addCommand(watchCommand())
 program
   .command('version')
   .description('print the version')
