@@ -15,7 +15,7 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
   headerBytes: 'All request headers together, in bytes; beyond: 431',
   bodyBytes: 'One request body, in bytes; beyond: 413',
   jsonDepth: 'How deeply the JSON of a message may be nested',
-  resultBytes: 'A result that must be rewritten, in bytes; others stream without a cap',
+  resultBytes: 'A result that is rewritten, or comes as one event or line, in bytes; other JSON of HTTP servers has no cap',
   headerTimeoutMs: 'Until all headers of a request have arrived, in milliseconds',
   bodyTimeoutMs: 'Until the whole body of a request has arrived, in milliseconds; beyond: 408',
   streamsPerPrincipal: 'Open streams of one principal',
