@@ -133,7 +133,6 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
         const gap = takeAll(at)
         if (!frame.isDropping) frame.gap = gap
       }
-      plan = undefined
       keep(at)
     },
 
@@ -170,7 +169,6 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
       if (frame?.isEdited !== true) return
       withhold(at)
       keep(at)
-      plan = undefined
     },
 
     closes(at: number): void {

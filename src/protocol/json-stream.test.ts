@@ -141,7 +141,7 @@ describe('a stream', () => {
   it.each([
     '', ' ', '{', '{"a"', '{"a":', '{"a":1', '{"a":1,', '{"a":1,}', '{,}', '[,]', '[1,]', '[1 2]', '{"a" 1}', '{"a":1]', '[1}', '{}{}', '1 1', '1,', '}', ']', '{1:1}',
     'tru', 'truE', 'nul', 'falsey', 'truefalse', '01', '-', '-a', '1.', '.5', '1e', '1e+', '+1', '0x1', '1.e1', '--1', 'NaN', '1-', '-01',
-    '"', '"\\', '"\\x"', '"\\u12"', '"\\u12g4"', '"\\u"', '"\n"', '"\0"', '"\t"', "'a'", '\u00a01', '1\u00a0', '\ufeff1', '/**/1',
+    '"', '"\\', '"\\x"', '"\\u12"', '"\\u12g4"', '"\\u123"', '"\\u123x"', '"\\u"', '"\n"', '"\0"', '"\t"', "'a'", '\u00a01', '1\u00a0', '\ufeff1', '/**/1',
     '"\xff"', '"\xc3"', '"\xc3', '"\xc0\xaf"', '"\xed\xa0\x80"', '"\xf4\x90\x80\x80"', '"\xe2\x82"', '"\xf0\x9f\x98"', '"\xf8\x88\x80\x80\x80"', '"\x80"', '{"\xff":1}', '"\xe2\x28\xa1"',
   ])('refuses %j in one piece and byte by byte', (broken) => {
     expect(scanJson(broken, {}).ok).toBe(false)
@@ -209,7 +209,7 @@ describe('what is observed', () => {
   it('is undefined where it is too long to be kept', () => {
     const seen: (string | undefined)[] = []
     const observed: JsonStreamPlan = { kind: 'observe', observe: (value) => seen.push(value) }
-    for (const wire of ['{"a":"12345678","b":1}', '{"a":"123456789","b":1}']) {
+    for (const wire of ['{"a":"12345678","b":1}', '{"a":"1234567890123","b":1}']) {
       for (const chunks of [[wire], [...wire]]) expect(run(chunks, { plan: open({ a: observed, b: observed }), keepBytes: 10 }).out).toBe(wire)
     }
     expect(seen).toEqual(['"12345678"', '1', '"12345678"', '1', undefined, '1', undefined, '1'])
@@ -227,6 +227,20 @@ describe('what is kept', () => {
       expect(run(chunks, { plan: one, keepBytes: 10 }).fault?.reason).toBe('bound')
       expect(run(chunks, { plan: one }).fault).toBeUndefined()
     }
+  })
+
+  it('is given up as soon as there is too much of it', () => {
+    for (const [one, before] of [[open({ a: marked }), '{"a":"'], [open({}), '{"'], [open({ b: DROP }), '{']] as const) {
+      const stream = createJsonStream({ plan: one, keepBytes: 10 })
+      expect(stream.push(before).ok).toBe(true)
+      expect(stream.push(' '.repeat(9)).ok).toBe(true)
+      expect(stream.push('  ')).toMatchObject({ ok: false, fault: { reason: 'bound' } })
+    }
+  })
+
+  it('tells long keys apart that no UTF-8 could', () => {
+    const wire = '{"aaaaaaaaaaaaaaa\\ud800":1,"aaaaaaaaaaaaaaa\\ud801":2}'
+    expect(run([wire], { plan: open({}) }).out).toBe(wire)
   })
 
   it('is not bounded by what passes', () => {
@@ -303,7 +317,7 @@ describe('a response', () => {
     ['{"jsonrpc":"2.0","id":8,"result":{}}', 'unexpected'], ['{"jsonrpc":"2.0","id":"7","result":{}}', 'unexpected'], ['{"jsonrpc":"1.0","id":7,"result":{}}', 'unexpected'],
     ['{"jsonrpc":2.0,"id":7,"result":{}}', 'unexpected'], ['{"id":7,"result":{}}', 'missing'], ['{"jsonrpc":"2.0","result":{}}', 'missing'], ['{"jsonrpc":"2.0","id":7}', 'missing'],
     ['{"jsonrpc":"2.0","id":7,"result":[]}', 'unexpected'], ['[]', 'unexpected'], ['7', 'unexpected'], ['{"jsonrpc":"2.0","id":7,"error":{"code":1}}', 'needs_whole'],
-    ['{"jsonrpc":"2.0","id":7,"method":"ping"}', 'needs_whole'], ['{"jsonrpc":"2.0","id":7,"id":7,"result":{}}', 'duplicate_key'],
+    ['{"jsonrpc":"2.0","id":7,"method":"ping"}', 'needs_whole'], ['{"params":{}}', 'needs_whole'], ['{"jsonrpc":"2.0","id":7,"id":7,"result":{}}', 'duplicate_key'],
     ['{"jsonrpc":"2.0","id":7,"result":{"requestState":1,"requestState":1}}', 'duplicate_key'], ['{"jsonrpc":"2.0","id":7,"result":{"_meta":{"a":1,"a":2}}}', 'duplicate_key'],
   ])('%s is %s', (wire, reason) => expect(run([wire], { plan: made }).fault?.reason).toBe(reason))
 
