@@ -49,7 +49,8 @@ export function isEmptyChange(change: ConfigChange): boolean {
   return Object.values(change).every((part) => part.length === 0)
 }
 
-function isAtNextStart(path: string): boolean {
+/** Whether a setting, as its path below `portolan`, takes effect at the next start only. */
+export function isAtNextStart(path: string): boolean {
   return AT_NEXT_START.some((setting) => path === setting || path.startsWith(`${setting}.`))
 }
 

@@ -12,7 +12,11 @@ const file = {
     },
     b: { url: `https://me:${SECRET}@a.example/mcp?key=${SECRET}`, headers: { Authorization: `Bearer ${SECRET}`, 'X-Ref': 'Bearer ${TOKEN}' } },
     c: { url: `\${HOST}/mcp?key=${SECRET}`, disabled: true },
+    d: { command: 'x', args: ['remote', '--header', `Authorization: Bearer ${SECRET}`, `postgres://me:${SECRET}@db/x`, `https://a.example/?t=${SECRET}`] },
+    e: { command: 'sh', args: ['-c', `TOKEN=${SECRET} exec node x.js --password=${SECRET}`] },
+    f: { url: `https://me:${SECRET}@\${HOST}/mcp#${SECRET}`, http_headers: { A: SECRET } },
   },
+  portolan: { version: 1, virtualServers: { v: { use: [{ server: 'a' }], tools: { a__t: { description: 'kept', arguments: { key: SECRET, deep: [{ x: SECRET }], ref: '${T}' } } } } } },
 }
 const read = readConfig(JSON.stringify(file))
 if (!read.ok) throw new Error('bad test')
@@ -33,6 +37,12 @@ describe('a printed configuration', () => {
         b: { url: 'https://<hidden>@a.example/mcp?<hidden>', headers: { Authorization: '<hidden>', 'X-Ref': 'Bearer ${TOKEN}' } },
         c: { url: '${HOST}/mcp?<hidden>', disabled: true },
       },
+    })
+  })
+
+  it('shows of fixed arguments what refers to something only', () => {
+    expect(printable(read.value)).toMatchObject({
+      portolan: { virtualServers: { v: { tools: { a__t: { description: 'kept', arguments: { key: '<hidden>', deep: [{ x: '<hidden>' }], ref: '${T}' } } } } } },
     })
   })
 

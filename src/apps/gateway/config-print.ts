@@ -9,7 +9,7 @@ import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
 
 /** What the file says, in the one form that Portolan reads it in. */
 export function printable(config: Config): unknown {
-  return { mcpServers: serversOf(config), portolan: config.portolan }
+  return { mcpServers: serversOf(config), portolan: { ...config.portolan, ...virtualServersOf(config) } }
 }
 
 /** The same with every default filled in, and the digest of what is served. */
@@ -26,9 +26,24 @@ export function printableResolved(config: Config, digest: string): unknown {
       limits: limitsOf(config),
       operations: { socket: DEFAULTS.operations.socket, ...operations },
       servers: Object.fromEntries(config.servers.map((server) => [server.key, optionsOf(server)])),
+      ...virtualServersOf(config),
     },
     digest,
   }
+}
+
+/** Values of fixed arguments may be secrets. */
+function virtualServersOf({ portolan: { virtualServers } }: Config): object {
+  return virtualServers === undefined ? {} : { virtualServers: withoutArguments(virtualServers) }
+}
+
+function withoutArguments(value: object, isFixed = false): object {
+  const shown = (key: string, item: unknown): unknown => {
+    if (typeof item === 'string') return isFixed && !isReference(item) ? HIDDEN : item
+    return typeof item === 'object' && item !== null ? withoutArguments(item, isFixed || key === 'arguments') : item
+  }
+  if (Array.isArray(value)) return value.map((item) => shown('', item))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shown(key, item)]))
 }
 
 function optionsOf(server: ConfiguredServer): unknown {

@@ -18,6 +18,7 @@ import { createConfigFile, loadConfig } from './config-file.ts'
 import type { ConfigFile, Env, LoadedConfig } from './config-file.ts'
 import { ConfigError } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
+import { createServedConfig } from './config-served.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openLedgerFile } from './ledger-file.ts'
@@ -118,7 +119,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const opened: Opened = { config, settings: settings.value, settingsOf, data, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const take = (): ReloadReport => reload(opened, condition)
-  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take })
+  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath) })
   const watch = options.watch ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ReloadReport } from './config-change.ts'
+import type { ConfigModel } from './config-diff.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
 import type { Operations } from './operations.ts'
@@ -14,7 +15,8 @@ const status: ProcessStatus = {
   config: { source: 'x', digest: 'd', loadedAtMs: 0, refusal: '' },
 }
 const report: ReloadReport = { outcome: 'refused', source: 'x', problems: [] }
-const source = { status: () => status, metrics: () => 'portolan_up 1\n', reload: () => report }
+const model: ConfigModel = { source: 'x', path: '/x', digest: 'd', salt: 's', servers: [], settings: {} }
+const source = { status: () => status, metrics: () => 'portolan_up 1\n', reload: () => report, config: () => model }
 
 let folder = ''
 let operations: Operations | undefined
@@ -57,6 +59,14 @@ describe('the operations listener', () => {
     expect(JSON.parse((await ask({ socketPath }, '/reload', { method: 'POST' })).text)).toEqual(report)
     expect((await ask({ socketPath }, '/reload')).status).toBe(404)
     expect((await ask({ hostname, port }, '/reload', { method: 'POST' })).status).toBe(405)
+  })
+
+  it('tells the configuration on the socket, and not on a port', async () => {
+    const socketPath = join(folder, 'o.sock')
+    operations = await openOperations([{ socketPath }, { host: '127.0.0.1', port: 0 }], source)
+    expect(JSON.parse((await ask({ socketPath }, '/config')).text)).toEqual(model)
+    const { hostname, port } = new URL(operations.addresses[1] ?? '')
+    expect((await ask({ hostname, port }, '/config')).status).toBe(404)
   })
 
   it('refuses a web page\'s name on a port', async () => {

@@ -1,6 +1,7 @@
 /**
  * The operations listener: `/status` and `/metrics` on a unix socket that only its owner can open, and on a loopback port
- * where asked for. It never shares a port with clients. What changes something (`POST /reload`) is served on the socket only.
+ * where asked for. It never shares a port with clients. What changes something (`POST /reload`), and the configuration
+ * (`/config`), are served on the socket only.
  */
 
 import { createServer } from 'node:http'
@@ -9,6 +10,7 @@ import { isLoopback } from '../../adapters/http/allowed-host.ts'
 import { bind } from '../../adapters/http/bind.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
 import type { ReloadReport } from './config-change.ts'
+import type { ConfigModel } from './config-diff.ts'
 import type { ProcessStatus } from './status.ts'
 
 export interface Operations {
@@ -22,6 +24,8 @@ export interface OperationsSource {
   metrics(): string
   /** Reads the configuration again. */
   reload(): ReloadReport
+  /** What is served, without a secret. */
+  config(): ConfigModel
 }
 
 /** Rejects with ListenError; nothing is bound then. */
@@ -63,6 +67,7 @@ function answer(request: IncomingMessage, response: ServerResponse, source: Oper
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'Only GET is answered here\n')
   if (request.url === '/status') return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`)
   if (request.url === '/metrics') return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', source.metrics())
+  if (isPrivate && request.url === '/config') return send(response, 200, 'application/json', `${JSON.stringify(source.config())}\n`)
   send(response, 404, 'text/plain', 'Here are /status and /metrics\n')
 }
 
