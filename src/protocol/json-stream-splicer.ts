@@ -189,7 +189,8 @@ export function createJsonSplicer(root: OpenPlan, keepBytes: number): JsonSplice
 }
 
 function openFrame(plan: OpenPlan, isObject: boolean): Frame {
-  return { plan, isEdited: isObject && isEdited(plan), keys: new Set(), keyBytes: 0, gap: '', hasMembers: false, isDropping: false }
+  const edited = isObject && isEdited(plan)
+  return { plan, isEdited: edited, keys: new Set(), keyBytes: 0, gap: '', hasMembers: false, isDropping: false }
 }
 
 function memberPlan({ members }: OpenPlan, key: string): JsonStreamPlan | undefined {
