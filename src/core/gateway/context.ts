@@ -20,9 +20,11 @@ import type { SessionStore } from '../session/session-store.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
+import type { CustomStage } from './custom-stage.ts'
 import type { Exchange } from './exchange.ts'
 import type { PeerLink } from './peer-link.ts'
 import type { ServerSnapshot, SnapshotSource } from './snapshot.ts'
+import type { StageTable } from './stages.ts'
 import type { UpstreamSet } from './upstream-set.ts'
 
 /** Something worth a line in the log. `fields` hold no secret and no message content. */
@@ -50,6 +52,8 @@ export interface GatewayDeps {
   readonly ledger: Ledger
   readonly telemetry: Telemetry
   readonly upstreams: (server: ServerSnapshot) => Upstream
+  /** Stages of others, in their places of the table. */
+  readonly stages?: readonly CustomStage[]
   /** `serverInfo` and `clientInfo` of Portolan itself. */
   readonly self: { readonly name: string; readonly version: string }
   readonly log: (event: LogEvent) => void
@@ -57,6 +61,7 @@ export interface GatewayDeps {
 
 export interface GatewayContext {
   readonly deps: GatewayDeps
+  readonly stages: StageTable
   readonly upstreams: UpstreamSet
   readonly sessions: Sessions
   readonly catalog: Catalog

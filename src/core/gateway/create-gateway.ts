@@ -30,6 +30,7 @@ import { createHttpEntry } from './http-entry.ts'
 import { createPipe, endListen } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
 import { createReloads } from './reload.ts'
+import { stagesWith } from './stages.ts'
 import { startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
 
@@ -104,7 +105,8 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onEnd: (session) => endSession(context, session),
   })
   const nextExchangeId = exchangeIds(deps.random.id())
-  const context: GatewayContext = { deps, upstreams, sessions, catalog, pool, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const stages = stagesWith(deps.stages ?? [])
+  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

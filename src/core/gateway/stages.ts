@@ -18,6 +18,8 @@ import { LIST_OF_METHOD } from '../catalog/list-kind.ts'
 import type { Views } from '../catalog/view.ts'
 import type { PolicyAction, PolicyDecision } from '../policy/policy.ts'
 import type { GatewayContext } from './context.ts'
+import { runCustomStage } from './custom-stage.ts'
+import type { CustomStage } from './custom-stage.ts'
 import type { Exchange } from './exchange.ts'
 import { finish, refusalOf } from './finish.ts'
 import type { Outcome } from './outcome.ts'
@@ -25,10 +27,12 @@ import { route } from './route.ts'
 import { takeNotification, takeResponse } from './client-message.ts'
 
 type Verdict = Outcome | void | undefined
-type Stage = (context: GatewayContext, exchange: Exchange, views: Views) => Verdict | Promise<Verdict>
+export type Stage = (context: GatewayContext, exchange: Exchange, views: Views) => Verdict | Promise<Verdict>
+
+export type StageTable = readonly (readonly [name: string, stage: Stage])[]
 
 /** Receive and decode come before (they make the exchange), record after (`finish`). */
-export const STAGES: readonly (readonly [name: string, stage: Stage])[] = [
+const STAGES: StageTable = [
   ['authenticate', authenticate],
   ['session', findSession],
   ['route', (context, exchange, views) => route(context, views, exchange)],
@@ -38,9 +42,24 @@ export const STAGES: readonly (readonly [name: string, stage: Stage])[] = [
   ['carry', carry],
 ]
 
+/** The table with stages of others in their places. Throws TypeError for a place that there is not. */
+export function stagesWith(custom: readonly CustomStage[]): StageTable {
+  const places = STAGES.slice(0, -1).map(([name]) => name)
+  for (const { name, after = DEFAULT_PLACE } of custom) {
+    if (!places.includes(after)) throw new TypeError(`stage ${name}: after "${after}" is none of ${places.join(', ')}`)
+  }
+  return STAGES.flatMap((own) => [own, ...custom.filter(({ after = DEFAULT_PLACE }) => after === own[0]).map(customRow)])
+}
+
+const DEFAULT_PLACE = 'decide'
+
+function customRow(stage: CustomStage): StageTable[number] {
+  return [stage.name, (context, exchange) => (exchange.message === undefined ? undefined : runCustomStage(stage, context, exchange))]
+}
+
 /** Runs the stages; the exchange finishes here or, once carried, when its upstream answers. Never throws. */
 export function runStages(context: GatewayContext, exchange: Exchange, views: Views, from = 0): void {
-  for (let index = from; index < STAGES.length; index += 1) {
+  for (let index = from; index < context.stages.length; index += 1) {
     const verdict = runStage(context, exchange, views, index)
     if (verdict instanceof Promise) {
       verdict.then(
@@ -80,7 +99,7 @@ export async function authenticateOnly(context: GatewayContext, exchange: Exchan
 
 function runStage(context: GatewayContext, exchange: Exchange, views: Views, index: number): Verdict | Promise<Verdict> {
   try {
-    return STAGES[index]?.[1](context, exchange, views)
+    return context.stages[index]?.[1](context, exchange, views)
   } catch (error) {
     return refusalOf(context, error)
   }
