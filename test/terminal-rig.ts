@@ -3,7 +3,7 @@
  * what is written to a stream. Both show what a person would see.
  */
 
-import { Writable } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { spawn } from '@lydell/node-pty'
 import type { Terminal as Xterm } from '@xterm/headless'
 import xterm from '@xterm/headless'
@@ -16,6 +16,7 @@ const KEYS = {
 export type Key = keyof typeof KEYS
 
 const WAIT_MS = 15_000
+const VIRTUAL_WAIT_MS = 3_000
 const SCROLLBACK_LINES = 5_000
 
 export interface RenderedScreen {
@@ -87,6 +88,40 @@ export function createVirtualScreen(columns = 80, rows = 24): VirtualScreen {
   }
 }
 
+/** Standard input with a person at it, who sees `screen`. */
+export function createVirtualKeyboard(screen: VirtualScreen): {
+  readonly stdin: PassThrough & { readonly isTTY: true; readonly setRawMode: (isRaw: boolean) => void }
+  readonly isRaw: () => boolean
+} & Pick<TerminalProcess, 'type' | 'press' | 'waitFor'> {
+  let isRaw = false
+  const stdin = Object.assign(new PassThrough(), { isTTY: true as const, setRawMode: (wanted: boolean) => void (isRaw = wanted) })
+  const type = (text: string): void => void stdin.write(text)
+  return {
+    stdin,
+    isRaw: () => isRaw,
+    type,
+    press: (...keys) => keys.forEach((key) => type(KEYS[key])),
+    waitFor: (wanted, timeoutMs = VIRTUAL_WAIT_MS) => waitForText(screen, wanted, () => false, timeoutMs),
+  }
+}
+
+async function waitForText(
+  screen: Pick<VirtualScreen, 'settled' | 'text'>,
+  wanted: string | RegExp,
+  hasEnded: () => boolean,
+  timeoutMs: number,
+): Promise<string> {
+  const untilMs = Date.now() + timeoutMs
+  for (;;) {
+    const isLast = hasEnded() || Date.now() > untilMs
+    await screen.settled()
+    const text = screen.text()
+    if (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) return text
+    if (isLast) throw new Error(`Not on the screen: ${wanted}${hasEnded() ? ' (the process has ended)' : ''}\n${text}`)
+    await new Promise((resolve) => setTimeout(resolve, 15))
+  }
+}
+
 /** Starts `command` in a pseudo-terminal of 80 × 24. */
 export function startInTerminal(command: readonly string[], options: TerminalProcessOptions = {}): TerminalProcess {
   const { columns = 80, rows = 24, cwd = process.cwd() } = options
@@ -109,24 +144,13 @@ export function startInTerminal(command: readonly string[], options: TerminalPro
       resolve(exitCode)
     })
   })
-  const waitFor = async (wanted: string | RegExp, timeoutMs = WAIT_MS): Promise<string> => {
-    const untilMs = Date.now() + timeoutMs
-    for (;;) {
-      const hasEnded = exitCode !== undefined
-      await rendered.settled()
-      const text = rendered.text()
-      if (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) return text
-      if (hasEnded || Date.now() > untilMs) throw new Error(`Not on the screen: ${wanted}${hasEnded ? ` (it ended with ${exitCode})` : ''}\n${text}`)
-      await new Promise((resolve) => setTimeout(resolve, 15))
-    }
-  }
   return {
     ...rendered,
     pid: pty.pid,
     exited,
     type: (text) => pty.write(text),
     press: (...keys) => keys.forEach((key) => pty.write(KEYS[key])),
-    waitFor,
+    waitFor: (wanted, timeoutMs = WAIT_MS) => waitForText(rendered, wanted, () => exitCode !== undefined, timeoutMs),
     raw: () => raw,
     resize: (newColumns, newRows) => {
       pty.resize(newColumns, newRows)
