@@ -76,12 +76,17 @@ async function eachServer<T>(session: Session, name: string | undefined, work: (
     for (const [index, source] of some.entries()) {
       const outcome = settled[index]
       if (outcome?.status === 'fulfilled') results.push({ source, value: outcome.value })
-      else failures.push(`${source.label}: ${outcome?.reason instanceof Error ? outcome.reason.message : 'no answer'}`)
+      else failures.push(failureText(source, outcome?.reason))
     }
   }
   for (const failure of failures) session.note(failure, 'yellow')
   if (failures.length > 0) session.fail()
   return results
+}
+
+function failureText({ label }: Source, reason: unknown): string {
+  const message = reason instanceof Error ? reason.message : 'no answer'
+  return message.startsWith(`${label} `) ? message : `${label}: ${message}`
 }
 
 interface Kind {

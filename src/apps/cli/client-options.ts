@@ -27,9 +27,16 @@ export interface InputFlags extends ClientFlags {
 /** The levels of MCP, least grave first. */
 const LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
 
+/** The command after `--` counts as words for commander; what is too many is refused by the session. */
+class ClientCommand extends Command {
+  override copyInheritedSettings(source: Command): this {
+    return super.copyInheritedSettings(source).allowExcessArguments()
+  }
+}
+
 /** A command that speaks to a server: words before `--` are its own, a command after it starts the server. */
 export function clientCommand(name: string, description: string): Command {
-  return new Command(name)
+  return new ClientCommand(name)
     .description(description)
     .option('--url <url>', 'speak to this MCP server instead of the running Portolan')
     .option('--header <header>', 'send "Name: value" with every request; may be repeated', collect)

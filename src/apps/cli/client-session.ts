@@ -3,10 +3,12 @@
  * 1 failure, 2 usage, 130 after Ctrl+C.
  */
 
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import { ClientError, RpcError } from '../client/client-error.ts'
 import { connect } from '../client/connect.ts'
+import { shellWord } from '../client/describe.ts'
 import type { Target } from '../client/connect.ts'
 import type { Connection } from '../client/connection.ts'
 import type { InputHandler } from '../client/input.ts'
@@ -60,8 +62,13 @@ export interface Session {
 
 const CLOSE_MS = 3_000
 
+export interface RunOptions {
+  /** Ctrl+C is how the command ends, not how it fails. */
+  readonly isEndless?: boolean
+}
+
 /** Runs `body`; never rejects. */
-export async function runClient(command: Command, flags: ClientFlags, body: (session: Session) => Promise<void>): Promise<void> {
+export async function runClient(command: Command, flags: ClientFlags, body: (session: Session) => Promise<void>, { isEndless = false }: RunOptions = {}): Promise<void> {
   const terminal = createTerminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env })
   // `portolan tools | head` is no failure.
   process.stdout.on('error', (error) => {
@@ -79,11 +86,12 @@ export async function runClient(command: Command, flags: ClientFlags, body: (ses
     })
     await body(session)
   } catch (error) {
-    exitCode = interrupt.signal.aborted ? 1 : report(terminal, error, flags.json === true)
+    if (!interrupt.signal.aborted) exitCode = report(terminal, error, flags.json === true)
   }
   await closeAll(open)
-  if (interrupt.exitCode() !== undefined) terminal.err.write('cancelled\n')
-  process.exitCode = interrupt.exitCode() ?? exitCode
+  const wasStopped = interrupt.exitCode() !== undefined && !isEndless
+  if (wasStopped) terminal.err.write('cancelled\n')
+  process.exitCode = wasStopped ? interrupt.exitCode() : exitCode
   interrupt.close()
   terminal.close()
   // A child or socket that does not let go must not keep the shell waiting.
@@ -108,6 +116,10 @@ interface SessionParts {
 
 async function createSession(command: Command, flags: ClientFlags, { terminal, signal, opened, failed }: SessionParts): Promise<Session> {
   const { words, server } = splitWords(command)
+  const taken = command.registeredArguments
+  if (words.length > taken.length && taken.at(-1)?.variadic !== true) {
+    throw new ClientError('usage', `There is a word too many: ${words[taken.length]}.`, `portolan ${command.name()} --help says what it takes.`)
+  }
   const direct = directSource(flags, server)
   const portolan = direct === undefined ? await findPortolan(flags) : undefined
   const sources = portolan === undefined ? [direct].filter((one) => one !== undefined) : portolan.servers.map((known) => portolanSource(known, portolan, flags))
@@ -148,14 +160,22 @@ function directSource(flags: ClientFlags, server: readonly string[]): Source | u
   if (command !== undefined) {
     if (url !== undefined) throw new ClientError('usage', 'Give either --url or a command after --, not both.')
     const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]])))
-    const label = [command, ...args].join(' ')
-    return { label, target: { kind: 'stdio', command, args, env, cwd: undefined }, era, known: undefined }
+    return { label: commandLabel(server), target: { kind: 'stdio', command, args, env, cwd: undefined }, era, known: undefined }
   }
   if (url === undefined) return undefined
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new ClientError('usage', `"${url}" is no http or https address.`, 'Write it whole, for example --url http://127.0.0.1:3001/mcp')
   }
   return { label: new URL(url).host, target: { kind: 'http', url, headers: headersOf(flags, '') }, era, known: undefined }
+}
+
+const LAUNCHERS = new Set(['node', 'npx', 'npm', 'bun', 'bunx', 'deno', 'uv', 'uvx', 'python', 'python3', 'docker'])
+
+/** The program for people: of `npx -y @a/server-x .` that is `server-x`. */
+function commandLabel([command = '', ...args]: readonly string[]): string {
+  const name = basename(command).replace(/\.exe$/i, '')
+  const script = LAUNCHERS.has(name) ? args.find((arg) => !arg.startsWith('-') && /[/.]/.test(arg)) ?? args.find((arg) => !arg.startsWith('-')) : undefined
+  return script === undefined ? name : basename(script)
 }
 
 function headersOf({ header = [], token }: ClientFlags, fallback: string): Record<string, string> {
@@ -219,7 +239,7 @@ export function fullName(session: Session, source: Source, name: string): string
 export function exampleTail(session: Session, flags: ClientFlags): string {
   if (session.portolan !== undefined) return ''
   const [source] = session.sources
-  if (source?.target.kind === 'stdio') return ` -- ${source.label}`
+  if (source?.target.kind === 'stdio') return ` -- ${[source.target.command, ...source.target.args].map(shellWord).join(' ')}`
   return flags.url === undefined ? '' : ` --url ${flags.url}`
 }
 

@@ -17,6 +17,6 @@ export function watchCommand(): Command {
   return command.action(async (_server: string | undefined, flags: WatchFlags) => {
     const { runClient } = await import('./client-session.ts')
     const { watchServers } = await import('./client-watch.ts')
-    await runClient(command, flags, (session) => watchServers(session, flags))
+    await runClient(command, flags, (session) => watchServers(session, flags), { isEndless: true })
   })
 }

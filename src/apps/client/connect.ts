@@ -222,6 +222,8 @@ function explained(error: unknown, { target, era, revision, signal }: ConnectOpt
   }
   const code = networkCode(error)
   if (code !== undefined) return new ClientError('unreachable', `${where} cannot be reached: ${REASONS[code] ?? code}.`, 'Start the server, or check the address and port.', error)
+  const broken = fetchFailure(error)
+  if (broken !== undefined) return new ClientError('unreachable', `${where} cannot be reached: ${broken}.`, 'Check the address and port.', error)
   if (isMismatch(error, plan)) {
     const asked = revision ?? `the ${era} era`
     const other = typeof plan.mode === 'object' ? '--era legacy' : '--era modern'
@@ -252,6 +254,14 @@ const REASONS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
+}
+
+/** What undici says where there is no system error, for example of a port that no fetch may use. */
+function fetchFailure(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if (error instanceof TypeError && error.message === 'fetch failed') return error.cause instanceof Error ? error.cause.message : error.message
+  const data = error instanceof SdkError && isJsonObject(error.data) ? error.data['cause'] : undefined
+  return fetchFailure(error.cause) ?? fetchFailure(data)
 }
 
 function networkCode(error: unknown): string | undefined {
