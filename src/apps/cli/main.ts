@@ -3,8 +3,10 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { readVersion } from '../gateway/version.ts'
+import { addCommand } from './add.ts'
 import { callCommand } from './call.ts'
 import { completeCommand } from './complete.ts'
+import { completionCommand } from './completion.ts'
 import { getCommand } from './get.ts'
 import { promptsCommand } from './prompts.ts'
 import { readCommand } from './read.ts'
@@ -13,6 +15,9 @@ import { serversCommand } from './servers.ts'
 import { toolsCommand } from './tools.ts'
 import { watchCommand } from './watch.ts'
 import { configCommand } from './config.ts'
+import { disableCommand, enableCommand } from './enable.ts'
+import { removeCommand } from './remove.ts'
+import { renameCommand } from './rename.ts'
 import { doctorCommand } from './doctor.ts'
 import { reloadCommand } from './reload.ts'
 import { statusCommand } from './status.ts'
@@ -44,6 +49,11 @@ program.addCommand(statusCommand())
 program.addCommand(doctorCommand())
 program.addCommand(reloadCommand())
 program.addCommand(configCommand())
+program.addCommand(addCommand())
+program.addCommand(removeCommand())
+program.addCommand(enableCommand())
+program.addCommand(disableCommand())
+program.addCommand(renameCommand())
 program.addCommand(serversCommand())
 program.addCommand(toolsCommand())
 program.addCommand(callCommand())
@@ -53,6 +63,7 @@ program.addCommand(promptsCommand())
 program.addCommand(getCommand())
 program.addCommand(completeCommand())
 program.addCommand(watchCommand())
+program.addCommand(completionCommand())
 program
   .command('version')
   .description('print the version')
