@@ -12,7 +12,8 @@ const SIGNS: Readonly<Record<Verdict, { readonly sign: string; readonly plain: s
   problem: { sign: '✗', plain: 'NO', format: ['bold', 'red'] },
   skipped: { sign: '-', plain: '--', format: 'dim' },
 }
-const ID_WIDTH = 14
+/** Columns of the names of checks. */
+export const ID_WIDTH = 14
 
 /** One check: its problems and warnings each with what to do, else one line. Ends with a line break. */
 export function examinedText(screen: Screen, { check, findings, verdict }: Examined, canUnicode: boolean): string {

@@ -8,9 +8,10 @@ import type { DoctorContext } from '../doctor/context.ts'
 import { examine, worst } from '../doctor/examine.ts'
 import type { Examined } from '../doctor/examine.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
-import { examinedText, summaryText } from './doctor-report.ts'
+import { ID_WIDTH, examinedText, summaryText } from './doctor-report.ts'
 import { configOption, configPathOf, dataOption } from './option.ts'
 import { createTerminal } from './terminal/terminal.ts'
+import { cutText } from './terminal/text-width.ts'
 import type { Terminal } from './terminal/terminal.ts'
 
 interface DoctorOptions {
@@ -98,7 +99,8 @@ function createLiveReport(terminal: Terminal, checks: readonly Check[]): { add(o
   const draw = (): void => {
     const tick = Math.floor((performance.now() - startedMs) / FRAME_MS)
     const mark = terminal.canUnicode ? (FRAMES[tick % FRAMES.length] ?? '') : ('|/-\\'[tick % 4] ?? '')
-    block.draw(checks.filter((check) => !ended.has(check)).map(({ id, looksAt }) => `${terminal.err.paint('cyan', mark)} ${id}  ${terminal.err.paint('dim', looksAt)}`))
+    const room = terminal.err.width() - ID_WIDTH - 4
+    block.draw(checks.filter((check) => !ended.has(check)).map(({ id, looksAt }) => `${terminal.err.paint('cyan', mark)} ${id.padEnd(ID_WIDTH)} ${terminal.err.paint('dim', cutText(looksAt, room))}`))
   }
   const timer = terminal.footer.canDraw ? setInterval(draw, FRAME_MS) : undefined
   return {

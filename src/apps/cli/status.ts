@@ -1,38 +1,142 @@
-/** `portolan status`: asks the running gateway over its operations socket. */
+/** `portolan status`: asks the running gateway over its operations socket, once or every second. */
 
 import { request } from 'node:http'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { nearest } from '../gateway/config-problem.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
-import type { ProcessStatus, ServerStatus } from '../gateway/status.ts'
-import { visible } from '../gateway/visible-text.ts'
+import type { ProcessStatus } from '../gateway/status.ts'
 import { dataOption } from './option.ts'
+import { serverText, virtualServerText } from './status-server-text.ts'
+import { statusText } from './status-text.ts'
+import { createInterrupt } from './terminal/interrupt.ts'
+import { createTerminal } from './terminal/terminal.ts'
+import type { Screen, Terminal } from './terminal/terminal.ts'
+import { countTraffic, trafficBetween } from './traffic.ts'
+import type { TrafficCount } from './traffic.ts'
 
 interface StatusOptions {
   readonly data?: string
   readonly socket?: string
+  readonly watch?: boolean
   readonly json?: boolean
 }
 
 const ANSWER_MS = 5_000
+const REFRESH_MS = 1_000
 
 export function statusCommand(): Command {
   return new Command('status')
     .description('show how the running gateway and its servers are doing')
+    .argument('[server]', 'one server in detail')
     .addOption(dataOption())
     .option('--socket <path>', 'the operations socket, where the configuration moved it')
+    .option('-w, --watch', 'show it again every second, until Ctrl+C')
     .option('--json', 'print everything as JSON')
-    .action(async (options: StatusOptions) => {
+    .action(async (server: string | undefined, options: StatusOptions) => {
       const folder = resolve(options.data ?? defaultDataPath(process.env))
-      const text = await fetchStatus(options.socket ?? join(folder, 'operations.sock'))
-      if (options.json === true) process.stdout.write(text)
-      else process.stdout.write(statusText(JSON.parse(text), Date.now()))
+      const socketPath = options.socket ?? join(folder, 'operations.sock')
+      const terminal = createTerminal(process)
+      const show = { socketPath, server, isJson: options.json === true, terminal }
+      try {
+        if (options.watch === true) await watch(show)
+        else {
+          const { text, isWell } = await look(show, undefined, terminal.out)
+          terminal.out.write(text)
+          if (!isWell) process.exitCode = 1
+        }
+      } finally {
+        terminal.close()
+      }
     })
 }
 
-function fetchStatus(socketPath: string): Promise<string> {
+interface Show {
+  readonly socketPath: string
+  /** One server; undefined for all. */
+  readonly server: string | undefined
+  readonly isJson: boolean
+  readonly terminal: Terminal
+}
+
+interface Look {
+  readonly text: string
+  readonly isWell: boolean
+  readonly count: TrafficCount | undefined
+  readonly atMs: number
+}
+
+/** Rejects where no gateway answers, or has no such server. */
+async function look({ socketPath, server, isJson, terminal }: Show, before: Look | undefined, screen: Screen): Promise<Look> {
+  const [statusJson, metrics] = await Promise.all([ask(socketPath, '/status'), isJson || server !== undefined ? '' : ask(socketPath, '/metrics').catch(() => undefined)])
+  const status: ProcessStatus = JSON.parse(statusJson)
+  const nowMs = Date.now()
+  const count = metrics === undefined || metrics === '' ? undefined : countTraffic(metrics)
+  if (server !== undefined) return { text: detailText(screen, { status, server, isJson, nowMs }), isWell: isWell(status, server), count, atMs: nowMs }
+  const sinceMs = nowMs - (before?.atMs ?? status.startedAtMs)
+  const traffic = count === undefined ? undefined : trafficBetween(before?.count, count, sinceMs)
+  const period = before === undefined ? 'since the start' : 'since the last look'
+  const text = isJson ? statusJson : statusText(screen, { status, traffic, period, nowMs, canUnicode: terminal.canUnicode })
+  return { text, isWell: isWell(status, undefined), count, atMs: nowMs }
+}
+
+/** Nothing is degraded, nothing was refused: exit code 0. */
+function isWell({ state, servers, config, ledgerLostCount }: ProcessStatus, only: string | undefined): boolean {
+  const looked = only === undefined ? servers : servers.filter(({ name }) => name === only)
+  const processIsWell = state !== 'draining' && config.refusal === '' && ledgerLostCount === 0
+  return looked.every((server) => server.state !== 'degraded') && (only !== undefined || processIsWell)
+}
+
+interface Detail {
+  readonly status: ProcessStatus
+  readonly server: string
+  readonly isJson: boolean
+  readonly nowMs: number
+}
+
+function detailText(screen: Screen, { status, server, isJson, nowMs }: Detail): string {
+  const real = status.servers.find(({ name, id }) => name === server || id === server)
+  const virtual = status.virtualServers.find(({ name }) => name === server)
+  if (real !== undefined) return isJson ? `${JSON.stringify(real)}\n` : serverText(screen, real, nowMs)
+  if (virtual !== undefined) return isJson ? `${JSON.stringify(virtual)}\n` : virtualServerText(screen, virtual)
+  const names = [...status.servers, ...status.virtualServers].map(({ name }) => name)
+  const near = nearest(server, names)
+  throw new Error(`There is no server ${JSON.stringify(server)}. ${near === undefined ? `There are: ${names.join(', ') || 'none'}.` : `Did you mean ${near}?`}`)
+}
+
+/** Redrawn in place on a terminal; elsewhere one after the other. A gateway that is away is waited for. */
+async function watch(show: Show): Promise<void> {
+  const { terminal, isJson } = show
+  const interrupt = createInterrupt(terminal)
+  const isLive = terminal.footer.canDraw && !isJson
+  const block = terminal.footer.open()
+  // What is drawn in place is on standard error, so its colours and width count.
+  const screen = isLive ? terminal.err : terminal.out
+  let before: Look | undefined
+  try {
+    while (!interrupt.signal.aborted) {
+      const seen = await look(show, before, screen).catch((error: unknown) => {
+        if (before === undefined) throw error
+        return error instanceof Error ? error.message : String(error)
+      })
+      if (typeof seen !== 'string') before = seen
+      const text = typeof seen === 'string' ? `${screen.paint('red', seen)}\n` : seen.text
+      if (isLive) block.draw(`${text}\nEvery second; Ctrl+C ends it.`.split('\n'))
+      else if (typeof seen !== 'string' || !isJson) terminal.out.write(isJson ? text : `${text}\n`)
+      await sleep(REFRESH_MS, undefined, { signal: interrupt.signal }).catch(() => undefined)
+    }
+  } finally {
+    block.close()
+    interrupt.close()
+  }
+  // The last picture stays.
+  if (isLive && before !== undefined) terminal.err.write(before.text)
+}
+
+function ask(socketPath: string, path: string): Promise<string> {
   return new Promise((accept, reject) => {
-    const asked = request({ socketPath, path: '/status', timeout: ANSWER_MS }, (response) => {
+    const asked = request({ socketPath, path, timeout: ANSWER_MS }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => accept(Buffer.concat(chunks).toString('utf8')))
@@ -45,50 +149,4 @@ function fetchStatus(socketPath: string): Promise<string> {
     })
     asked.end()
   })
-}
-
-/** For people: the process, a table of the servers, and what to do about those that are down. */
-export function statusText(status: ProcessStatus, nowMs: number): string {
-  const { version, pid, state, listening, config, servers } = status
-  const head = `Portolan ${version}, process ${pid}: ${state} for ${durationText(nowMs - status.startedAtMs)}, on ${listening.join(' and ')}`
-  const source = `Configuration: ${config.source} (${config.digest.slice(0, 12)})`
-  const refusal = config.refusal === '' ? [] : [`The last reload was refused: ${config.refusal}`]
-  const lost = status.ledgerLostCount === 0 ? [] : [`The ledger lost ${status.ledgerLostCount} records: see the log`]
-  const rows = [HEADINGS, ...servers.map(rowOf)]
-  return [head, source, ...refusal, ...lost, '', ...aligned(rows), ...servers.flatMap(adviceOf), ''].join('\n')
-}
-
-const HEADINGS = ['SERVER', 'KIND', 'STATE', 'ERAS', 'CHILDREN', 'SESSIONS', 'RESTARTS']
-
-/** What a server that is down said last, and what helps: reasons are too long for a column. */
-function adviceOf({ name, state, detail }: ServerStatus): string[] {
-  if (state !== 'degraded') return []
-  const advice = ADVICE.find(([pattern]) => pattern.test(detail))?.[1]
-  return ['', `${name} is degraded: ${visible(detail)}`, `  ${advice ?? 'It is asked again by itself. More is in the log: portolan up --log-level debug'}`]
-}
-
-const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
-  [/command not found/, 'Install the program, write its whole path as "command", or start Portolan with a PATH that has it.'],
-  [/not executable/, 'Make the file executable, or name the program that runs it as "command".'],
-  [/no such directory/, 'Mend "cwd" of this server in the configuration.'],
-  [/connection (?:refused|timed out)|no such host|no route to/, 'Start the server, or mend its "url" in the configuration. It is asked again by itself.'],
-  [/\b40[13]\b/, 'The server wants other credentials: see "headers" of this server in the configuration.'],
-  [/exited with|was ended by/, 'Run its command by hand to see why it ends; portolan up --log-level debug shows all it says.'],
-  [/^no answer for/, 'It is still waited for: npx and uvx may be fetching it. Run its command by hand to see.'],
-]
-
-function rowOf({ name, transport, state, eras, children, sessions, restarts }: ServerStatus): string[] {
-  return [name, transport, state, eras.join('+') || '-', String(children), String(sessions), String(restarts)]
-}
-
-function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
-}
-
-function durationText(ms: number): string {
-  const sec = Math.floor(ms / 1_000)
-  if (sec < 60) return `${sec} s`
-  if (sec < 3_600) return `${Math.floor(sec / 60)} min`
-  return `${Math.floor(sec / 3_600)} h ${Math.floor((sec % 3_600) / 60)} min`
 }

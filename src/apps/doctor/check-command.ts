@@ -47,7 +47,7 @@ function missingFinding(name: string, target: StdioCase['target'], error: string
 }
 
 function pathList(path: string | undefined): string {
-  return (path ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter).join(', ')
+  return [...new Set((path ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter))].join(', ')
 }
 
 function programsOf(path: string | undefined): readonly string[] {

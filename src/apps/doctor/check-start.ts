@@ -24,7 +24,7 @@ async function startFinding({ server, target }: StdioCase, context: DoctorContex
   const hand = byHand(target)
   if (trial.profile !== undefined) return ok(name, `It answered after ${(trial.waitedMs / 1_000).toFixed(1)} s.`)
   const unstarted = trial.children.find(({ exit }) => exit?.error !== undefined)
-  if (unstarted !== undefined) return problem(name, `It could not be started: ${trial.redact(unstarted.exit?.error ?? '')}. See the check "command".`, hand)
+  if (unstarted !== undefined) return unstartedFinding(name, trial.redact(unstarted.exit?.error ?? ''), hand)
   const ended = trial.children.find(({ exit }) => exit !== undefined)
   if (ended !== undefined) return problem(name, endedText(ended, trial), hand)
   const said = lastLines(trial.children.findLast(({ stderr }) => stderr !== '')?.stderr ?? '', trial)
@@ -32,6 +32,12 @@ async function startFinding({ server, target }: StdioCase, context: DoctorContex
   const fetching = /^(?:npx|bunx|pnpx|uvx|pipx|docker)$/.test(target.command.split('/').at(-1) ?? '')
   const why = fetching ? ' It may still be fetching itself: run it by hand once.' : ' It may wait for something else, or serve HTTP instead of standard input.'
   return warning(name, `It said nothing for ${Math.round(trial.waitedMs / 1_000)} s.${why}${hintText(said)}${said}`, hand)
+}
+
+/** What the check of commands explains is told once. */
+function unstartedFinding(name: string, error: string, hand: string): Finding {
+  if (/^(?:command not found|not executable|no such directory)/.test(error)) return { ...skipped(`It could not be started (${error}): see the check "command".`), subject: name }
+  return problem(name, `It could not be started: ${error}.`, hand)
 }
 
 function endedText({ exit, livedMs, stderr }: ChildRecord, trial: Trial): string {

@@ -200,7 +200,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
 
 function statusOf({ config, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
-  const { sessions, inFlight, servers } = gateway.status()
+  const { sessions, inFlight, servers, virtualServers } = gateway.status()
   return {
     version: readVersion(),
     pid: process.pid,
@@ -212,7 +212,9 @@ function statusOf({ config, ledger, gateway }: Opened, condition: Condition, sta
     sessions,
     exchangesInFlight: inFlight,
     ledgerLostCount: ledger.lostCount,
+    memoryBytes: process.memoryUsage.rss(),
     servers,
+    virtualServers,
   }
 }
 

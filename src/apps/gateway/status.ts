@@ -1,8 +1,10 @@
 /** What `portolan status` and `/status` tell: of the process, and of each server. No secret and no message content. */
 
+import type { ServerNotes } from '../../core/catalog/server-status.ts'
+import type { VirtualServerStatus } from '../../core/catalog/virtual-report.ts'
 import type { UpstreamStatus } from '../../core/upstream/upstream.ts'
 
-export interface ServerStatus extends UpstreamStatus {
+export interface ServerStatus extends UpstreamStatus, ServerNotes {
   readonly id: string
   readonly name: string
   readonly transport: string
@@ -27,5 +29,8 @@ export interface ProcessStatus {
   readonly sessions: number
   readonly exchangesInFlight: number
   readonly ledgerLostCount: number
+  /** Of the gateway's process alone; its children have their own. */
+  readonly memoryBytes: number
   readonly servers: readonly ServerStatus[]
+  readonly virtualServers: readonly VirtualServerStatus[]
 }

@@ -15,6 +15,8 @@ export interface Catalog {
   list(source: Source, kind: ListKind): CatalogList | Promise<CatalogList>
   /** Whatever is known, fresh or not. */
   known(source: Source, kind: ListKind): CatalogList | undefined
+  /** The list of this server that was fetched last, for whomever. For the status: what one client is shown may differ. */
+  newest(upstream: Upstream, kind: ListKind): CatalogList | undefined
   /** The upstream said that these lists changed. */
   invalidate(upstream: Upstream, kinds: readonly ListKind[]): void
   forget(upstream: Upstream): void
@@ -77,6 +79,13 @@ export function createCatalog(asker: Asker): Catalog {
       return entry.fetching
     },
     known: (source, kind) => kept.get(source.upstream)?.get(`${source.classKey}|${kind}`)?.list,
+    newest(upstream, kind) {
+      let found: CatalogList | undefined
+      for (const [key, { list }] of kept.get(upstream) ?? []) {
+        if (key.endsWith(`|${kind}`) && list !== undefined && list.version > (found?.version ?? 0)) found = list
+      }
+      return found
+    },
     invalidate(upstream, kinds) {
       for (const [key, entry] of kept.get(upstream) ?? []) {
         if (!kinds.some((kind) => key.endsWith(`|${kind}`))) continue

@@ -12,6 +12,8 @@ import { LiveMap } from '../live-map.ts'
 import { createCatalog } from '../catalog/catalog.ts'
 import { handleScope, isMerged, slugAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
+import { serverNotes } from '../catalog/server-status.ts'
+import type { ServerNotes } from '../catalog/server-status.ts'
 import { createViews } from '../catalog/view.ts'
 import { virtualStatus } from '../catalog/virtual-report.ts'
 import type { VirtualServerStatus } from '../catalog/virtual-report.ts'
@@ -41,7 +43,7 @@ export interface GatewayStatus {
   readonly inFlight: number
   /** Servers that a reload replaced or removed and that still have calls. */
   readonly leaving: number
-  readonly servers: readonly ({ readonly id: string; readonly name: string; readonly transport: string } & UpstreamStatus)[]
+  readonly servers: readonly ({ readonly id: string; readonly name: string; readonly transport: string } & UpstreamStatus & ServerNotes)[]
   readonly virtualServers: readonly VirtualServerStatus[]
 }
 
@@ -167,11 +169,12 @@ function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
     draining: context.draining,
     sessions: context.sessions.count,
     inFlight: context.inFlight.size,
-    servers: context.upstreams.all().map((upstream) => ({
+    servers: serverNotes(context.catalog, context.upstreams.all(), context.deps.snapshots.current().separator).map(({ upstream, notes }) => ({
       id: upstream.id,
       name: upstream.name,
       transport: upstream.config.target.transport,
       ...upstream.status(),
+      ...notes,
     })),
     virtualServers: virtualStatus(context.deps.snapshots.current()),
   }

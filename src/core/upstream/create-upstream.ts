@@ -27,7 +27,7 @@ import { createSharedLegacy } from './shared-legacy.ts'
 import { createRedaction } from './redaction.ts'
 import type { Spawner } from './spawner.ts'
 import { createStdioLink } from './stdio-link.ts'
-import type { EraProfile, Upstream, UpstreamProfile, UpstreamStatus } from './upstream.ts'
+import type { EraProfile, Upstream, UpstreamFault, UpstreamProfile, UpstreamStatus } from './upstream.ts'
 
 /** What happens around an upstream, for the log. `detail` may name commands and addresses, never a secret. */
 export interface UpstreamEvent {
@@ -56,6 +56,8 @@ export interface UpstreamDeps {
 const RETRY = { firstMs: 1_000, maxMs: 60_000 }
 /** After a failed probe, callers are refused at once for so long. */
 const FAIL_FAST_MS = 1_000
+/** Remembered for the status. */
+const MAX_FAULTS = 5
 /** A verdict that lacks an era is asked for again after so long. */
 const UNSETTLED_MS = 30_000
 /** A server that is silent for this long is said to be, though it may still be on its way. */
@@ -77,6 +79,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
   let probing: Promise<UpstreamProfile> | undefined
   let trouble: { readonly detail: string; readonly sinceMs: number; readonly retryAfterSec: number | undefined } | undefined
   let opened: Channel | undefined
+  const faults: UpstreamFault[] = []
   let failures = 0
   let strays = 0
   let lastStray = ''
@@ -122,7 +125,11 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
   function degrade(rawDetail: string, retryAfterSec?: number): void {
     if (isClosed || isRetired) return
     const detail = redact(rawDetail)
-    if (trouble?.detail !== detail) log({ kind: 'degraded', upstream: config.name, detail })
+    if (trouble?.detail !== detail) {
+      log({ kind: 'degraded', upstream: config.name, detail })
+      faults.push({ atMs: clock.nowMs(), detail })
+      if (faults.length > MAX_FAULTS) faults.shift()
+    }
     trouble = { detail, sinceMs: clock.ticksMs(), retryAfterSec }
     if (stopRetry !== undefined) return
     failures += 1
@@ -279,6 +286,8 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
         sessions: sessions.size,
         restarts: link.restarts(),
         lastSeenAtMs: health.lastSeenAtMs,
+        processes: link.processes(),
+        faults: [...faults],
       }
     },
     profile,

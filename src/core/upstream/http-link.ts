@@ -82,6 +82,7 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
     },
     retire: () => undefined,
     children: () => 0,
+    processes: () => [],
     restarts: () => 0,
     async close() {
       await modern?.close()

@@ -45,6 +45,8 @@ export interface LineChannelOptions {
 
 export interface LineChannel extends Channel {
   readonly revision: Revision
+  /** Of the child; 0 where it never started. */
+  readonly pid: number
   /** What the handshake agreed. */
   agree(revision: Revision): void
 }
@@ -209,6 +211,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
   return {
     era,
     transport: 'stdio',
+    pid: child.pid,
     get revision() {
       return revision
     },

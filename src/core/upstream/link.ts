@@ -4,6 +4,7 @@ import type { ModernRevision } from '../../protocol/revision.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 import type { ModernVerdict } from './probe.ts'
+import type { ChildProcess } from './upstream.ts'
 
 export interface UpstreamLink {
   /** Never rejects. `hurry` (which must not reject) settles when the other era has answered: silence is then cut short. */
@@ -17,6 +18,7 @@ export interface UpstreamLink {
   /** Its children count no longer against the upstream's own share. */
   retire(): void
   children(): number
+  processes(): readonly ChildProcess[]
   restarts(): number
   close(): Promise<void>
 }

@@ -55,7 +55,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   const { config, target, spawner, pool, clock, random, limits, health, self, probeTimeoutMs, requestTimeoutMs } = options
   // npx and uvx may have to fetch the server first.
   const startTimeoutMs = (): number => Math.max(2 * requestTimeoutMs, config.connectTimeoutMs)
-  const children = new Set<LineChannel>()
+  /** With the time of their start. */
+  const children = new Map<LineChannel, number>()
   /** Children whose end says nothing about the server's health: strict servers exit on a probe. */
   const probes = new Set<LineChannel>()
   let modern: LineChannel | undefined
@@ -133,7 +134,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       },
     })
     channel = opened
-    children.add(opened)
+    children.set(opened, clock.nowMs())
     if (request.isProbe) probes.add(opened)
     return ok(opened)
   }
@@ -213,10 +214,11 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
     useHeaders: () => undefined,
     retire: () => void (isRetired = true),
     children: () => children.size,
+    processes: () => [...children].map(([{ pid, era }, startedAtMs]) => ({ pid, era, startedAtMs })),
     restarts: () => restarts,
     async close() {
       isClosed = true
-      await Promise.all([...children].map((child) => child.close()))
+      await Promise.all([...children.keys()].map((child) => child.close()))
     },
   }
 }

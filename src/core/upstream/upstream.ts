@@ -24,6 +24,21 @@ export interface UpstreamProfile {
   readonly modern: EraProfile | undefined
 }
 
+/** A child process of a stdio server. */
+export interface ChildProcess {
+  readonly pid: number
+  readonly era: Era
+  /** Epoch milliseconds. */
+  readonly startedAtMs: number
+}
+
+/** Something that went wrong, for people. */
+export interface UpstreamFault {
+  /** Epoch milliseconds. */
+  readonly atMs: number
+  readonly detail: string
+}
+
 export interface UpstreamStatus {
   readonly state: 'starting' | 'ready' | 'degraded' | 'stopped'
   /** For people: why it is degraded, and what to do; '' when ready. */
@@ -34,6 +49,10 @@ export interface UpstreamStatus {
   readonly restarts: number
   /** Epoch milliseconds of the last success; 0 for never. */
   readonly lastSeenAtMs: number
+  /** Those that live, the oldest first. */
+  readonly processes: readonly ChildProcess[]
+  /** The last five, the newest last. */
+  readonly faults: readonly UpstreamFault[]
 }
 
 export interface Upstream {
