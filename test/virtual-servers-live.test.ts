@@ -91,6 +91,19 @@ describe.each(ERAS)('a %s client that listens at a virtual server', (era) => {
   })
 })
 
+it('a legacy client hears of a modern server no lists that are not shown', async () => {
+  const actor = await startNamed(['modern'])
+  const built = await build({ files: http(actor.url) }, [docs])
+  const stream = await listenAt(built, 'legacy', '/docs/mcp', ['doc://a'])
+  const announce = (): void => {
+    for (const noun of ['tools', 'prompts', 'resources']) actor.announce(changed(noun))
+    for (const uri of ['log://x', 'doc://a']) actor.announce(UPDATED, { uri })
+  }
+  await announced(actor, 1, announce, stream, 2)
+  expect([...new Set(told(stream))].toSorted()).toEqual(['doc://a', changed('resources')].toSorted())
+  stream.drop()
+})
+
 describe('a legacy session that may be asked for input', () => {
   it('has sessions of its own at the servers of its virtual server, and nowhere else', async () => {
     const [actor, other, third] = [await startNamed(['legacy']), await startNamed(['legacy']), await startNamed(['legacy'])]
