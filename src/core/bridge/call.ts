@@ -8,6 +8,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
 import { PortolanError, toErrorObject } from '../../protocol/error.ts'
+import { ASKING_METHODS } from '../../protocol/input-required.ts'
 import { splice } from '../../protocol/splice.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
@@ -22,8 +23,10 @@ import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
 import { sealState, sealTask, openTask } from './handles.ts'
 import { longResponse } from './long-response.ts'
+import { gatherInput } from './gather-input.ts'
+import type { GatheredInput, InputRounds } from './gather-input.ts'
 import { renewedHeaders } from './param-headers.ts'
-import { partyOf } from './party.ts'
+import { modernCapabilities, partyOf } from './party.ts'
 import type { Source } from './party.ts'
 import { passNotification, passRequest } from './server-message.ts'
 import type { ServerSide } from './server-message.ts'
@@ -37,6 +40,9 @@ interface Call {
   readonly source: Source
   readonly look: ResponseLook
   attempts: number
+  /** Of a legacy client, for a modern server that asked for it. */
+  input: GatheredInput | undefined
+  readonly rounds: InputRounds
 }
 
 /** At most one repetition, whatever the reason. */
@@ -46,7 +52,7 @@ const MAX_ATTEMPTS = 2
 export function carryCall(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
-  const call: Call = { context, exchange, message, route, source, look: responseLook(context, exchange, message, route, source), attempts: 0 }
+  const call: Call = { context, exchange, message, route, source, look: responseLook(context, exchange, message, route, source), attempts: 0, input: undefined, rounds: { count: 0, consented: new Set() } }
   return start(call)
 }
 
@@ -71,6 +77,8 @@ function send(call: Call, channel: Channel): void {
     selfText: call.look.selfText,
     logLevel: exchange.session?.data.logLevel ?? '',
     relatedTask: relatedTask(context, exchange, route, message),
+    clientCapabilities: exchange.session === undefined || !ASKING_METHODS.has(message.method) ? '{}' : modernCapabilities(exchange.session),
+    input: call.input,
   })
   exchange.carriage = channel.send({
     text,
@@ -168,12 +176,32 @@ function settle(call: Call, channel: Channel, message: Message): void {
   if (exchange.outcome !== undefined) return
   try {
     if (message.kind === 'error') return settleError(call, channel, message)
+    if (asksForInput(call, channel, message)) return askClient(call, channel, message)
     const outcome = clientResponse(message, look)
     indexTask(call, outcome.kind, message)
     finish(context, exchange, outcome)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
   }
+}
+
+/** Only where the eras differ: a modern client is asked by the result itself. */
+function asksForInput({ exchange }: Call, channel: Channel, { text, body }: Message): boolean {
+  return exchange.era === 'legacy' && channel.era === 'modern' && readString(text, member(body, 'resultType')) === 'input_required'
+}
+
+/** Bridge-rulings §4, Input, L→M. Each round is a request of its own: what may be repeated is decided anew. */
+function askClient(call: Call, channel: Channel, message: Message): void {
+  const { context, exchange, route, rounds } = call
+  const { session } = exchange
+  if (session === undefined) throw new PortolanError('input_refused')
+  gatherInput({ context, exchange, session, upstream: route.upstream, channel, rounds }, message)
+    .then((input) => {
+      call.input = input
+      call.attempts = 0
+      return start(call)
+    })
+    .catch((error: unknown) => finish(context, exchange, refusalOf(context, error)))
 }
 
 function settleError(call: Call, channel: Channel, message: Message): void {

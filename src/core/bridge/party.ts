@@ -1,7 +1,9 @@
 /** For whom something is done: enough of a client to choose its source, filter its lists and name its capabilities. */
 
+import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
-import { mirrorCapabilities, declaredInput, capabilityClass } from '../../protocol/capability.ts'
+import { mirrorCapabilities, declaredInput, capabilityClass, inputAsCapabilities } from '../../protocol/capability.ts'
 import type { ClientCapabilities } from '../../protocol/capability.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Principal } from '../auth/principal.ts'
@@ -46,6 +48,18 @@ export function sessionCapabilities(session: LiveSession): ClientCapabilities {
   const value: unknown = JSON.parse(session.data.clientCapabilities)
   return isJsonObject(value) ? value : {}
 }
+
+/** What a legacy client can be asked for, as a modern server is told (bridge-rulings §4, Declared upstream). Tasks that it hosts are not. */
+export function modernCapabilities(session: LiveSession): WireText {
+  const known = modern.get(session)
+  if (known !== undefined) return known
+  const declared = declaredInput(sessionCapabilities(session), session.data.revision)
+  const text = asciiJson(inputAsCapabilities(new Set([...declared].filter((one) => !one.startsWith('tasks.')))))
+  modern.set(session, text)
+  return text
+}
+
+const modern = new WeakMap<LiveSession, WireText>()
 
 /**
  * A dual-era upstream is spoken to in the client's era (bridge-rulings §1). A legacy client that declared input gets a

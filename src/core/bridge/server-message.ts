@@ -5,7 +5,7 @@
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { JsonNode, WireText } from '../../protocol/json.ts'
-import type { Message } from '../../protocol/message.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
 import { splice } from '../../protocol/splice.ts'
 import { covers } from '../../protocol/subscription.ts'
@@ -14,7 +14,7 @@ import { listsChangedBy } from '../catalog/list-kind.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import { shownKinds } from '../catalog/virtual-server.ts'
 import type { VirtualServer } from '../catalog/virtual-server.ts'
-import type { LiveSession } from '../session/live-session.ts'
+import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -33,24 +33,31 @@ export interface ServerSide {
 const PENDING_LENGTH = 256
 
 function giveUpOldest(session: LiveSession): void {
-  for (const [idText, { channel, upstreamIdText }] of session.pending) {
+  for (const [idText, { channel, upstreamIdText, gather }] of session.pending) {
     session.pending.delete(idText)
+    if (gather !== undefined) return gather.giveUp()
     const error = '{"code":-32603,"message":"The client has too many unanswered requests"}'
     void channel.notify(`{"jsonrpc":"2.0","id":${upstreamIdText},"error":${error}}`).catch(() => undefined)
     return
   }
 }
 
-/** The request as the client gets it; its answer will be matched by the new id. */
-export function passRequest(side: ServerSide, message: Message): WireText {
-  const { session, upstream, channel } = side
+/** A question to the client: the id under which it gets it. */
+export function addPending(session: LiveSession, pending: PendingRequest): IdText {
   const idText = String(session.nextRequestId)
   session.nextRequestId += 1
   if (session.pending.size >= PENDING_LENGTH) giveUpOldest(session)
+  session.pending.set(idText, pending)
+  return idText
+}
+
+/** The request as the client gets it; its answer will be matched by the new id. */
+export function passRequest(side: ServerSide, message: Message): WireText {
+  const { session, upstream, channel } = side
   const meta = member(message.body, '_meta')
   const token = member(meta, META.progressToken)
   const upstreamToken = token === undefined ? '' : message.text.slice(token.start, token.end)
-  session.pending.set(idText, { channel, upstream, upstreamIdText: message.idText, upstreamToken, method: message.method })
+  const idText = addPending(session, { channel, upstream, upstreamIdText: message.idText, upstreamToken, method: message.method })
   const id = member(message.root, 'id')
   const changes: Change[] = id === undefined ? [] : [{ node: id, text: idText }]
   if (token !== undefined) changes.push({ node: token, text: idText })

@@ -27,7 +27,7 @@ const LOOK: Omit<RequestLook, 'clientEra' | 'upstreamEra' | 'route'> = {
   upstreamRevision: '2026-07-28',
   selfText: '{"name":"portolan","version":"0"}',
   logLevel: '',
-  relatedTask: undefined,
+  relatedTask: undefined, clientCapabilities: '{}', input: undefined,
 }
 const CELLS = {
   'modern to modern': { clientEra: 'modern', upstreamEra: 'modern' },

@@ -13,6 +13,7 @@ import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { mirrorHeaders } from '../../protocol/modern/request-headers.ts'
 import type { Route } from '../gateway/exchange.ts'
+import type { GatheredInput } from './gather-input.ts'
 
 export interface RequestLook {
   readonly idText: IdText
@@ -26,6 +27,10 @@ export interface RequestLook {
   readonly logLevel: string
   /** The upstream's own id of the task that this request belongs to; undefined where it names none. */
   readonly relatedTask: string | undefined
+  /** What a legacy client may be asked for, in modern words. */
+  readonly clientCapabilities: WireText
+  /** What it answered: this is the retry. */
+  readonly input: GatheredInput | undefined
 }
 
 interface Members {
@@ -41,7 +46,11 @@ export function upstreamRequest(message: Message, look: RequestLook): WireText {
   if (id !== undefined) changes.push({ node: id, text: look.idText })
   addSubject(changes, message, look.route)
   const params: Members = { set: {}, remove: [] }
-  if (look.clientEra === 'legacy' && look.upstreamEra === 'modern') params.remove.push('task')
+  if (look.clientEra === 'legacy' && look.upstreamEra === 'modern') {
+    params.remove.push('task')
+    if (look.input?.responsesText !== undefined) params.set['inputResponses'] = look.input.responsesText
+    if (look.input?.stateText !== undefined) params.set['requestState'] = look.input.stateText
+  }
   if (look.clientEra === 'modern' && look.upstreamEra === 'legacy') params.remove.push('inputResponses', 'requestState')
   else if (look.route.requestState !== undefined) params.set['requestState'] = asciiJson(look.route.requestState)
   if (look.route.params !== undefined) Object.assign(params.set, look.route.params)
@@ -85,7 +94,7 @@ function metaMembers(message: Message, look: RequestLook): Members {
     meta.set[META.protocolVersion] = `"${look.upstreamRevision}"`
     meta.set[META.clientInfo] = look.selfText
     if (look.clientEra === 'legacy') {
-      meta.set[META.clientCapabilities] = '{}'
+      meta.set[META.clientCapabilities] = look.clientCapabilities
       if (look.logLevel !== '') meta.set[META.logLevel] = asciiJson(look.logLevel)
     }
   } else if (look.clientEra === 'modern') {

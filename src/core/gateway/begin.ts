@@ -35,6 +35,7 @@ export function beginExchange(context: GatewayContext, { transport, endpoint, er
     credential: [],
     release: undefined,
     carriage: undefined,
+    awaitsInput: false,
     lastActivityTicks: ticks,
     reply,
     onSession: undefined,

@@ -50,6 +50,10 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   const pending = session.pending.get(message.idText)
   if (pending === undefined) return ACCEPTED
   session.pending.delete(message.idText)
+  if (pending.gather !== undefined) {
+    pending.gather.answer(message)
+    return ACCEPTED
+  }
   noteHostedTask(session, pending, message)
   const id = member(message.root, 'id')
   const changes: Change[] = id === undefined ? [] : [{ node: id, text: pending.upstreamIdText }]

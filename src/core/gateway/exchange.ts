@@ -56,6 +56,8 @@ export interface Exchange {
   release: (() => void) | undefined
   /** The upstream call in flight, where there is one. */
   carriage: CallControl | undefined
+  /** A person is asked something: quiet is no sign of trouble. */
+  awaitsInput: boolean
   /** Ticks of the last sign of life, for the idle timeout. */
   lastActivityTicks: number
   reply: Reply

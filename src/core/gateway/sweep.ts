@@ -42,7 +42,8 @@ function sweepExchange(context: GatewayContext, exchange: Exchange, now: number)
   }
   if (isListen || exchange.route === undefined || exchange.carriage === undefined) return
   const { requestIdleTimeoutMs, requestTotalTimeoutMs } = exchange.route.upstream.config
-  if (quietMs < requestIdleTimeoutMs && now - exchange.startedTicks < requestTotalTimeoutMs) return
+  const isQuiet = quietMs >= (exchange.awaitsInput ? exchange.snapshot.limits.requestStateMs : requestIdleTimeoutMs)
+  if (!isQuiet && now - exchange.startedTicks < requestTotalTimeoutMs) return
   exchange.carriage.abort('timeout')
-  finish(context, exchange, { kind: 'refused', error: new PortolanError('upstream_timeout') })
+  finish(context, exchange, { kind: 'refused', error: new PortolanError(exchange.awaitsInput ? 'input_refused' : 'upstream_timeout') })
 }

@@ -3,7 +3,7 @@
  * lost; `data` is what another replica needs to go on.
  */
 
-import type { IdText } from '../../protocol/message.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
 import { LiveMap } from '../live-map.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Exchange } from '../gateway/exchange.ts'
@@ -21,6 +21,12 @@ export interface PendingRequest {
   readonly upstreamIdText: IdText
   readonly upstreamToken: string
   readonly method: string
+  /** Set where a call waits for the answer, and not the server itself. */
+  readonly gather?: {
+    answer(message: Message): void
+    /** Nobody will answer any more. */
+    giveUp(): void
+  }
 }
 
 /** A session's own channel to one upstream server. */
