@@ -1,11 +1,14 @@
 /** `portolan config`: look at a configuration without starting anything. No secret is printed. */
 
+import { resolve } from 'node:path'
 import { Command } from 'commander'
+import { configJsonSchema } from '../gateway/config-json-schema.ts'
 import { loadConfig } from '../gateway/config-file.ts'
 import type { LoadedConfig } from '../gateway/config-file.ts'
 import { printable, printableResolved } from '../gateway/config-print.ts'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { readSettings } from '../gateway/settings.ts'
+import { configDiffCommand } from './config-diff.ts'
 import { configOption, configPathOf } from './option.ts'
 
 interface ConfigOptions {
@@ -14,7 +17,7 @@ interface ConfigOptions {
 }
 
 export function configCommand(): Command {
-  const command = new Command('config').description('check or print a configuration file')
+  const command = new Command('config').description('check, print or compare configuration files')
   command
     .command('check')
     .description('report every problem of the file at once, by path, and what to do')
@@ -34,6 +37,20 @@ export function configCommand(): Command {
       const { config, snapshot } = load(options)
       const value = options.resolved === true ? printableResolved(config, snapshot.digest) : printable(config)
       process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+    })
+  command.addCommand(configDiffCommand())
+  command
+    .command('schema')
+    .description('print the JSON Schema of the file, for editors')
+    .action(() => void process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`))
+  command
+    .command('path')
+    .description('print which file is meant')
+    .addOption(configOption())
+    .action((options: ConfigOptions) => {
+      const path = configPathOf(options.config)
+      if (path === undefined) throw new Error('There is no portolan.json here: portolan up serves the bundled reference server. Make one with: portolan add')
+      process.stdout.write(`${resolve(path)}\n`)
     })
   return command
 }

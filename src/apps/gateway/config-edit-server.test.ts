@@ -141,6 +141,14 @@ describe('a server that is renamed', () => {
     expect(textOf(renameServer(after, 'c', 'd'))).toContain('"id": "a"')
   })
 
+  it('is renamed in the virtual servers that use it', () => {
+    const view = (name: string): string => `"portolan": { "version": 1, "virtualServers": { "v": { "use": [{ "server": "${name}" }], "tools": { "${name}/read": { "hide": true } } } }`
+    const text = `{ "mcpServers": { "a": { "command": "x" } }, ${view('a')} } }`
+    const after = textOf(renameServer(text, 'a', 'b'))
+    expect(after).toBe(`{ "mcpServers": { "b": { "command": "x" } }, ${view('b')}, "servers": { "b": { "id": "a" } } } }`)
+    expect(faultOf(removeServer(text, 'a'))).toMatch(/portolan\.virtualServers\.v\.use\[0\]\.server: no server has this name/)
+  })
+
   it('in a list gets another "name"', () => {
     expect(JSON.parse(textOf(renameServer('{ "mcpServers": [{ "name": "a", "command": "x" }] }', 'a', 'b')))).toEqual({
       mcpServers: [{ name: 'b', command: 'x' }], portolan: { version: 1, servers: { b: { id: 'a' } } },

@@ -86,8 +86,26 @@ export function renameServer(text: string, name: string, newName: string): Edite
     let after = list ? setAt(text, [...path, 'name'], newName) : renameAt(text, path, newName)
     if (optionsAt(root, server.key) !== undefined) after = renameAt(after, ['portolan', 'servers', server.key], newName)
     if (server.options.id === undefined) after = setOption(after, newName, 'id', server.name)
+    after = renameInViews(after, config, server, newName)
     return { text: after, notes: [`clients reach it under its new name from now on: /${newName}/mcp, and ${newName}__… on /mcp`] }
   })
+}
+
+/** Virtual servers name their servers in `use`, and in overrides such as `files/read`. */
+function renameInViews(text: string, { portolan }: Config, { key, name }: ConfiguredServer, newName: string): string {
+  let after = text
+  const called = [key, name]
+  for (const [view, { use, tools = {}, prompts = {} }] of Object.entries(portolan.virtualServers ?? {})) {
+    const path = ['portolan', 'virtualServers', view]
+    for (const [index, one] of use.entries()) if (called.includes(one.server)) after = setAt(after, [...path, 'use', index, 'server'], newName)
+    for (const [kind, overrides] of Object.entries({ tools, prompts })) {
+      for (const item of Object.keys(overrides)) {
+        const own = called.find((one) => item.startsWith(`${one}/`))
+        if (own !== undefined) after = renameAt(after, [...path, kind, item], newName + item.slice(own.length))
+      }
+    }
+  }
+  return after
 }
 
 /** The server that a person means: by its name as written, else as served. */
