@@ -4,6 +4,7 @@ import type { JsonObject } from '../../protocol/json-value.ts'
 import { ClientError } from '../client/client-error.ts'
 import type { Connection } from '../client/connection.ts'
 import { argumentRows, exampleWords, promptSchema, shellWord } from '../client/describe.ts'
+import type { InputHandler } from '../client/input.ts'
 import { listAll } from '../client/lists.ts'
 import type { Listed } from '../client/lists.ts'
 import { propertiesOf, requiredOf, schemaNode } from '../client/schema-node.ts'
@@ -56,6 +57,9 @@ async function showServer(session: Session, source: Source, flags: ClientFlags):
   out.write(tableText(out, columns, [[serverName || source.label, revision, era, Object.keys(capabilities).join(', ') || '-']]))
 }
 
+/** Servers show more to a client that can be asked; `call` can. Of all at once that would start a process for each. */
+const declining: InputHandler = { elicit: () => Promise.resolve({ action: 'decline' }), sample: () => Promise.resolve(undefined), roots: () => [] }
+
 interface Reached {
   readonly source: Source
   readonly connection: Connection
@@ -65,7 +69,7 @@ interface Reached {
 async function eachServer<T>(session: Session, name: string | undefined, work: (reached: Reached) => Promise<T>): Promise<{ readonly source: Source; readonly value: T }[]> {
   if (name !== undefined || session.portolan === undefined) {
     const source = session.source(name)
-    return [{ source, value: await work({ source, connection: await session.open(source) }) }]
+    return [{ source, value: await work({ source, connection: await session.open(source, { input: declining }) }) }]
   }
   const results: { readonly source: Source; readonly value: T }[] = []
   const failures: string[] = []
@@ -84,7 +88,8 @@ async function eachServer<T>(session: Session, name: string | undefined, work: (
   return results
 }
 
-function failureText({ label }: Source, reason: unknown): string {
+/** A failure that names its server, once. */
+export function failureText({ label }: Source, reason: unknown): string {
   const message = reason instanceof Error ? reason.message : 'no answer'
   return message.startsWith(`${label} `) ? message : `${label}: ${message}`
 }
@@ -111,7 +116,7 @@ async function showItems(session: Session, flags: ClientFlags & { readonly isWho
   const { server, rest } = splitName(session, session.words[0])
   if (rest !== undefined) {
     const source = session.source(server)
-    const connection = await session.open(source)
+    const connection = await session.open(source, { input: declining })
     const item = await findNamed(session, { source, connection, kind: kind.kind, name: rest })
     return flags.json === true ? writeJson(session, JSON.stringify(item)) : describe(session, source, item, { kind, flags })
   }

@@ -46,6 +46,7 @@ export function clientCommand(name: string, description: string): Command {
     .addOption(dataOption())
     .option('--socket <path>', 'the operations socket, where the configuration moved it')
     .option('--json', 'print what the server sent, as it sent it')
+    .addHelpText('after', `\nIt asks the running Portolan; any other server with --url, or with its command:\n  portolan ${name} … -- npx -y some-server\n`)
 }
 
 /** The same for commands whose server may ask for input, log, or send media. */

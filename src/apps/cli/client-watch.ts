@@ -6,6 +6,7 @@ import { ClientError } from '../client/client-error.ts'
 import type { Connection } from '../client/connection.ts'
 import type { Heard } from '../client/tap.ts'
 import { setLevel } from './client-call.ts'
+import { failureText } from './client-lists.ts'
 import { showLog } from './client-session.ts'
 import type { Session, Source } from './client-session.ts'
 import { safeName } from './terminal/safe-text.ts'
@@ -20,14 +21,12 @@ export async function watchServers(session: Session, flags: WatchFlags): Promise
   const [name] = session.words
   const isAll = name === undefined && session.portolan !== undefined
   const sources = isAll ? session.sources : [session.source(name)]
-  const outcomes = await Promise.allSettled(sources.map((source) => watchServer(session, source, flags)))
-  if (session.signal.aborted) return
-  for (const [index, outcome] of outcomes.entries()) {
-    if (outcome.status !== 'rejected') continue
-    if (!isAll) throw outcome.reason
+  await Promise.all(sources.map((source) => watchServer(session, source, flags).catch((error: unknown) => {
+    if (session.signal.aborted) return
+    if (!isAll) throw error
     session.fail()
-    session.note(`${sources[index]?.label ?? ''}: ${outcome.reason instanceof Error ? outcome.reason.message : 'no answer'}`, 'yellow')
-  }
+    session.note(failureText(source, error), 'yellow')
+  })))
 }
 
 async function watchServer(session: Session, source: Source, flags: WatchFlags): Promise<void> {

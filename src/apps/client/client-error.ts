@@ -33,10 +33,12 @@ export class ClientError extends Error {
 export class RpcError extends ClientError {
   readonly rpcCode: number
   readonly text: string
+  readonly data: unknown
 
-  constructor(rpcCode: number, message: string, text: string, advice = '') {
+  constructor(rpcCode: number, message: string, { text, data, advice = '' }: { readonly text: string; readonly data?: unknown; readonly advice?: string }) {
     super('rpc', message, advice)
     this.rpcCode = rpcCode
     this.text = text
+    this.data = data
   }
 }

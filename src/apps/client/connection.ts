@@ -99,11 +99,12 @@ export function createConnection(parts: ConnectionParts): Connection {
     capabilities: isJsonObject(capabilities) ? capabilities : {},
     isHttp,
     async request(method, params, options = {}) {
-      const first = era === 'modern' && parts.logLevel !== undefined ? withLogLevel(params, parts.logLevel) : params
+      if (era === 'legacy') return visiting(parts.input, () => once(method, params, options), options.signal)
+      const first = parts.logLevel !== undefined ? withLogLevel(params, parts.logLevel) : params
       let current = first
       for (let round = 0; round < MAX_ROUNDS; round += 1) {
         const result = await once(method, current, options)
-        if (era === 'legacy' || result.value['resultType'] !== 'input_required') return result
+        if (result.value['resultType'] !== 'input_required') return result
         current = { ...first, ...(await nextRound(parts.input, result.value, options.signal)) }
       }
       throw new ClientError('lost', `The server still asks for input after ${MAX_ROUNDS} rounds.`, 'That is a fault of the server; tell its authors.')
@@ -137,13 +138,39 @@ async function nextRound(input: InputHandler | undefined, result: JsonObject, si
   return { ...(!isEmpty && { inputResponses: answers }), ...(typeof requestState === 'string' && { requestState }) }
 }
 
+/** S25 client/elicitation, URLElicitationRequiredError: the call was refused before it ran, until the person has visited a page. */
+const URL_REQUIRED = -32042
+const VISIT_POLL_MS = 2_000
+const MAX_VISIT_TRIES = 150
+
+/** Repeats what was refused so; each page is offered once. A page that is declined is the end. */
+async function visiting(input: InputHandler | undefined, request: () => Promise<RawResult>, signal = new AbortController().signal): Promise<RawResult> {
+  const visited = new Set<string>()
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await request()
+    } catch (error) {
+      const pages = error instanceof RpcError && error.rpcCode === URL_REQUIRED && isJsonObject(error.data) ? error.data['elicitations'] : undefined
+      if (input === undefined || !Array.isArray(pages) || pages.length === 0 || attempt === MAX_VISIT_TRIES) throw error
+      const fresh = pages.filter(isJsonObject).filter(({ elicitationId }) => !visited.has(String(elicitationId)))
+      for (const page of fresh) {
+        visited.add(String(page['elicitationId']))
+        const { action } = await input.elicit({ mode: 'url', ...page }, signal)
+        if (action !== 'accept') throw error
+      }
+      if (fresh.length === 0) await sleep(VISIT_POLL_MS, undefined, { signal })
+    }
+  }
+}
+
 /** The one error that the caller sees. */
 export function failure(error: unknown, answer: RawAnswer, ended: ClientError | undefined): Error {
   const { error: raw } = answer
-  if (raw !== undefined) return new RpcError(raw.code, raw.message, raw.text, adviceFor(raw.code))
+  if (raw !== undefined) return new RpcError(raw.code, raw.message, { ...raw, advice: adviceFor(raw.code) })
   if (error instanceof ClientError) return error
   if (error instanceof ProtocolError) {
-    return new RpcError(error.code, error.message, JSON.stringify({ code: error.code, message: error.message, data: error.data }), adviceFor(error.code))
+    const { code, message, data } = error
+    return new RpcError(code, message, { text: JSON.stringify({ code, message, data }), data, advice: adviceFor(code) })
   }
   if (ended !== undefined) return ended
   if (error instanceof SdkError) return new ClientError('lost', error.message, '', error)
