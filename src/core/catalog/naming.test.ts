@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { exposeNames, nameDigest } from './naming.ts'
-import type { NamedItem } from './naming.ts'
+import { exposeNames, exposeWishes, nameDigest } from './naming.ts'
+import type { NamedItem, WishedItem } from './naming.ts'
 
 const names = (items: readonly NamedItem[]): readonly string[] => exposeNames(items, '__').exposed
 
@@ -87,5 +87,41 @@ describe('a digest', () => {
   it('is eight hex digits of FNV-1a', () => {
     expect([nameDigest(''), nameDigest('a'), nameDigest('foobar')]).toEqual(['811c9dc5', 'e40c292c', 'bf9cf968'])
     expect(nameDigest('é😀')).toMatch(/^[0-9a-f]{8}$/)
+  })
+})
+
+describe('names at a virtual server', () => {
+  const wish = (server: string, key: string, name = key): WishedItem => ({ server, key, name })
+  const wished = (...items: readonly WishedItem[]): readonly string[] => exposeWishes(items, '__').exposed
+
+  it('are the items\' own, or the ones they are given, whatever characters they have', () => {
+    expect(wished(wish('a', 'x/y.z'), wish('a', 'q', 'r'), wish('b', 'n'.repeat(90)))).toEqual(['x/y.z', 'r', 'n'.repeat(90)])
+  })
+
+  it('are joined to the server where several would be the same, and say so', () => {
+    const naming = exposeWishes([wish('a', 'x'), wish('b', 'y', 'x'), wish('b', 'z')], '__')
+    expect(naming.exposed).toEqual(['a__x', 'b__x', 'z'])
+    expect(naming.reports).toEqual([
+      { server: 'a', name: 'x', exposedAs: 'a__x', why: 'collision' },
+      { server: 'b', name: 'x', exposedAs: 'b__x', why: 'collision' },
+    ])
+  })
+
+  it('have digests where two of one server are given one name, or a joined name is somebody\'s own', () => {
+    const twice = wished(wish('a', 'x', 'n'), wish('a', 'y', 'n'))
+    expect(twice).toEqual([`a__n_${nameDigest('a\u0000x')}`, `a__n_${nameDigest('a\u0000y')}`])
+    const taken = wished(wish('a', 'x'), wish('b', 'x'), wish('c', 'a__x'))
+    expect(new Set(taken).size).toBe(3)
+    expect(taken).not.toContain('a__x')
+  })
+
+  it('are never two items\', and do not depend on the order', () => {
+    const word = fc.stringMatching(/^[ab_]{1,3}$/)
+    const items = fc.uniqueArray(fc.record({ server: word, key: word, name: word }), { selector: ({ server, key }) => JSON.stringify([server, key]) })
+    fc.assert(fc.property(items, (some) => {
+      const exposed = wished(...some)
+      expect(new Set(exposed).size).toBe(some.length)
+      expect(wished(...some.toReversed()).toReversed()).toEqual(exposed)
+    }))
   })
 })
