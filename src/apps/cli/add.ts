@@ -3,12 +3,13 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { addServer } from '../gateway/config-edit-server.ts'
+import { addServer, findServer } from '../gateway/config-edit-server.ts'
 import type { AddServer, NewOptions } from '../gateway/config-edit-server.ts'
 import type { NewServer } from '../gateway/config-edit-spelling.ts'
 import { ConfigError } from '../gateway/config-problem.ts'
 import type { ConfigProblem } from '../gateway/config-problem.ts'
 import { looksSecret } from '../gateway/config-secret.ts'
+import { inspectConfig } from '../gateway/config.ts'
 import type { ServerTrial } from '../gateway/server-trial.ts'
 import { editedPath, runEdit, sayUptake, withEditOptions } from './edit.ts'
 import type { EditOptions, EditRequest } from './edit.ts'
@@ -61,7 +62,13 @@ async function add(name: string, words: readonly string[], options: AddOptions):
   if (problems.length > 0) throw new ConfigError('the command line', problems)
   const { era, share, force = false } = options
   const wanted: AddServer = { name, server, options: { ...(era === undefined ? {} : { era }), ...(share === undefined ? {} : { share }) }, force }
-  const request: EditRequest = { action: 'add', name, done: `Added ${name} to`, options, mayCreate: true, edit: (text) => addServer(text, wanted) }
+  let isThere = false
+  const edit: EditRequest['edit'] = (text) => {
+    const { config } = inspectConfig(text)
+    isThere = config !== undefined && findServer(config, name) !== undefined
+    return addServer(text, wanted)
+  }
+  const request: EditRequest = { action: 'add', name, done: () => (isThere ? `Replaced ${name} in` : `Added ${name} to`), options, mayCreate: true, edit }
   const isTried = options.check !== false && options.disabled !== true && options.dryRun !== true
   let trial = options.check === true && isTried ? await checkFirst(request) : undefined
   if (trial?.ok === false) {

@@ -50,8 +50,8 @@ export interface EditReport {
 export interface EditRequest {
   readonly action: string
   readonly name: string
-  /** `Added files to`: what is said before the file's name. */
-  readonly done: string
+  /** `Added files to`: what is said before the file's name, when it is done. */
+  readonly done: () => string
   readonly options: EditOptions
   readonly edit: (text: string) => Edited
   /** A file that is not there is made; otherwise it is a problem. */
@@ -76,7 +76,7 @@ export async function runEdit(request: EditRequest): Promise<Omit<EditReport, 'r
   }
   const { value, isNew, isWritten } = await editFile(path, checked)
   if (options.json !== true) {
-    process.stdout.write(isWritten ? `${request.done} ${path}.\n` : `${path} says so already: nothing was changed.\n`)
+    process.stdout.write(isWritten ? `${request.done()} ${path}.\n` : `${path} says so already: nothing was changed.\n`)
     for (const note of value.notes) process.stderr.write(`Note: ${note}.\n`)
   }
   return { file: path, action, name, isNew, isChanged: isWritten, notes: value.notes }

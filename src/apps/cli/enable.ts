@@ -18,6 +18,6 @@ function switchCommand(action: 'enable' | 'disable', description: string, enable
   return withEditOptions(new Command(action).description(description))
     .argument('<name>', 'as the file has it')
     .action((name: string, options: EditOptions) =>
-      editAndSay({ action, name, done: `${done} ${name} in`, options, edit: (text) => enableServer(text, name, enabled) }),
+      editAndSay({ action, name, done: () => `${done} ${name} in`, options, edit: (text) => enableServer(text, name, enabled) }),
     )
 }

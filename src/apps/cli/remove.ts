@@ -9,6 +9,6 @@ export function removeCommand(): Command {
   return withEditOptions(new Command('remove').description('take a server out of the configuration file, with its options'))
     .argument('<name>', 'as the file has it')
     .action((name: string, options: EditOptions) =>
-      editAndSay({ action: 'remove', name, done: `Removed ${name} from`, options, edit: (text) => removeServer(text, name) }),
+      editAndSay({ action: 'remove', name, done: () => `Removed ${name} from`, options, edit: (text) => removeServer(text, name) }),
     )
 }

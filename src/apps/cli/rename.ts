@@ -10,6 +10,6 @@ export function renameCommand(): Command {
     .argument('<name>', 'as the file has it')
     .argument('<new-name>', 'what it is called from now on')
     .action((name: string, newName: string, options: EditOptions) =>
-      editAndSay({ action: 'rename', name: newName, done: `Renamed ${name} to ${newName} in`, options, edit: (text) => renameServer(text, name, newName) }),
+      editAndSay({ action: 'rename', name: newName, done: () => `Renamed ${name} to ${newName} in`, options, edit: (text) => renameServer(text, name, newName) }),
     )
 }

@@ -12,6 +12,7 @@ import { DEFAULTS, portolanSchema } from './config-schema.ts'
 /** Plain data; the same for the same version of Portolan. */
 export function configJsonSchema(): JsonObject {
   const servers = { $ref: '#/definitions/servers' }
+  const { definitions, ...portolan } = portolanPart()
   const place = (description: string): JsonObject => ({ description, ...servers })
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -32,9 +33,10 @@ export function configJsonSchema(): JsonObject {
       'amp.mcpServers': place('The servers, by name, as Amp writes them'),
       mcp: { type: 'object', description: 'The servers as VS Code settings, OpenCode and Crush write them', properties: { servers, mcpServers: servers } },
       inputs: { type: 'array', description: 'VS Code: what ${input:id} refers to; PORTOLAN_INPUT_ID of the environment answers it' },
-      portolan: portolanPart(),
+      portolan,
     },
-    definitions: { server: SERVER, servers: { type: 'object', additionalProperties: { $ref: '#/definitions/server' } } },
+    // Paths in a schema start at its root: what the part refers to stands there too.
+    definitions: { ...(isJsonObject(definitions) ? definitions : {}), server: SERVER, servers: { type: 'object', additionalProperties: { $ref: '#/definitions/server' } } },
   }
 }
 
