@@ -106,13 +106,16 @@ function importCycles(sources: Sources): string[] {
   return [...cycles]
 }
 
+/** What `exports` of the package names: the only files that may pass on what others export. */
+const isEntry = (path: string): boolean => path.startsWith('apps/library/')
+
 function barrels(sources: Sources): string[] {
   const isBarrel = (text: string): boolean => {
     const code = text.replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '').trim()
     const rest = code.replaceAll(/^export\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*['"][^'"]+['"];?/gm, '').trim()
     return code !== '' && rest === ''
   }
-  return [...sources].filter(([path, text]) => !isTest(path) && isBarrel(text)).map(([path]) => path)
+  return [...sources].filter(([path, text]) => !isTest(path) && !isEntry(path) && isBarrel(text)).map(([path]) => path)
 }
 
 function vagueNames(sources: Sources): string[] {

@@ -165,7 +165,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
   }
 }
 
-interface Receiver {
+export interface Receiver {
   readonly parts: HttpListenerParts
   readonly connections: Connections
   readonly hosts: HostCheck
@@ -174,9 +174,10 @@ interface Receiver {
   busy(): HttpRefusal | undefined
 }
 
-type Receive = (incoming: IncomingMessage, outgoing: ServerResponse, awaitsContinue: boolean) => void
+export type Receive = (incoming: IncomingMessage, outgoing: ServerResponse, awaitsContinue: boolean) => void
 
-function createReceiver({ parts, connections, hosts, cors, context, busy }: Receiver): Receive {
+/** What happens to each request, whoever listens. */
+export function createReceiver({ parts, connections, hosts, cors, context, busy }: Receiver): Receive {
   const routes = new Map(parts.routes.map((route) => [route.path, route]))
 
   function hostAllowed(request: NodeRequest): boolean {

@@ -35,13 +35,27 @@ export function loadConfig(path: string | undefined, env: Env, files = new Map<s
   const source = path ?? 'the built-in configuration'
   const folder = path === undefined ? process.cwd() : dirname(resolve(path))
   if (path !== undefined) files.set(path, readStamp(path))
-  const readFile = (file: string): string => {
+  const loaded = compile(readSource(path, source), { folder, env, readFile: readerOf(files) })
+  if (!loaded.ok) throw new ConfigError(source, loaded.fault)
+  return { source, folder, files, ...loaded.value }
+}
+
+/** Reads a configuration, and notes the files that it read. Throws ConfigError. */
+export type ConfigReader = (files: Map<string, FileStamp>) => LoadedConfig
+
+/** As `loadConfig`, of what the file would hold; relative paths start in the working folder. */
+export function loadConfigValue(value: object, env: Env, files = new Map<string, FileStamp>()): LoadedConfig {
+  const [source, folder] = ['the configuration', process.cwd()]
+  const loaded = compile(JSON.stringify(value), { folder, env, readFile: readerOf(files) })
+  if (!loaded.ok) throw new ConfigError(source, loaded.fault)
+  return { source, folder, files, ...loaded.value }
+}
+
+function readerOf(files: Map<string, FileStamp>): (file: string) => string {
+  return (file) => {
     files.set(file, readStamp(file))
     return readFileSync(file, 'utf8')
   }
-  const loaded = compile(readSource(path, source), { folder, env, readFile })
-  if (!loaded.ok) throw new ConfigError(source, loaded.fault)
-  return { source, folder, files, ...loaded.value }
 }
 
 function readSource(path: string | undefined, source: string): string {
@@ -74,15 +88,24 @@ export interface ConfigFile extends SnapshotSource {
   loaded(): LoadedConfig
   /** Of the last attempt, whatever came of it. */
   files(): ReadonlyMap<string, FileStamp>
-  /** Never throws. A bad file changes nothing. Secrets behind references are read again too. */
-  reload(): Reload
+  /**
+   * Never throws. A bad file changes nothing. Secrets behind references are read again too. Another reader, where one is given,
+   * takes the place of the one before once its configuration is good.
+   */
+  reload(reader?: ConfigReader): Reload
 }
 
 /** What else must hold for a configuration to be taken: the problems, none where it may be. */
 export type ConfigCheck = (loaded: LoadedConfig) => readonly ConfigProblem[]
 
 /** Follows one file, starting from what `loadConfig` gave. */
-export function createConfigFile(path: string | undefined, first: LoadedConfig, env: Env, check: ConfigCheck = () => []): ConfigFile {
+export function createConfigFile(path: string | undefined, first: LoadedConfig, env: Env, check?: ConfigCheck): ConfigFile {
+  return createConfigSource((files) => loadConfig(path, env, files), first, check)
+}
+
+/** The same for what is not a file. */
+export function createConfigSource(firstReader: ConfigReader, first: LoadedConfig, check: ConfigCheck = () => []): ConfigFile {
+  let usual = firstReader
   let loaded = first
   let files = first.files
   const listeners = new Set<{ readonly onChange: (snapshot: Snapshot) => void }>()
@@ -95,15 +118,16 @@ export function createConfigFile(path: string | undefined, first: LoadedConfig, 
       return () => void listeners.delete(listener)
     },
     files: () => files,
-    reload() {
+    reload(read = usual) {
       const before = loaded
       const tried = new Map<string, FileStamp>()
       files = tried
       try {
-        const next = loadConfig(path, env, tried)
+        const next = read(tried)
         const problems = check(next)
         if (problems.length > 0) throw new ConfigError(next.source, problems)
         loaded = next
+        usual = read
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
         const problems = error instanceof ConfigError ? error.problems : [{ path: before.source, problem: reason, fix: 'Mend the file' }]

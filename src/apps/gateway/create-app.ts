@@ -9,6 +9,7 @@ import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
 import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
+import { createKeyring } from '../../adapters/node/keyring.ts'
 import { readStamp, watchFiles } from '../../adapters/node/file-watch.ts'
 import type { FileStamp } from '../../adapters/node/file-watch.ts'
 import type { Result } from '../../protocol/result.ts'
@@ -21,6 +22,7 @@ import type { ConfigProblem } from './config-problem.ts'
 import { createServedConfig } from './config-served.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
+import { openKeyRing } from './key-ring-file.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import type { LedgerFile } from './ledger-file.ts'
 import type { Log } from './log.ts'
@@ -113,7 +115,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
   const gateway = wireGateway({
-    data, config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
+    keyring: createKeyring(openKeyRing(data)),
+    config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
   const listener = listenerOf(loaded, settings.value, gateway, log, () => condition.state === 'ready')
   const opened: Opened = { config, settings: settings.value, settingsOf, data, token, authenticator, ledger, gateway, listener, log }

@@ -10,28 +10,27 @@ import { createOpenPolicy } from '../../adapters/memory/policy.ts'
 import { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
 import { createSessionStore } from '../../adapters/memory/session-store.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
-import { createKeyring } from '../../adapters/node/keyring.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
 import { createEgress } from '../../adapters/undici/egress.ts'
 import type { Ledger } from '../../core/audit/ledger.ts'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Authenticator } from '../../core/auth/authenticator.ts'
-import type { LogEvent } from '../../core/gateway/context.ts'
+import type { Keyring } from '../../core/auth/keyring.ts'
+import type { GatewayDeps, LogEvent } from '../../core/gateway/context.ts'
+import type { CustomStage } from '../../core/gateway/custom-stage.ts'
 import { createGateway } from '../../core/gateway/create-gateway.ts'
 import type { Gateway } from '../../core/gateway/create-gateway.ts'
 import type { SnapshotSource } from '../../core/gateway/snapshot.ts'
 import { createChildPool } from '../../core/upstream/child-pool.ts'
 import { createUpstream } from '../../core/upstream/create-upstream.ts'
-import type { UpstreamEvent } from '../../core/upstream/create-upstream.ts'
+import type { UpstreamDeps, UpstreamEvent } from '../../core/upstream/create-upstream.ts'
 import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
-import type { DataFolder } from './data-folder.ts'
-import { openKeyRing } from './key-ring-file.ts'
 import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
 
 export interface GatewayParts {
-  readonly data: DataFolder
+  readonly keyring: Keyring
   readonly config: SnapshotSource
   readonly authenticator: Authenticator
   readonly ledger: Ledger
@@ -39,7 +38,12 @@ export interface GatewayParts {
   readonly log: Log
   readonly env: Env
   readonly version: string
+  /** Instead of Portolan's own. Whoever brings one closes it. */
+  readonly ports?: ForeignPorts
+  readonly stages?: readonly CustomStage[]
 }
+
+export type ForeignPorts = Partial<Pick<GatewayDeps, 'policy' | 'limiter' | 'credentials' | 'sessions' | 'events'> & Pick<UpstreamDeps, 'egress' | 'spawner'>>
 
 export interface WiredGateway extends Gateway {
   /** Asks every server, those of later configurations too, what it is: the first client need not wait, a fault is told at once. */
@@ -51,8 +55,12 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const clock = createSystemClock()
   const random = createSystemRandom()
   const limits = liveLimits(parts.config)
-  const egress = createEgress({ env: parts.env })
-  const spawner = createSpawner()
+  const { egress: foreignEgress, spawner: foreignSpawner, ...ports } = parts.ports ?? {}
+  const ownEgress = foreignEgress === undefined ? createEgress({ env: parts.env }) : undefined
+  const ownSpawner = foreignSpawner === undefined ? createSpawner() : undefined
+  const egress = foreignEgress ?? ownEgress
+  const spawner = foreignSpawner ?? ownSpawner
+  if (egress === undefined || spawner === undefined) throw new TypeError('egress and spawner are needed')
   const pool = createChildPool({ limits, clock })
   const self = { name: 'portolan', version: parts.version }
   const upstreamDeps = { egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
@@ -63,7 +71,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const gateway = createGateway({
     clock,
     random,
-    keyring: createKeyring(openKeyRing(parts.data)),
+    keyring: parts.keyring,
     authenticator: parts.authenticator,
     sessions: createSessionStore(clock),
     events: createEventBuffer(Object.assign(liveLimits(parts.config), { clock })),
@@ -84,6 +92,8 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     },
     self,
     log: parts.log.event,
+    ...(parts.stages === undefined ? {} : { stages: parts.stages }),
+    ...ports,
   })
   return {
     ...gateway,
@@ -95,7 +105,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     async close() {
       await gateway.close()
       pool.close()
-      await Promise.all([spawner.close(), egress.close()])
+      await Promise.all([ownSpawner?.close(), ownEgress?.close()])
     },
   }
 }

@@ -1,0 +1,15 @@
+/** `portolan/adapters/memory`: every port kept in the process: for one replica, for tests, and as examples of what a port must do. */
+
+export { createManualClock } from '../../adapters/memory/clock.ts'
+export { createStaticCredentials } from '../../adapters/memory/credentials.ts'
+export { createEventBuffer } from '../../adapters/memory/event-buffer.ts'
+export { createHints } from '../../adapters/memory/hints.ts'
+export { createMemoryLedger } from '../../adapters/memory/ledger.ts'
+export { createLimiter } from '../../adapters/memory/limiter.ts'
+export { createPeerNetwork } from '../../adapters/memory/peer-link.ts'
+export { createOpenPolicy } from '../../adapters/memory/policy.ts'
+export { createSeededRandom } from '../../adapters/memory/random.ts'
+export { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
+export { createSessionStore } from '../../adapters/memory/session-store.ts'
+export { createSnapshotSource } from '../../adapters/memory/snapshot-source.ts'
+export { createMemoryTelemetry, createNoTelemetry } from '../../adapters/memory/telemetry.ts'
