@@ -1,0 +1,274 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import { startInTerminal } from '../terminal-rig.ts'
+import type { TerminalProcess, TerminalProcessOptions } from '../terminal-rig.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
+const LAUNCHER = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url))
+const PORTOLAN = [process.execPath, MAIN]
+const SERVER = ['--', REFERENCE_SERVER_COMMAND.command, ...REFERENCE_SERVER_COMMAND.args]
+const LABEL = 'main.ts'
+
+let folder = ''
+const started: TerminalProcess[] = []
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'portolan-terminal-'))
+})
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((one) => one.close()))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function start(command: readonly string[], options: TerminalProcessOptions = {}): TerminalProcess {
+  const terminal = startInTerminal(command, { cwd: folder, ...options })
+  started.push(terminal)
+  return terminal
+}
+
+/** `portolan call …` of the reference server on stdio. */
+function call(words: readonly string[], options: TerminalProcessOptions = {}): TerminalProcess {
+  return start([...PORTOLAN, 'call', ...words, ...SERVER], options)
+}
+
+/** The same under a shell that says how it ended and what it left the terminal as. */
+function callUnderShell(command: readonly string[], options: TerminalProcessOptions = {}): TerminalProcess {
+  return start(['sh', '-c', 'trap : INT; "$@"; echo "exit $?"; stty -a', 'sh', ...command], options)
+}
+
+for (const era of ['legacy', 'modern']) {
+  describe(`a form, ${era}`, () => {
+    it('is filled, mended, reviewed and sent', async () => {
+      const terminal = call(['test_elicitation', 'message=Who are you?', '--era', era])
+      const asked = await terminal.waitFor('response')
+      expect(asked).toContain(`${LABEL} asks for information`)
+      expect(asked).toContain('Who are you?')
+      terminal.press('enter')
+      await terminal.waitFor('An answer is required.')
+      terminal.type('Ada Lovelace')
+      terminal.press('enter')
+      expect(await terminal.waitFor('Send it?')).toContain('response: Ada Lovelace')
+      terminal.press('enter')
+      await terminal.waitFor('User response: action=accept, content={"response":"Ada Lovelace"}')
+      expect(await terminal.exited).toBe(0)
+      expect(terminal.isCursorVisible()).toBe(true)
+    })
+
+    it('is declined with Ctrl-D and cancelled with Esc', async () => {
+      for (const [key, action] of [['ctrl-d', 'decline'], ['escape', 'cancel']] as const) {
+        const terminal = call(['test_elicitation', 'message=Who are you?', '--era', era])
+        await terminal.waitFor('◆  response')
+        terminal.press(key)
+        await terminal.waitFor(`User response: action=${action}`)
+        expect(await terminal.exited).toBe(0)
+      }
+    })
+  })
+}
+
+describe('a form', () => {
+  it('has the defaults of every type, and choices with and without titles', async () => {
+    const defaults = call(['test_elicitation_sep1034_defaults'])
+    for (const field of ['name', 'age', 'score', 'status', 'verified']) {
+      await defaults.waitFor(`◆  ${field}`)
+      defaults.press('enter')
+    }
+    await defaults.waitFor('Send it?')
+    defaults.press('enter')
+    const shown = await defaults.waitFor('Elicitation completed')
+    expect(shown.replaceAll('\n', '')).toContain('{"name":"John Doe","age":30,"score":95.5,"status":"active","verified":true}')
+
+    const choices = call(['test_elicitation_sep1330_enums'])
+    for (const [field, keys] of [['untitledSingle', ['down', 'enter']], ['titledSingle', ['enter']], ['legacyEnum', ['enter']], ['untitledMulti', ['space', 'down', 'space', 'enter']], ['titledMulti', ['enter']]] as const) {
+      await choices.waitFor(`◆  ${field}`)
+      choices.press(...keys)
+    }
+    await choices.waitFor('Send it?')
+    choices.press('enter')
+    expect((await choices.waitFor('Elicitation completed')).replaceAll('\n', '')).toContain('"untitledMulti":["option1","option2"]')
+  })
+
+  it('comes several times in a row, and with other questions at once', async () => {
+    const rounds = call(['test_input_required_result_multi_round'])
+    await rounds.waitFor('◆  name')
+    rounds.type('Ada')
+    rounds.press('enter')
+    await rounds.waitFor('◆  Send it?')
+    rounds.press('enter')
+    await rounds.waitFor('◆  color')
+    rounds.type('green')
+    rounds.press('enter')
+    await rounds.waitFor(/color: green[^]*◆ {2}Send it\?/)
+    rounds.press('enter')
+    await rounds.waitFor('Multi-round complete: Ada likes green')
+
+    const several = call(['test_input_required_result_multiple_inputs', '--root', folder])
+    await several.waitFor('◆  name')
+    several.type('Ada')
+    several.press('enter')
+    await several.waitFor('◆  Send it?')
+    several.press('enter')
+    await several.waitFor('◆  Your answer')
+    several.type('Hello')
+    several.press('ctrl-d')
+    await several.waitFor(/Hello[^]*◆ {2}Send it\?/)
+    several.press('enter')
+    await several.waitFor('Hello Ada: 1 root(s) visible')
+  })
+
+  it('is asked although the result goes into a pipe', async () => {
+    const script = '"$@" | tr a-z A-Z'
+    const terminal = start(['sh', '-c', script, 'sh', ...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...SERVER])
+    await terminal.waitFor('◆  response')
+    terminal.type('yes')
+    terminal.press('enter')
+    await terminal.waitFor('Send it?')
+    terminal.press('enter')
+    await terminal.waitFor('USER RESPONSE: ACTION=ACCEPT, CONTENT={"RESPONSE":"YES"}')
+  })
+})
+
+describe('a page to visit', () => {
+  it('is opened in the browser after consent, and not before', async () => {
+    const visited = join(folder, 'visited')
+    const browser = join(folder, 'browser')
+    writeFileSync(browser, `#!/bin/sh\nprintf %s "$1" > '${visited}'\n`)
+    chmodSync(browser, 0o755)
+    const terminal = call(['test_elicitation_url'], { env: { BROWSER: browser, DISPLAY: undefined } })
+    const asked = await terminal.waitFor('Visit it?')
+    expect(asked).toContain('asks you to visit a page')
+    expect(asked).toContain('https://example.com/confirm\n')
+    expect(asked).toContain('Host: example.com')
+    expect(readdirSync(folder)).toEqual(['browser'])
+    terminal.press('down', 'enter')
+    await terminal.waitFor('URL elicitation: action=accept')
+    await expect.poll(() => readdirSync(folder)).toContain('visited')
+    expect(readFileSync(visited, 'utf8')).toBe('https://example.com/confirm')
+  })
+
+  it('is declined by a careless Enter', async () => {
+    const terminal = call(['test_elicitation_url'])
+    await terminal.waitFor('Visit it?')
+    terminal.press('enter')
+    await terminal.waitFor('URL elicitation: action=decline')
+  })
+})
+
+describe('a request for a message of a model', () => {
+  it('is answered by the person', async () => {
+    const terminal = call(['test_sampling', 'prompt=What is the capital of France?'])
+    const asked = await terminal.waitFor('◆  Your answer')
+    expect(asked).toContain('What is the capital of France?')
+    expect(asked).toContain('at most 100 tokens')
+    terminal.type('Paris')
+    terminal.press('ctrl-d')
+    await terminal.waitFor('Send it?')
+    terminal.press('enter')
+    await terminal.waitFor('LLM response: Paris')
+    expect(await terminal.exited).toBe(0)
+  })
+})
+
+describe('progress', () => {
+  it('is a bar that moves, and is gone when the call is done', async () => {
+    const terminal = call(['test_wait', 'milliseconds=2000', 'steps=20'])
+    await terminal.waitFor(/test_wait ━+ +\d+ % +Waited \d+ of 20/)
+    expect(terminal.isCursorVisible()).toBe(false)
+    await terminal.waitFor('Waited 2000 ms')
+    expect(await terminal.exited).toBe(0)
+    expect(terminal.lines()).toEqual(['Waited 2000 ms'])
+    expect(terminal.isCursorVisible()).toBe(true)
+  })
+
+  it('is drawn at most 20 times a second, however fast it comes', async () => {
+    const terminal = call(['test_burst', 'count=5000'])
+    const beganAtMs = Date.now()
+    await terminal.exited
+    const elapsedSec = (Date.now() - beganAtMs) / 1_000
+    expect(terminal.raw().split('\u001b[?2026h').length - 1).toBeLessThan(20 * elapsedSec + 5)
+  })
+
+  it('fits a terminal of 40 columns, in one line', async () => {
+    const terminal = call(['test_wait', 'milliseconds=1500', 'steps=10'], { columns: 40 })
+    await terminal.waitFor(/\d\d %/)
+    expect(terminal.lines()).toHaveLength(1)
+    await terminal.exited
+    expect(terminal.lines()).toEqual(['Waited 1500 ms'])
+  })
+})
+
+describe('Ctrl-C in mid-call', () => {
+  for (const [how, launch] of [['', [process.execPath]], [', which comes twice under a launcher that passes it on', [process.execPath, LAUNCHER]]] as const) {
+    it(`tells the server, ends with 130 and leaves the terminal as it was${how}`, async () => {
+      const server = await startReferenceServer()
+      try {
+        const terminal = callUnderShell([...launch, MAIN, 'call', 'test_wait', 'milliseconds=60000', 'steps=600', '--url', server.url])
+        await terminal.waitFor(/━.*%/)
+        terminal.press('ctrl-c')
+        const shown = await terminal.waitFor('exit 130')
+        expect(shown).not.toContain('━')
+        await terminal.waitFor('icanon')
+        expect(await terminal.exited).toBe(0)
+        expect(terminal.text()).toMatch(/(?<!-)icanon/)
+        expect(terminal.text()).toMatch(/(?<!-)echo /)
+        expect(terminal.isCursorVisible()).toBe(true)
+        const counted = start([...PORTOLAN, 'read', 'test://cancelled-calls', '--url', server.url])
+        expect(await counted.waitFor(/\d/)).toContain('1')
+      } finally {
+        await server.stop()
+      }
+    })
+  }
+
+  it('at a question cancels the question only, and leaves the terminal as it was', async () => {
+    const terminal = callUnderShell([...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...SERVER])
+    await terminal.waitFor('◆  response')
+    terminal.press('ctrl-c')
+    const shown = await terminal.waitFor('exit 0')
+    expect(shown).toContain('User response: action=cancel')
+    await terminal.exited
+    expect(terminal.text()).toMatch(/(?<!-)icanon/)
+    expect(terminal.isCursorVisible()).toBe(true)
+  })
+})
+
+describe('what is shown', () => {
+  it('has no colours with NO_COLOR, questions included', async () => {
+    const terminal = call(['test_elicitation', 'message=x'], { env: { NO_COLOR: '1' } })
+    await terminal.waitFor('◆  response')
+    terminal.type('y')
+    terminal.press('enter')
+    await terminal.waitFor('Send it?')
+    terminal.press('enter')
+    await terminal.exited
+    // The cursor of a field is shown in reverse; nothing else may be.
+    const sequences = [...terminal.raw().matchAll(new RegExp('\\u001b\\[([0-9;]*)m', 'g'))].map(([, code]) => code)
+    expect(sequences.filter((code) => !['7', '8', '27', '28'].includes(code ?? ''))).toEqual([])
+  })
+
+  it('fits 40 columns: tables fold, forms fold', async () => {
+    const tools = start([...PORTOLAN, 'tools', ...SERVER], { columns: 40 })
+    expect(await tools.exited).toBe(0)
+    await tools.waitFor('test_simple_text')
+    const form = call(['test_elicitation', 'message=A question that is much too long for one line of this narrow terminal.'], { columns: 40 })
+    await form.waitFor('◆  response')
+    expect(form.lines()).toContain('│  A question that is much too long for')
+  })
+
+  it('is bare in a pipe', async () => {
+    const words = ['call', 'test_wait', 'milliseconds=300', 'steps=3', ...SERVER]
+    const terminal = start(['sh', '-c', '"$@" > out 2> err < /dev/null', 'sh', ...PORTOLAN, ...words])
+    expect(await terminal.exited).toBe(0)
+    expect(readFileSync(join(folder, 'out'), 'utf8')).toBe('Waited 300 ms\n')
+    expect(readFileSync(join(folder, 'err'), 'utf8')).toBe('')
+  })
+
+  it('saves an image and says where', async () => {
+    const terminal = call(['test_image_content', '--output', 'pictures'])
+    await terminal.waitFor(/Saved pictures\/test_image_content\.png \(image\/png, 70 bytes, 1 × 1 pixels\)/)
+    expect(readdirSync(join(folder, 'pictures'))).toEqual(['test_image_content.png'])
+  })
+})
