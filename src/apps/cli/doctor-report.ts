@@ -64,7 +64,7 @@ export function summaryText(screen: Screen, examined: readonly Examined[], mende
   const findings = examined.flatMap((one) => one.findings)
   const count = (verdict: Verdict): number => findings.filter((finding) => finding.verdict === verdict).length
   const [problems, warnings] = [count('problem'), count('warning')]
-  const words = [plural(problems, 'problem'), plural(warnings, 'warning')].join(', ')
+  const words = [problems > 0 ? plural(problems, 'problem') : '', warnings > 0 ? plural(warnings, 'warning') : ''].filter((part) => part !== '').join(', ')
   const format: Format = problems > 0 ? ['bold', 'red'] : warnings > 0 ? 'yellow' : 'green'
   const told = problems + warnings === 0 ? 'No problems found.' : `${words}.`
   const fixable = findings.filter(({ fix }) => fix !== undefined).length
