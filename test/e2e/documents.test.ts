@@ -44,7 +44,7 @@ describe('what the documents tell to run', () => {
 
 describe('docs/reference/command-line.md', () => {
   const help = (...command: string[]): string => spawnSync(process.execPath, [main, ...command, '--help'], { encoding: 'utf8', timeout: 20_000 }).stdout
-  const commandsIn = (text: string): string[] => [...text.matchAll(/^ {2}(\w+)(?: \[(?:options|command)\])? {2,}/gm)].flatMap(([, name = '']) => (name === 'help' ? [] : [name]))
+  const commandsIn = (text: string): string[] => [...text.matchAll(/^ {2}(\w+)(?: [[<][^\]>]*[\]>])* {2,}/gm)].flatMap(([, name = '']) => (name === 'help' ? [] : [name]))
   const flagsIn = (text: string): string[] => [...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].flatMap(([, flag = '']) => (flag === '--help' ? [] : [flag]))
 
   it('has every command with every flag, and no others', () => {
