@@ -40,7 +40,7 @@ function snapshotOf(servers: Servers, more: Partial<Snapshot> = {}): Snapshot {
   const all = Object.entries(servers).map(([name, given]) =>
     'target' in given ? configOf(given.target, { id: name, name, ...given }) : configOf(given, { id: name, name }),
   )
-  return { digest: String(count), servers: all, separator: '__', pageSize: 100, limits: DEFAULT_LIMITS, ...more } as Snapshot
+  return { digest: String(count), servers: all, separator: '__', pageSize: 100, limits: DEFAULT_LIMITS, virtualServers: [], ...more }
 }
 
 async function start(servers: Servers): Promise<{ rig: Rig; source: ReplaceableSnapshotSource; reload(servers: Servers, more?: Partial<Snapshot>): void }> {
