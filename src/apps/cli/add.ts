@@ -37,7 +37,8 @@ Examples:
 
 export function addCommand(): Command {
   const collect = (item: string, items: readonly string[]): readonly string[] => [...items, item]
-  return withEditOptions(new Command('add').description('write a server into the configuration file, which is made where there is none, and try it'))
+  const command = new Command('add')
+    .description('write a server into the configuration file, which is made where there is none, and try it')
     .argument('<name>', 'what the server is called: in /<name>/mcp and <name>__tool')
     .argument('[target...]', 'the URL of a server, or -- and the command that starts one')
     .addOption(new Option('--env <KEY[=VALUE]>', 'a variable for the command; KEY alone refers to the variable of that name').argParser(collect).default([], ''))
@@ -55,6 +56,7 @@ export function addCommand(): Command {
       if (target.length === 0) this.error(`error: give the URL of ${name}, or its command after --: portolan add ${name} -- npx -y some-server`)
       await add(name, target, options)
     })
+  return withEditOptions(command)
 }
 
 async function add(name: string, words: readonly string[], options: AddOptions): Promise<void> {

@@ -75,7 +75,8 @@ export async function followUptake(path: string, digest: string, socketPath: str
   try {
     const served = await askConfig(socketPath)
     if (served === undefined) return none
-    if (served.path !== realPathOf(path)) return { state: 'none', message: `The Portolan that runs here serves another file (${served.source}): it does not know of this one.` }
+    if (served.path === '') return { state: 'none', message: `The Portolan that runs here was started without a file: restart it with --config ${path}` }
+    if (served.path !== realPathOf(path)) return { state: 'none', message: `The Portolan that runs here serves another file (${served.source}), not this one.` }
     return await poll(digest, socketPath, none)
   } catch (error) {
     return { state: 'none', message: error instanceof Error ? error.message : String(error) }
