@@ -119,6 +119,17 @@ describe('a form', () => {
     await several.waitFor('Hello Ada: 1 root(s) visible')
   })
 
+  it('is not answered by what was typed before it was seen', async () => {
+    const terminal = call(['test_elicitation', 'message=x'])
+    terminal.type('early\r')
+    await terminal.waitFor('◆  response')
+    terminal.type('late')
+    terminal.press('enter')
+    expect(await terminal.waitFor('◆  Send it?')).toContain('response: late\n')
+    terminal.press('escape')
+    await terminal.waitFor('User response: action=cancel')
+  })
+
   it('is asked although the result goes into a pipe', async () => {
     const script = '"$@" | tr a-z A-Z'
     const terminal = start(['sh', '-c', script, 'sh', ...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...SERVER])
@@ -245,7 +256,7 @@ describe('what is shown', () => {
     terminal.press('enter')
     await terminal.exited
     // The cursor of a field is shown in reverse; nothing else may be.
-    const sequences = [...terminal.raw().matchAll(new RegExp('\\u001b\\[([0-9;]*)m', 'g'))].map(([, code]) => code)
+    const sequences = terminal.raw().split('\u001b[').flatMap((part) => /^([0-9;]*)m/.exec(part)?.[1] ?? [])
     expect(sequences.filter((code) => !['7', '8', '27', '28'].includes(code ?? ''))).toEqual([])
   })
 

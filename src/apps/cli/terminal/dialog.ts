@@ -46,13 +46,19 @@ interface Asked {
 
 export const KEYS_HELP = 'Enter goes on, Ctrl-D declines, Esc cancels.'
 
+const CTRL_C = 0x03
 const CTRL_D = 0x04
 const TAB = 0x09
 const MAX_CHOICES_SHOWN = 10
+const FORGET_MS = 100
 
-/** A dialog with whoever sits at `terminal`; call it inside `terminal.exclusively`. */
-export function createDialog(terminal: Terminal, signal?: AbortSignal): Dialog {
-  const ask = <T>(run: (asked: Asked) => Promise<Answer<T>>, isLines = false): Promise<Reply<T>> => askOnce(terminal, signal, run, isLines)
+/** A dialog with whoever sits at `terminal`, once what was typed before is gone; call it inside `terminal.exclusively`. */
+export async function openDialog(terminal: Terminal, signal?: AbortSignal): Promise<Dialog> {
+  const isInterrupted = await forgetTyped(terminal.stdin)
+  const ask = async <T>(run: (asked: Asked) => Promise<Answer<T>>, isLines = false): Promise<Reply<T>> => {
+    const isOver = isInterrupted || signal?.aborted === true || terminal.stdin.readableEnded || terminal.stdin.destroyed
+    return isOver ? { action: 'cancel' } : askOnce(terminal, signal, run, isLines)
+  }
   return {
     title: (said) => title(terminal, said),
     say: (said, format) => say(terminal, said, format),
@@ -119,12 +125,23 @@ export function sayNobody({ err }: Terminal, server: string, what: string, messa
 function say({ err, canUnicode }: Terminal, said: string, format?: Format): void {
   const guide = err.paint('gray', canUnicode ? '│' : '|')
   for (const line of foldText(safeText(said), err.width() - 4)) {
-    err.write(`${guide}  ${format === undefined ? line : err.paint(format, line)}`.trimEnd() + '\n')
+    err.write(line === '' ? `${guide}\n` : `${guide}  ${format === undefined ? line : err.paint(format, line)}\n`)
   }
 }
 
+/** Keys that were pressed before a question was seen must not answer it: a server could wait for an Enter. True for Ctrl-C. */
+async function forgetTyped(stdin: InputStream): Promise<boolean> {
+  let isInterrupted = false
+  const forget = (chunk: Buffer | string): void => void (isInterrupted ||= Buffer.from(chunk).includes(CTRL_C))
+  stdin.setRawMode?.(true)
+  stdin.on('data', forget).resume()
+  await new Promise((resolve) => setTimeout(resolve, FORGET_MS))
+  stdin.off('data', forget).pause()
+  stdin.setRawMode?.(false)
+  return isInterrupted
+}
+
 async function askOnce<T>(terminal: Terminal, signal: AbortSignal | undefined, run: (asked: Asked) => Promise<Answer<T>>, isLines: boolean): Promise<Reply<T>> {
-  if (signal?.aborted === true) return { action: 'cancel' }
   // A controller for each question: the prompts never take their listener off the signal that they get.
   const controller = new AbortController()
   let isDeclined = false

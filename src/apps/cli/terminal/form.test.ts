@@ -197,6 +197,21 @@ describe('a form', () => {
     await waitFor('a (optional)')
     stdin.end()
     expect(await answer).toEqual({ action: 'cancel' })
+    expect(await ask(formOf({ a: { type: 'string' } }))).toEqual({ action: 'cancel' })
+  })
+
+  it('is not answered by keys that were pressed before it was seen, but Ctrl-C counts', async () => {
+    const { ask, waitFor, type, press, screen } = person()
+    type('yes\r')
+    const answer = ask(formOf({ a: { type: 'string' }, b: { type: 'string' } }))
+    type('no\r')
+    await waitFor('a (optional)')
+    expect(screen.text()).not.toMatch(/yes|no\b|b \(optional\)/)
+    press('escape')
+    expect(await answer).toEqual({ action: 'cancel' })
+    const stopped = ask(formOf({ a: { type: 'string' } }))
+    press('ctrl-c')
+    expect(await stopped).toEqual({ action: 'cancel' })
   })
 
   it('waits for the form before it', async () => {

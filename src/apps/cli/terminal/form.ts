@@ -5,7 +5,7 @@
  */
 
 import { z } from 'zod'
-import { createDialog, KEYS_HELP, sayNobody } from './dialog.ts'
+import { openDialog, KEYS_HELP, sayNobody } from './dialog.ts'
 import type { Choice, Dialog, Reply } from './dialog.ts'
 import { choiceProblem, fieldHint, formFields, parseAnswer } from './form-field.ts'
 import type { FormField, FormValue } from './form-field.ts'
@@ -45,7 +45,7 @@ export async function askElicitation(terminal: Terminal, params: unknown, questi
     return { action: 'cancel' }
   }
   return terminal.exclusively(async () => {
-    const dialog = createDialog(terminal, question.signal)
+    const dialog = await openDialog(terminal, question.signal)
     const answer = request.mode === 'url'
       ? await askVisit(terminal, dialog, { ...question, message: request.message, url: request.url ?? '' })
       : await askForm(dialog, question.server, request)
@@ -153,7 +153,7 @@ async function review(dialog: Dialog, server: string, fields: readonly FormField
     const reply = await dialog.one<Step>('Send it?', [
       { value: { step: 'send' }, label: 'Send' },
       ...changeable.map((field): Choice<Step> => ({ value: { step: 'change', field }, label: `Change ${field.label}` })),
-      { value: { step: 'decline' }, label: 'Decline', hint: 'the server is told that you refuse' },
+      { value: { step: 'decline' }, label: 'Decline', hint: 'tells the server no' },
     ])
     if (reply.action !== 'accept') return reply
     if (reply.value.step === 'decline') return { action: 'decline' }

@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { createDialog, sayNobody } from './dialog.ts'
+import { openDialog, sayNobody } from './dialog.ts'
 import type { Dialog } from './dialog.ts'
 import type { Question } from './form.ts'
 import type { Terminal } from './terminal.ts'
@@ -40,7 +40,7 @@ export async function askSampling(terminal: Terminal, params: unknown, question:
     return { action: 'cancel' }
   }
   return terminal.exclusively(async () => {
-    const dialog = createDialog(terminal, question.signal)
+    const dialog = await openDialog(terminal, question.signal)
     dialog.title(`${question.server} asks for a message of a model; you can write it`)
     showRequest(dialog, request)
     const answer = await writeAnswer(dialog)
@@ -61,7 +61,7 @@ async function writeAnswer(dialog: Dialog): Promise<SamplingAnswer> {
     const reply = await dialog.one<'send' | 'edit' | 'decline'>('Send it?', [
       { value: 'send', label: 'Send' },
       { value: 'edit', label: 'Edit it' },
-      { value: 'decline', label: 'Decline', hint: 'the server is told that you refuse' },
+      { value: 'decline', label: 'Decline', hint: 'tells the server no' },
     ])
     if (reply.action !== 'accept') return reply
     if (reply.value === 'decline') return { action: 'decline' }

@@ -14,8 +14,8 @@ export interface Column {
 }
 
 const GAP = '  '
-/** A column is not folded below this: then the table is wider than the terminal. */
-const NARROWEST = 10
+/** Columns that would have to be narrower are not read with pleasure: then each row becomes a paragraph. */
+const NARROWEST = 16
 
 /**
  * The table, with a line break at the end; `''` for no columns. Cells are others' text: control characters are shown, not
@@ -26,13 +26,14 @@ export function tableText(screen: Screen, columns: readonly Column[], rows: read
   const cells = rows.map((row) => columns.map((_, index) => safeLine(row[index] ?? '')))
   const natural = columns.map(({ title }, index) => Math.max(textWidth(title), ...cells.map((row) => textWidth(row[index] ?? ''))))
   const widths = screen.isTty ? fitted(natural, columns, screen.width()) : natural
+  if (widths === undefined) return cells.map((row) => paragraph(row, columns, screen)).join('')
   const head = rowLines(columns.map(({ title }) => title), columns, widths).map((line) => screen.paint('dim', line))
   const body = cells.flatMap((row) => rowLines(row, columns, widths, screen))
   return [...head, ...body].map((line) => `${line}\n`).join('')
 }
 
-/** Takes what is too much from the flexible columns, the widest first. */
-function fitted(natural: readonly number[], columns: readonly Column[], available: number): number[] {
+/** Takes what is too much from the flexible columns, the widest first, then from the others; undefined where that is not enough. */
+function fitted(natural: readonly number[], columns: readonly Column[], available: number): number[] | undefined {
   const widths = [...natural]
   const named = columns.flatMap(({ isFlexible }, index) => (isFlexible === true ? [index] : []))
   let tooMuch = sum(widths) + GAP.length * (widths.length - 1) - available
@@ -45,7 +46,24 @@ function fitted(natural: readonly number[], columns: readonly Column[], availabl
       tooMuch -= 1
     }
   }
-  return widths
+  return tooMuch > 0 ? undefined : widths
+}
+
+/** The first cell, and below it the others with their titles, but for those that say nothing. */
+function paragraph([head = '', ...rest]: readonly string[], [first, ...others]: readonly Column[], screen: Screen): string {
+  const width = screen.width()
+  const painted = (column: Column | undefined, cell: string, line: string): string => {
+    const format = column?.format?.(cell)
+    return format === undefined ? line : screen.paint(format, line)
+  }
+  const lines = others.flatMap((column, index) => {
+    const cell = rest[index] ?? ''
+    if (cell === '' || cell === '-') return []
+    const label = `${column.title}: `
+    const [line = '', ...more] = foldText(label + cell, width - 2)
+    return [`  ${screen.paint('dim', label)}${painted(column, cell, line.slice(label.length))}`, ...more.map((text) => `  ${painted(column, cell, text)}`)]
+  })
+  return [...foldText(head, width).map((line) => painted(first, head, screen.paint('bold', line))), ...lines].map((line) => `${line}\n`).join('')
 }
 
 function rowLines(row: readonly string[], columns: readonly Column[], widths: readonly number[], screen?: Screen): string[] {

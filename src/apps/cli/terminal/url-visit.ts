@@ -38,7 +38,7 @@ export async function askVisit(terminal: Terminal, dialog: Dialog, visit: Visit)
   dialog.say(`What you do there is between you and that page. ${KEYS_HELP}`, 'dim')
   // What opens nothing stands first: a careless Enter must not be consent.
   const reply = await dialog.one<'decline' | 'open' | 'self'>('Visit it?', [
-    { value: 'decline', label: 'Decline', hint: 'the server is told that you refuse' },
+    { value: 'decline', label: 'Decline', hint: 'tells the server no' },
     ...(check.canOpen ? [{ value: 'open' as const, label: 'Open it in the browser' }] : []),
     { value: 'self', label: 'I visit it by myself', hint: 'nothing is opened' },
   ])
