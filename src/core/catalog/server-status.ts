@@ -32,8 +32,8 @@ export interface ServerNotes {
   readonly listFaults: readonly string[]
 }
 
-const MAX_NOTES = 100
-const MAX_INSTRUCTIONS = 4_096
+const SHOWN_NOTES = 100
+const SHOWN_INSTRUCTIONS = 4_096
 const KINDS = Object.keys(LISTS) as readonly ListKind[]
 
 /** In the order of `upstreams`. Nothing is asked of any server. */
@@ -50,8 +50,8 @@ export function serverNotes(catalog: Pick<Catalog, 'newest'>, upstreams: readonl
       counts: { tools, prompts, resources, templates },
       legacy: eraStatus(legacy),
       modern: eraStatus(modern),
-      names: reports.filter(({ server }) => server === upstream.name).slice(0, MAX_NOTES).map(({ server: _server, ...report }) => report),
-      listFaults: lists.flatMap((list) => list?.faults ?? []).slice(0, MAX_NOTES),
+      names: reports.filter(({ server }) => server === upstream.name).slice(0, SHOWN_NOTES).map(({ server: _server, ...report }) => report),
+      listFaults: lists.flatMap((list) => list?.faults ?? []).slice(0, SHOWN_NOTES),
     }
     return { upstream, notes }
   })
@@ -60,7 +60,7 @@ export function serverNotes(catalog: Pick<Catalog, 'newest'>, upstreams: readonl
 function eraStatus(profile: EraProfile | undefined): EraStatus | null {
   if (profile === undefined) return null
   const { revision, serverInfo, capabilities, instructions } = profile
-  return { revision, serverInfo: readObject(serverInfo), capabilities: readObject(capabilities), instructions: instructions.slice(0, MAX_INSTRUCTIONS) }
+  return { revision, serverInfo: readObject(serverInfo), capabilities: readObject(capabilities), instructions: instructions.slice(0, SHOWN_INSTRUCTIONS) }
 }
 
 function readObject(text: WireText): JsonObject {

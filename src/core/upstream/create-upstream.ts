@@ -57,7 +57,7 @@ const RETRY = { firstMs: 1_000, maxMs: 60_000 }
 /** After a failed probe, callers are refused at once for so long. */
 const FAIL_FAST_MS = 1_000
 /** Remembered for the status. */
-const MAX_FAULTS = 5
+const KEPT_FAULTS = 5
 /** A verdict that lacks an era is asked for again after so long. */
 const UNSETTLED_MS = 30_000
 /** A server that is silent for this long is said to be, though it may still be on its way. */
@@ -128,7 +128,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     if (trouble?.detail !== detail) {
       log({ kind: 'degraded', upstream: config.name, detail })
       faults.push({ atMs: clock.nowMs(), detail })
-      if (faults.length > MAX_FAULTS) faults.shift()
+      if (faults.length > KEPT_FAULTS) faults.shift()
     }
     trouble = { detail, sinceMs: clock.ticksMs(), retryAfterSec }
     if (stopRetry !== undefined) return
