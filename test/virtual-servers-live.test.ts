@@ -250,7 +250,7 @@ it('is reached over HTTP+SSE and over stdio as over HTTP', async () => {
   stream.drop()
 
   const lines: string[] = []
-  const pipe = built.rig.gateway.stdio({ write: (text) => (lines.push(text), true), onDrain: () => undefined, keepAlive: () => undefined, end: () => undefined } as never, 'job')
+  const pipe = built.rig.gateway.stdio({ write: (text: string) => (lines.push(text), true), onDrain: () => undefined, keepAlive: () => undefined, end: () => undefined } as never, 'job')
   pipe.take(modernRequest('tools/call', { name: 'open', arguments: { path: '/x' } }).body)
   pipe.take(modernRequest('tools/call', { name: 'search' }, { id: 2 }).body)
   await until(() => lines.length === 2)

@@ -10,6 +10,7 @@ import { configOption, configPathOf, dataOption, logLevelOption } from './option
 interface StdioOptions {
   readonly config?: string
   readonly data?: string
+  readonly server?: string
   readonly logLevel: LogLevel
 }
 
@@ -18,6 +19,7 @@ export function stdioCommand(): Command {
     .description('run the gateway on standard input and output, for clients that launch commands')
     .addOption(configOption())
     .addOption(dataOption())
+    .option('--server <name>', 'only this server or virtual server, names unchanged (default: all servers as one)')
     .addOption(logLevelOption().default('warn'))
     .action(async (options: StdioOptions) => {
       tuneCollector()
@@ -27,6 +29,7 @@ export function stdioCommand(): Command {
       await runStdio({
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),
+        server: options.server,
         env: process.env,
         log: createLog(standardErrorOptions(options.logLevel)),
         input: process.stdin,

@@ -5,6 +5,7 @@ export interface BannerFacts {
   /** Of `/mcp`'s root, as clients reach it: `http://127.0.0.1:7400`; a socket's path where there is only that. */
   readonly baseUrl: string
   readonly serverNames: readonly string[]
+  readonly virtualNames: readonly string[]
   /** For people: the file, or what stands for it. */
   readonly source: string
   /** The token as far as it may be shown, undefined without authentication. */
@@ -14,14 +15,15 @@ export interface BannerFacts {
 
 /** A token is shown at the first start only: later starts may be logged or watched. */
 export function bannerText(facts: BannerFacts): string {
-  const { version, baseUrl, serverNames, source, token, notices } = facts
-  const width = Math.max('all servers'.length, ...serverNames.map(({ length }) => length))
+  const { version, baseUrl, serverNames, virtualNames, source, token, notices } = facts
+  const names = [...serverNames, ...virtualNames]
+  const width = Math.max('all servers'.length, ...names.map(({ length }) => length))
   const row = (label: string, value: string): string => `  ${label.padEnd(width)}  ${value}`
   return [
     `Portolan ${version}: ${counted(serverNames.length)} from ${source}`,
     '',
     row('all servers', `${baseUrl}/mcp`),
-    ...serverNames.map((name) => row(name, `${baseUrl}/${name}/mcp`)),
+    ...names.map((name) => row(name, `${baseUrl}/${name}/mcp`)),
     '',
     ...tokenLines(token),
     'Paste into a client that reads mcpServers:',

@@ -195,6 +195,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
     version: readVersion(),
     baseUrl: publicUrl ?? condition.listening[0] ?? '',
     serverNames: snapshot.servers.map(({ name }) => name),
+    virtualNames: snapshot.virtualServers.map(({ name }) => name),
     source,
     token,
     notices: read.notices,

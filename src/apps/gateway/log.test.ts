@@ -24,11 +24,12 @@ describe('the log', () => {
 })
 
 describe('the banner', () => {
-  const facts = { version: '1.2.3', baseUrl: 'http://127.0.0.1:7400', serverNames: ['files'], source: 'portolan.json', notices: [] }
+  const facts = { version: '1.2.3', baseUrl: 'http://127.0.0.1:7400', serverNames: ['files'], virtualNames: ['job'], source: 'portolan.json', notices: [] }
 
   it('shows a new token and what to paste', () => {
     const text = bannerText({ ...facts, token: { value: 'T0KEN', isNew: true, path: '/data/token' } })
     expect(text).toContain('http://127.0.0.1:7400/files/mcp')
+    expect(text).toContain('  job          http://127.0.0.1:7400/job/mcp')
     const snippet = JSON.parse(/\n( {2}\{\n[^]*\n {2}\})\n/.exec(text)?.[1] ?? '')
     expect(snippet.mcpServers.portolan).toEqual({ type: 'http', url: 'http://127.0.0.1:7400/mcp', headers: { Authorization: 'Bearer T0KEN' } })
   })

@@ -11,6 +11,8 @@ export interface StdioClient {
   readonly input: Readable
   readonly output: Writable
   readonly maxLineBytes: number
+  /** One server or virtual server; '' or not given: all servers as one. */
+  readonly endpoint?: string
   /** Ends it where it is. */
   readonly signal: AbortSignal
 }
@@ -24,7 +26,7 @@ const TICK_MS = 20
 export async function serveStdio(gateway: Pick<Gateway, 'stdio' | 'status'>, client: StdioClient): Promise<void> {
   const { signal } = client
   const stream = createClientStream(client)
-  const pipe = gateway.stdio(stream.stream)
+  const pipe = gateway.stdio(stream.stream, client.endpoint)
   const stopped = new Promise<'stopped'>((resolve) => {
     if (signal.aborted) resolve('stopped')
     else signal.addEventListener('abort', () => resolve('stopped'), { once: true })
