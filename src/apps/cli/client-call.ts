@@ -178,7 +178,7 @@ async function argumentsFor(session: Session, flags: CallFlags, { source, name, 
   }
   const fields = missing.map((one): [string, JsonObject] => [one, formField(nodeAt(node, one))])
   const form = { mode: 'form', message: `${fullName(session, source, name)} needs ${missing.join(', ')}`, requestedSchema: { type: 'object', properties: Object.fromEntries(fields), required: missing } }
-  const answer = await askElicitation(session.terminal, form, { server: source.label, signal: session.signal })
+  const answer = await askElicitation(session.terminal, form, { server: fullName(session, source, name), signal: session.signal })
   if (answer.action !== 'accept') throw new ClientError('cancelled', 'Nothing was sent.')
   const given = Object.entries(answer.content ?? {}).map(([field, one]) => `${field}:=${JSON.stringify(one)}`)
   return typeArguments(node, { words: given, base: value, readFile: () => '' }).value
