@@ -243,6 +243,21 @@ describe('what can be changed in place', () => {
     expect(answererOf(messageOf(await slow))).toBe('late')
   })
 
+  it('sends new headers on the legacy sessions that are open, which go on', async () => {
+    const actor = closeAfter(await startActor(['legacy']))
+    const target = (secret: string): HttpServer => ({ transport: 'http', url: actor.url, headers: { authorization: `Bearer ${secret}` } })
+    const { rig, reload } = await start({ a: target('first') })
+    const session = await openSession(rig.port, { path: '/a/mcp' })
+    const call = () => legacy(rig.port, session, 'tools/call', { name: 'echo', arguments: {} }, { path: '/a/mcp' })
+    expect((await call()).status).toBe(200)
+    reload({ a: target('second') })
+    expect((await call()).status).toBe(200)
+    const calls = actor.requests.filter(({ json }) => json.method === 'tools/call')
+    expect(calls.map(({ headers }) => headers['authorization'])).toEqual(['Bearer first', 'Bearer second'])
+    expect(new Set(calls.map(({ headers }) => headers['mcp-session-id'])).size).toBe(1)
+    expect(rig.gateway.status().leaving).toBe(0)
+  })
+
   it('takes another separator and page size for the next list', async () => {
     const { rig, reload } = await start({ a: child('one', 'x', 'y', 'z') })
     const names = async () => {

@@ -305,10 +305,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     forgetProfile,
     adopt(next) {
       if (!isAdoptable(config, next)) return false
-      if (next.target.transport === 'http' && !isSame(config.target, next.target)) {
-        if (openSessions() > 0) return false
-        takeHeaders(next.target)
-      }
+      if (next.target.transport === 'http' && !isSame(config.target, next.target)) takeHeaders(next.target)
       Object.assign(config, next)
       return true
     },

@@ -33,6 +33,8 @@ export interface HttpLegacyOptions {
   readonly health: ChannelHealth
   readonly url: string
   readonly headers: HeaderPairs
+  /** What a reload made of `headers` since, for the session's further requests. */
+  readonly latestHeaders?: () => HeaderPairs
   readonly connectTimeoutMs: number
   /** For the handshake and the channel's own messages. */
   readonly requestTimeoutMs: number
@@ -50,16 +52,7 @@ const MAX_RESUME_TRIES = 6
 /** Makes the handshake. Never rejects. */
 export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise<Result<LegacyChannel, OpenFault>> {
   const { egress, clock, health, url, open, connectTimeoutMs, requestTimeoutMs, hurry, hurryMs } = options
-  const headers = mergeHeaders(
-    mergeHeaders(
-      [
-        ['content-type', 'application/json'],
-        ['accept', 'application/json, text/event-stream'],
-      ],
-      options.headers,
-    ),
-    open.headers,
-  )
+  const headers = baseOf(options, options.headers)
   let sessionId = ''
   const rules: HttpCallRules = {
     clock,
@@ -111,6 +104,14 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
   return ok(channel)
 }
 
+function baseOf({ open }: HttpLegacyOptions, configured: HeaderPairs): HeaderPairs {
+  const own: HeaderPairs = [
+    ['content-type', 'application/json'],
+    ['accept', 'application/json, text/event-stream'],
+  ]
+  return mergeHeaders(mergeHeaders(own, configured), open.headers)
+}
+
 function toOpenFault(failure: ChannelFailure): OpenFault {
   const { status, retryAfterSec } = failure
   const detail = `initialize: ${failure.detail}`
@@ -123,11 +124,19 @@ function toOpenFault(failure: ChannelFailure): OpenFault {
 function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake): LegacyChannel {
   const { egress, clock, random, health, url, open, connectTimeoutMs, requestTimeoutMs, resultBytes } = options
   const traits = traitsOf(handshake.revision)
-  const fixed: HeaderPairs = [
-    ...base,
+  const ofSession: HeaderPairs = [
     ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
     ...(traits.versionHeader ? ([[HEADER.protocolVersion, handshake.revision]] as const) : []),
   ]
+  let configured = options.headers
+  let fixed: HeaderPairs = [...base, ...ofSession]
+  const fixedNow = (): HeaderPairs => {
+    const latest = options.latestHeaders?.() ?? configured
+    if (latest === configured) return fixed
+    configured = latest
+    fixed = [...baseOf(options, latest), ...ofSession]
+    return fixed
+  }
   const calls = new LiveMap<IdText, HttpCall>()
   let lastId = 0
   let isClosed = false
@@ -172,7 +181,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     if (call.isOver) return
     call.beginResume()
     const headers: HeaderPairs = [
-      ...fixed.filter(([name]) => name !== 'content-type' && name !== 'accept'),
+      ...fixedNow().filter(([name]) => name !== 'content-type' && name !== 'accept'),
       ['accept', 'text/event-stream'],
       [HEADER.lastEventId, call.lastEventId],
     ]
@@ -185,7 +194,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
         egress,
         clock,
         url,
-        headers: mergeHeaders(fixed, headers),
+        headers: mergeHeaders(fixedNow(), headers),
         text,
         connectTimeoutMs,
         requestTimeoutMs,
@@ -205,7 +214,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     clock,
     random,
     url,
-    headers: () => fixed,
+    headers: fixedNow,
     connectTimeoutMs,
     eventBytes: resultBytes,
     onText(text) {
@@ -246,7 +255,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
         return call
       }
       calls.set(call.idText, call)
-      const headers = mergeHeaders(fixed, request.headers)
+      const headers = mergeHeaders(fixedNow(), request.headers)
       call.attach(egress.send({ method: 'POST', url, headers, body: request.text, connectTimeoutMs }, call))
       return call
     },
@@ -259,7 +268,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
       if (isClosed) return
       end('the session was closed')
       if (sessionId === '') return
-      const headers = fixed.filter(([name]) => name !== 'content-type')
+      const headers = fixedNow().filter(([name]) => name !== 'content-type')
       await exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
     },
     get closed() {

@@ -42,7 +42,13 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
   }
   let modern: Channel | undefined
   let headers = Object.entries(target.headers)
-  const current = (): typeof shared & Pick<HttpLegacyOptions, 'headers' | 'connectTimeoutMs'> => ({ ...shared, headers, connectTimeoutMs: config.connectTimeoutMs })
+  const latestHeaders = (): typeof headers => headers
+  const current = (): typeof shared & Pick<HttpLegacyOptions, 'headers' | 'latestHeaders' | 'connectTimeoutMs'> => ({
+    ...shared,
+    headers,
+    latestHeaders,
+    connectTimeoutMs: config.connectTimeoutMs,
+  })
   /** The server refused Streamable HTTP and took HTTP+SSE. */
   let isSse = false
 
@@ -77,7 +83,7 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
     },
     useHeaders(next) {
       headers = Object.entries(next)
-      // Calls in flight keep the channel that they were sent on.
+      // Legacy sessions ask for the latest ones; modern calls in flight keep the channel that they were sent on.
       modern = undefined
     },
     retire: () => undefined,

@@ -136,8 +136,12 @@ interface SseSession {
 
 function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseLink): SseSession {
   const { egress, clock, health, open, connectTimeoutMs, requestTimeoutMs } = options
-  let fixed: HeaderPairs = mergeHeaders(base, [['content-type', 'application/json']])
+  let ofSession: HeaderPairs = [['content-type', 'application/json']]
   let handshake: Handshake | undefined
+  const fixedNow = (): HeaderPairs => {
+    const { latestHeaders } = options
+    return mergeHeaders(latestHeaders === undefined ? base : mergeHeaders(latestHeaders(), open.headers), ofSession)
+  }
   const correlator = createCorrelator({ isModern: false })
   let lastId = 0
   let isClosed = false
@@ -159,7 +163,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
 
   /** The answer to a POST is 202 and nothing else; anything but 2xx is the call's failure. */
   async function post(call: ChannelCall): Promise<void> {
-    const headers = mergeHeaders(fixed, call.headers)
+    const headers = mergeHeaders(fixedNow(), call.headers)
     const request = { method: 'POST' as const, url: link.endpoint, headers, body: call.text, connectTimeoutMs }
     const answer = await exchangeStatus(egress, clock, request, requestTimeoutMs)
     // Silence on the POST means nothing as long as the stream stands: some servers accept only when they are done.
@@ -200,7 +204,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
     async notify(text, headers = []) {
       if (isClosed) throw new PortolanError('session_not_found')
       const isSessionGone = (status: number): boolean => status === 404
-      const merged = mergeHeaders(fixed, headers)
+      const merged = mergeHeaders(fixedNow(), headers)
       await postMessage({ egress, clock, url: link.endpoint, headers: merged, text, connectTimeoutMs, requestTimeoutMs, isSessionGone })
     },
     openStream: () => Promise.resolve(),
@@ -220,7 +224,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
     channel,
     begin(value) {
       handshake = value
-      if (traitsOf(value.revision).versionHeader) fixed = mergeHeaders(fixed, [[HEADER.protocolVersion, value.revision]])
+      if (traitsOf(value.revision).versionHeader) ofSession = mergeHeaders(ofSession, [[HEADER.protocolVersion, value.revision]])
     },
   }
 }

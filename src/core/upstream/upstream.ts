@@ -71,7 +71,7 @@ export interface Upstream {
   /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
   forgetProfile(): void
   /**
-   * Takes over what can change while it runs: name, time limits, trust, `state`, and headers while no legacy session is open.
+   * Takes over what can change while it runs: name, time limits, trust, `state`, and the headers of HTTP requests.
    * False, and nothing has changed, where the server must be opened anew.
    */
   adopt(config: ServerSnapshot): boolean
