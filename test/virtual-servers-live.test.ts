@@ -246,7 +246,7 @@ it('is reached over HTTP+SSE and over stdio as over HTTP', async () => {
   await stream.count(1)
   await legacy(port, '', 'tools/list', {}, { path, id: 2 })
   const [, listed] = await stream.count(2)
-  expect(namesOf((listed?.['result'] as { tools: unknown }).tools)).toEqual(['open'])
+  expect(namesOf((listed?.['result'] as { tools: unknown } | undefined)?.tools)).toEqual(['open'])
   stream.drop()
 
   const lines: string[] = []
