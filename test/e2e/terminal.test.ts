@@ -221,6 +221,8 @@ describe('Ctrl-C in mid-call', () => {
         terminal.press('ctrl-c')
         const shown = await terminal.waitFor('exit 130')
         expect(shown).not.toContain('━')
+        // Said at an orderly end only.
+        expect(shown).toContain('cancelled')
         await terminal.waitFor('icanon')
         expect(await terminal.exited).toBe(0)
         expect(terminal.text()).toMatch(/(?<!-)icanon/)

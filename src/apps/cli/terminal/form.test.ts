@@ -204,6 +204,7 @@ describe('a form', () => {
     const { ask, waitFor, type, press, screen } = person()
     type('yes\r')
     const answer = ask(formOf({ a: { type: 'string' }, b: { type: 'string' } }))
+    await new Promise((resolve) => setTimeout(resolve, 50))
     type('no\r')
     await waitFor('a (optional)')
     expect(screen.text()).not.toMatch(/yes|no\b|b \(optional\)/)

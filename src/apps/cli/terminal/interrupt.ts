@@ -22,7 +22,7 @@ const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 /** `npm run` and the like pass on the signal that the terminal has sent already: the second of such a pair is no second wish. */
 const SAME_KEY_MS = 500
 
-export function createInterrupt(terminal: Pick<Terminal, 'close' | 'err'>): Interrupt {
+export function createInterrupt(terminal: Pick<Terminal, 'close'>): Interrupt {
   const controller = new AbortController()
   let exitCode: number | undefined
   let firstAtMs = 0

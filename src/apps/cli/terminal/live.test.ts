@@ -55,8 +55,12 @@ describe('lines redrawn in place', () => {
     const { footer, shown, screen } = footerOf(40, 5)
     const block = footer.open()
     for (let round = 0; round < 5; round += 1) block.draw(Array.from({ length: 20 }, (_, line) => `${round}.${line}`))
-    expect(await shown()).toEqual(['4.0', '4.1', '4.2', '4.3'])
-    expect(screen.raw()).not.toContain('4.4')
+    expect(await shown()).toEqual(['4.0', '4.1', '4.2', '… 17 lines more than fit here'])
+    expect(screen.raw()).not.toContain('4.3')
+    block.draw(['x'.repeat(100), 'y'])
+    expect(await shown()).toEqual(['x'.repeat(40), 'x'.repeat(40), 'x'.repeat(20), 'y'])
+    block.draw(['x'.repeat(100), 'y', 'z'])
+    expect(await shown()).toEqual(['x'.repeat(40), 'x'.repeat(40), 'x'.repeat(20), '… 2 lines more than fit here'])
   })
 
   it('erases lines that a narrower window has wrapped', async () => {

@@ -54,9 +54,18 @@ function createDrawnFooter(stream: OutputStream, nowMs: () => number): Footer {
   let timer: NodeJS.Timeout | undefined
 
   const width = (): number => Math.max(1, stream.columns ?? 80)
-  /** Rows that the drawn lines take now: a narrower window has wrapped them. */
-  const rows = (): number => drawn.reduce((total, line) => total + Math.max(1, Math.ceil(textWidth(stripVTControlCharacters(line)) / width())), 0)
-  const erasure = (): string => (drawn.length === 0 ? '' : `\r\u001b[${rows()}A${ERASE_BELOW}`)
+  /** Rows that a line takes now: a narrower window wraps what was drawn. */
+  const rowsOf = (line: string): number => Math.max(1, Math.ceil(textWidth(stripVTControlCharacters(line)) / width()))
+  const erasure = (): string => {
+    const rows = drawn.reduce((total, line) => total + rowsOf(line), 0)
+    return rows === 0 ? '' : `\r\u001b[${rows}A${ERASE_BELOW}`
+  }
+  /** What the window holds, with a row left for the cursor: what has scrolled away can no longer be erased. */
+  const fitting = (lines: readonly string[]): readonly string[] => {
+    let left = Math.max(1, (stream.rows ?? 24) - 1)
+    const count = lines.findIndex((line) => (left -= rowsOf(line)) < 0)
+    return count === -1 ? lines : [...lines.slice(0, Math.max(0, count - 1)), `… ${lines.length - Math.max(0, count - 1)} lines more than fit here`]
+  }
   const showCursor = (): string => {
     if (!isCursorHidden) return ''
     isCursorHidden = false
@@ -78,7 +87,7 @@ function createDrawnFooter(stream: OutputStream, nowMs: () => number): Footer {
     clearTimeout(timer)
     timer = undefined
     if (pauses > 0 || isMidLine) return
-    const lines = [...blocks.values()].flat().slice(0, Math.max(1, (stream.rows ?? 24) - 1))
+    const lines = fitting([...blocks.values()].flat())
     if (lines.length === 0) return clear()
     drawnAtMs = nowMs()
     const before = erasure()
