@@ -132,7 +132,7 @@ function readTarget(words: readonly string[], options: AddOptions): Target {
   const cwd = options.cwd === undefined || options.cwd.startsWith('${') ? options.cwd : resolve(options.cwd)
   const secrets = [
     ...Object.entries(env).map(([name, value]) => ({ path: `--env ${name}`, name, value: value ?? '' })),
-    ...args.map((arg, index) => ({ path: `argument ${index + 1} of ${first}`, ...namedArgument(args, index), whole: arg })),
+    ...args.map((_, index) => ({ path: `argument ${index + 1} of ${first}`, ...namedArgument(args, index) })),
   ]
   return { server: { target: { command: first, args, env, cwd }, disabled }, problems: [...problems, ...plainSecrets(secrets, options)] }
 }
@@ -152,7 +152,7 @@ function variableOf(text: string, problems: ConfigProblem[]): [string, string | 
 /** `--api-key VALUE`, `--api-key=VALUE`, `VALUE`. */
 function namedArgument(args: readonly string[], index: number): { readonly name: string; readonly value: string } {
   const arg = args[index] ?? ''
-  const [, name, value] = /^-{0,2}([\w.-]+)=([^]*)$/.exec(arg) ?? /^([\w-]+): *([^]+)$/.exec(arg) ?? []
+  const [, name, value] = /^-{0,2}([\w.-]+)=([^]*)$/.exec(arg) ?? /^([\w-]+):(?!\/\/) *([^]+)$/.exec(arg) ?? []
   if (name !== undefined && value !== undefined) return { name, value }
   const before = args[index - 1] ?? ''
   const isValue = /^--?\w/.test(before) && !before.includes('=') && !arg.startsWith('-')
