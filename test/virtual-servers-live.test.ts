@@ -133,6 +133,22 @@ describe('a legacy session that may be asked for input', () => {
     stream.drop()
   })
 
+  it('tells its servers of changed roots, and nothing that no revision defines', async () => {
+    const actor = await startNamed(['legacy'])
+    const built = await build({ files: http(actor.url) }, [virtual('v', { use: [{ server: 'files' }] })])
+    const notifyAt = async (path: string): Promise<void> => {
+      const client = await clientAt(built, 'legacy', path, { capabilities: { roots: {} } })
+      await client.result('tools/call', { name: 'read' })
+      for (const method of ['vendor/notification', 'notifications/roots/list_changed']) await client.ask('', {}, { body: JSON.stringify({ jsonrpc: '2.0', method }) })
+    }
+    const heard = (method: string): number => actor.requests.filter(({ json }) => json.method === method).length
+    await notifyAt('/v/mcp')
+    await until(() => heard('notifications/roots/list_changed') === 1)
+    expect(heard('vendor/notification')).toBe(0)
+    await notifyAt('/files/mcp')
+    await until(() => heard('vendor/notification') === 1)
+  })
+
   it('answers what a server of it asks in the middle of a call', async () => {
     const actor = await startNamed(['legacy'])
     const built = await build({ files: http(actor.url) }, [virtual('tools', { use: [{ server: 'files' }], tools: { hold: { name: 'wait' } } })])

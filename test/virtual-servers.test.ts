@@ -103,7 +103,7 @@ describe.each(ERAS)('a virtual server of one server, to a %s client', (era) => {
 
   it('reads what is picked, and what fits a picked template', async () => {
     const { client, actor } = await start()
-    for (const uri of ['doc://a', 'row://t/7', 'row://t/a%20b']) {
+    for (const uri of ['doc://a', 'row://t/7', 'row://t/a%20b', 'row://t/a%2Fb']) {
       await client.result('resources/read', { uri })
       expect(lastOf(actor, 'resources/read')['uri']).toBe(uri)
     }
@@ -230,6 +230,21 @@ describe.each(ERAS)('a virtual server of several servers, to a %s client', (era)
     const { nextCursor: cursor } = await client.result('tools/list')
     expect(namesOf((await client.result('tools/list', { cursor }))['tools'])).toEqual(['search', 'hold'])
     for (const path of ['/twin/mcp', '/one/mcp', '/mcp']) expect(codeOf(await (await clientAt(built, era, path)).ask('tools/list', { cursor }))).toBe(-32_602)
+  })
+})
+
+describe('what a picked template lets through', () => {
+  it('is not what is left out, written otherwise', async () => {
+    const lists = {
+      'resources/list': { resources: ['doc://a', 'doc://b', 'doc://c/d', 'doc://%C3%A9'].map((uri) => ({ uri, name: uri })) },
+      'resources/templates/list': { resourceTemplates: [{ uriTemplate: 'doc://{+path}', name: 'any' }, { uriTemplate: 'doc://{name}', name: 'one' }] },
+    }
+    const actor = await startNamed(['modern'], lists)
+    const view = virtual('v', { use: [{ server: 'files', resources: ['doc://a', 'doc://%C3%A9', '!doc://secret*'] }], resources: { 'doc://%C3%A9': { hide: true } } })
+    const client = await clientAt(await build({ files: http(actor.url) }, [view]), 'modern', '/v/mcp')
+    for (const uri of ['doc://a', 'doc://other', 'doc://x/y?z=1', 'doc://a%20b']) await client.result('resources/read', { uri })
+    const others = ['doc://b', 'doc://%62', 'doc://b?x', 'doc://b#x', 'doc://c/d', 'doc://c%2Fd', 'doc://c%2fd', 'doc://%c3%a9', 'doc://%C3%A9', 'doc://secret1', 'doc://%73ecret1', 'doc://x/../b', 'doc://./b', 'doc://x%2F..%2Fb']
+    await expectUnknown(client, 'resources/read', (uri) => ({ uri }), others, 'nothing://x')
   })
 })
 

@@ -8,6 +8,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { partOf } from './part.ts'
+import type { Part } from './part.ts'
 import { fitsTemplate } from './uri-template.ts'
 import type { VirtualServer } from './virtual-server.ts'
 
@@ -29,7 +30,28 @@ export async function reachResource(context: GatewayContext, party: Party, virtu
   if (!virtual.shows(upstream.name, 'templates')) return undefined
   const templates = await partOf(context, party, upstream, 'templates')
   const fits = templates.list.items.some(({ key }) => virtual.picks(upstream.name, 'templates', key) && fitsTemplate(key, uri))
-  return fits ? named : undefined
+  return fits && !isOtherName(virtual, listed, uri) ? named : undefined
+}
+
+/** What a template lets through must not be what is left out, written otherwise: escaped, or with a query that nobody reads. */
+function isOtherName(virtual: VirtualServer, { source: { upstream }, list }: Part, uri: string): boolean {
+  const names = spellings(uri)
+  if (names.some((name) => virtual.excludesUri(upstream.name, name))) return true
+  const left = list.items.filter(({ key }) => !virtual.picks(upstream.name, 'resources', key))
+  return left.some(({ key }) => spellings(key).some((name) => names.includes(name)))
+}
+
+function spellings(uri: string): readonly string[] {
+  const decoded = decodedUri(uri)
+  return [uri, decoded, uri.replace(/[?#].*$/s, ''), decoded.replace(/[?#].*$/s, '')]
+}
+
+function decodedUri(uri: string): string {
+  try {
+    return decodeURIComponent(uri)
+  } catch {
+    return uri
+  }
 }
 
 /** The template that is called so here; undefined for one that is not shown. */

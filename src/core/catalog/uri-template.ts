@@ -95,6 +95,11 @@ function reached(starts: ReadonlySet<number>, uri: string, variable: 'simple' | 
 /** How many characters one character of a value takes here; 0 where none can stand. */
 function unitAt(uri: string, at: number, variable: 'simple' | 'reserved'): number {
   const char = uri[at] ?? ''
-  if (char === '%') return /^%[0-9A-Fa-f]{2}/.test(uri.slice(at, at + 3)) ? 3 : 0
+  // Only as expansion writes it (§3.2.1): other spellings of a character could be another name of what is left out.
+  if (char === '%') return /^%[0-9A-F]{2}$/.test(uri.slice(at, at + 3)) && !isUnreserved(uri.slice(at + 1, at + 3)) ? 3 : 0
   return UNRESERVED.test(char) || (variable === 'reserved' && RESERVED.test(char)) ? 1 : 0
+}
+
+function isUnreserved(hex: string): boolean {
+  return UNRESERVED.test(String.fromCharCode(Number.parseInt(hex, 16)))
 }

@@ -8,7 +8,7 @@ import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { openTask } from '../bridge/handles.ts'
-import { handleScope } from '../catalog/endpoint-scope.ts'
+import { handleScope, virtualAt } from '../catalog/endpoint-scope.ts'
 import { rememberHostedTask } from '../session/live-session.ts'
 import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
@@ -37,6 +37,8 @@ export function takeNotification(context: GatewayContext, exchange: Exchange, me
       passToHost(session, message)
       return ACCEPTED
     default:
+      // Nobody can tell what such a one would reach (decision 0008).
+      if (message.method !== 'notifications/roots/list_changed' && virtualAt(context, exchange.endpoint) !== undefined) return ACCEPTED
       // `roots/list_changed` concerns every server; what nobody knows is passed on where it can be (guarantee 8).
       for (const own of session.own.values()) void own.then(({ channel }) => channel.notify(message.text)).catch(() => undefined)
       return ACCEPTED
