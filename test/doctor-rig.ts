@@ -1,5 +1,6 @@
 /** A configuration, a data folder and what else a check of `portolan doctor` looks at, made for one test and removed after it. */
 
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -84,4 +85,28 @@ export function stdioServerScript({ tools = [], noise = '' }: { readonly tools?:
     })
     process.stdin.on('end', () => process.exit(0))
   `
+}
+
+/**
+ * Key and certificate as files, made by openssl: self-signed, an authority of itself, for `name` (`IP:127.0.0.1`) and for the
+ * days `from` and `to` counted from now.
+ */
+export function makeCertificate(
+  folder: string,
+  { name, from, to }: { readonly name: string; readonly from: number; readonly to: number },
+): { readonly key: string; readonly cert: string } {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const day = (offset: number): string => `${new Date(Date.now() + offset * 86_400_000).toISOString().replaceAll(/[-:T]/g, '').slice(0, 14)}Z`
+  const lines = [
+    '[ca]', 'default_ca=d', '[d]', `new_certs_dir=${folder}`, 'database=index.txt', 'serial=serial', 'default_md=sha256', 'policy=p',
+    '[p]', 'commonName=supplied', '[e]', `subjectAltName=${name}`, 'basicConstraints=CA:TRUE', '',
+  ]
+  writeFileSync(join(folder, 'ca.cnf'), lines.join('\n'))
+  writeFileSync(join(folder, 'index.txt'), '')
+  writeFileSync(join(folder, 'serial'), '01')
+  const openssl = (...args: readonly string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', 'request.pem', '-subj', '/CN=Test Server')
+  const days = ['-startdate', day(from), '-enddate', day(to)]
+  openssl('ca', '-batch', '-selfsign', '-config', 'ca.cnf', '-extensions', 'e', '-keyfile', key, '-in', 'request.pem', '-out', cert, '-notext', ...days)
+  return { key, cert }
 }

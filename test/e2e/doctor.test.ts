@@ -1,11 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { makeCertificate } from '../doctor-rig.ts'
 import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
@@ -117,6 +120,57 @@ describe('portolan doctor', () => {
 
   it('refuses a check that there is not', async () => {
     expect(await run('doctor', '--only', 'weather')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('There is no check "weather". There are: configuration, ') })
+  })
+})
+
+/** Runs a program while this process serves what it asks. */
+async function runIn(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
+  const [file = '', ...args] = command
+  const child = spawn(file, args, { cwd: folder, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (said += text))
+  await once(child, 'close')
+  return said
+}
+
+const DOCTOR = [process.execPath, MAIN, 'doctor']
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
+const hasUnshare = isRoot && spawnSync('unshare', ['-n', 'true']).status === 0
+
+describe('what only a process of its own can meet', () => {
+  it.each([
+    ['IP:127.0.0.1', -20, -10, 'Its certificate expired on'],
+    ['IP:127.0.0.1', 10, 20, 'Its certificate is not yet valid'],
+    ['DNS:other.example', -1, 10, 'Its certificate is not for 127.0.0.1. It is for other.example'],
+  ])('a trusted certificate for %s from day %i to day %i', async (name, from, to, words) => {
+    const { key, cert } = makeCertificate(folder, { name, from, to })
+    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_request, response) => void response.end())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    writeConfig({ remote: { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` } })
+    const said = await runIn([...DOCTOR, '--only', 'upstream,clock', '--data', data()], { NODE_EXTRA_CA_CERTS: cert })
+    server.close()
+    expect(said).toMatch(/^✗ upstream +remote: /m)
+    expect(said).toContain(words)
+    expect(/^! clock/m.test(said)).toBe(from > 0)
+  })
+
+  it.runIf(hasUnshare)('a machine without a network', async () => {
+    mkdirSync(join(folder, 'bin'))
+    writeFileSync(join(folder, 'bin/npx'), '#!/bin/sh\n', { mode: 0o755 })
+    writeConfig({ fetched: { command: 'npx', args: ['-y', 'some-server'] } })
+    const said = await runIn(['unshare', '-n', ...DOCTOR, '--only', 'command', '--data', data()], { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, HTTPS_PROXY: '', https_proxy: '' })
+    expect(said).toMatch(/^! command +fetched: npx fetches the server .* no network but loopback/m)
+  })
+
+  it.runIf(isRoot)('a data folder of another user', async () => {
+    mkdirSync(data(), { mode: 0o700 })
+    writeConfig({})
+    chmodSync(folder, 0o755)
+    chmodSync(join(folder, 'portolan.json'), 0o644)
+    const said = await runIn(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...DOCTOR, '--only', 'data', '--data', data()])
+    expect(said).toContain('It belongs to another user (0)')
+    expect(said).toMatch(/^✗ +\S+: This user cannot write to it\.$/m)
   })
 })
 

@@ -1,11 +1,12 @@
 /** The data folder: whether it can be used, and whether only its owner can read token, keys and records. */
 
-import { accessSync, chmodSync, constants, statSync } from 'node:fs'
+import { chmodSync, constants } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { userInfo } from 'node:os'
 import { ok, problem, shellText, shellWord, warning } from './check.ts'
 import type { Check, Finding } from './check.ts'
+import { may, nearestExisting, statOf } from './file-stat.ts'
 
 const PRIVATE_FILES = ['token', 'key-ring.json', 'ledger.jsonl', 'operations.sock']
 
@@ -13,7 +14,7 @@ export const dataCheck: Check = {
   id: 'data',
   looksAt: 'whether the data folder can be used, and only by its owner',
   run({ dataPath, socketPath }) {
-    const stat = statSync(dataPath, { throwIfNoEntry: false })
+    const stat = statOf(dataPath)
     if (stat === undefined) return [missingFinding(dataPath)]
     if (!stat.isDirectory()) return [problem(dataPath, 'It is no folder.', `portolan up --data ${shellWord(`${dataPath}-folder`)}`)]
     const findings = [...ownerFindings(dataPath, stat), ...modeFindings(dataPath, stat, 0o700)]
@@ -24,15 +25,14 @@ export const dataCheck: Check = {
 }
 
 function missingFinding(dataPath: string): Finding {
-  let above = dirname(dataPath)
-  while (statSync(above, { throwIfNoEntry: false }) === undefined && above !== dirname(above)) above = dirname(above)
-  const isUsable = statSync(above).isDirectory() && may(above, constants.W_OK | constants.X_OK)
+  const above = nearestExisting(dirname(dataPath))
+  const isUsable = statOf(above)?.isDirectory() === true && may(above, constants.W_OK | constants.X_OK)
   if (isUsable) return ok(dataPath, 'It is made at the first start.')
   return problem(dataPath, `It is not there and cannot be made in ${above}.`, 'portolan up --data ~/portolan-data')
 }
 
 function fileFindings(path: string): readonly Finding[] {
-  const stat = statSync(path, { throwIfNoEntry: false })
+  const stat = statOf(path)
   if (stat === undefined) return []
   const findings = [...ownerFindings(path, stat), ...modeFindings(path, stat, 0o600)]
   if (path.endsWith('ledger.jsonl') && (!stat.isFile() || !may(path, constants.W_OK))) {
@@ -56,13 +56,4 @@ function ownerFindings(path: string, stat: Stats): Finding[] {
   const uid = process.getuid?.()
   if (uid === undefined || uid === 0 || stat.uid === uid) return []
   return [warning(path, `It belongs to another user (${stat.uid}), perhaps of a start with sudo.`, `sudo chown -R ${userInfo().username} ${shellWord(path)}`)]
-}
-
-function may(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode)
-    return true
-  } catch {
-    return false
-  }
 }

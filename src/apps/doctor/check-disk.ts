@@ -1,9 +1,9 @@
 /** Room for token, keys and ledger. */
 
-import { statSync, statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { statfsSync } from 'node:fs'
 import { ok, problem, shellWord, warning } from './check.ts'
 import type { Check, Finding } from './check.ts'
+import { nearestExisting } from './file-stat.ts'
 
 const MIB = 1024 * 1024
 const FULL_BYTES = 16 * MIB
@@ -13,8 +13,7 @@ export const diskCheck: Check = {
   id: 'disk',
   looksAt: 'whether there is room where the ledger is written',
   run({ dataPath }) {
-    let path = dataPath
-    while (statSync(path, { throwIfNoEntry: false }) === undefined && path !== dirname(path)) path = dirname(path)
+    const path = nearestExisting(dataPath)
     const { bavail, bsize, files, ffree } = statfsSync(path)
     return [diskFinding(path, { freeBytes: bavail * bsize, freeFiles: files === 0 ? undefined : ffree })]
   },

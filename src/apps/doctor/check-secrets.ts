@@ -1,11 +1,12 @@
 /** Secrets written into the configuration, and who can read or change the file. A file that others can change runs their commands. */
 
-import { chmodSync, statSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import { pathText } from '../gateway/config-problem.ts'
 import { isReference } from '../gateway/config-reference.ts'
 import type { ConfiguredServer } from '../gateway/config.ts'
 import { listText, ok, problem, shellText, skipped } from './check.ts'
 import type { Check, Finding } from './check.ts'
+import { statOf } from './file-stat.ts'
 
 const SECRET_NAME = /key|token|secret|passw|credential|auth|cookie/i
 const MIN_LENGTH = 6
@@ -14,7 +15,7 @@ export const secretsCheck: Check = {
   id: 'secrets',
   looksAt: 'who can read or change the configuration file, and whether it holds secrets',
   run({ configPath, config }) {
-    const stat = configPath === undefined ? undefined : statSync(configPath, { throwIfNoEntry: false })
+    const stat = configPath === undefined ? undefined : statOf(configPath)
     if (configPath === undefined || stat === undefined || process.platform === 'win32') return [skipped('There is no configuration file.')]
     const places = config?.servers.flatMap(plainSecrets) ?? []
     const mode = stat.mode & 0o777

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -6,13 +5,13 @@ import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { startReferenceServer } from '../../../test/reference-server-process.ts'
-import { doctorRig } from '../../../test/doctor-rig.ts'
-import { clockCheck } from './check-clock.ts'
+import { doctorRig, makeCertificate } from '../../../test/doctor-rig.ts'
+import { clockCheck, clockFindings, yearFinding } from './check-clock.ts'
 import { upstreamCheck } from './check-upstream.ts'
 import { urlCheck } from './check-url.ts'
+import { connectionFinding } from './connection-fault.ts'
 
 const rig = doctorRig()
 const SECRET = 'sk-very-secret-1234'
@@ -29,14 +28,9 @@ async function listen(server: Server | ReturnType<typeof createTcpServer>, schem
 
 const serve = (listener: RequestListener): Promise<string> => listen(createServer(listener))
 
-/** A TLS server whose certificate openssl made: self-signed, for this name and these days from now. */
+/** A TLS server whose certificate is for this name, and these days from now. */
 async function serveTls(name: string, from: number, to: number): Promise<string> {
-  const [key, cert] = [join(rig.folder, 'key.pem'), join(rig.folder, 'cert.pem')]
-  const day = (offset: number): string => `${new Date(Date.now() + offset * 86_400_000).toISOString().replaceAll(/[-:T]/g, '').slice(0, 14)}Z`
-  rig.file('ca.cnf', `[ca]\ndefault_ca=d\n[d]\nnew_certs_dir=${rig.folder}\ndatabase=${rig.file('index.txt', '')}\nserial=${rig.file('serial', '01')}\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n[e]\nsubjectAltName=${name}\nbasicConstraints=CA:TRUE\n`)
-  const run = (...args: readonly string[]): Buffer => execFileSync('openssl', args, { cwd: rig.folder, stdio: 'pipe' })
-  run('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', 'request.pem', '-subj', '/CN=Test Server')
-  run('ca', '-batch', '-selfsign', '-config', 'ca.cnf', '-extensions', 'e', '-keyfile', key, '-in', 'request.pem', '-out', cert, '-startdate', day(from), '-enddate', day(to), '-notext')
+  const { key, cert } = makeCertificate(rig.folder, { name, from, to })
   return await listen(createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_request, response) => void response.writeHead(404).end()) as Server, 'https')
 }
 
@@ -110,7 +104,6 @@ describe('certificates and their days', { timeout: 30_000 }, () => {
     [10, 20, 'Its certificate is not yet valid'],
   ])('are explained where they are from %i to %i days from now', async (from, to, words) => {
     const url = await serveTls('IP:127.0.0.1', from, to)
-    const { connectionFinding } = await import('./connection-fault.ts')
     const context = rig.context({ remote: { url } })
     const [server] = context.servers
     if (server?.target.transport !== 'http') throw new Error('not compiled')
@@ -120,7 +113,6 @@ describe('certificates and their days', { timeout: 30_000 }, () => {
 
   it('are explained where they are for another name', async () => {
     const url = await serveTls('DNS:other.example', -1, 10)
-    const { connectionFinding } = await import('./connection-fault.ts')
     const [server] = rig.context({ remote: { url } }).servers
     if (server?.target.transport !== 'http') throw new Error('not compiled')
     const finding = await connectionFinding({ server, target: server.target }, `ERR_TLS_CERT_ALTNAME_INVALID: ${url}`, {})
@@ -170,8 +162,11 @@ describe('the check of the clock', { timeout: 30_000 }, () => {
     expect(await rig.run(clockCheck, context)).toMatchObject([{ verdict: 'warning', subject: 'two', explanation: expect.stringContaining('its clock is wrong') }])
   })
 
-  it('takes no year that cannot be', async () => {
-    const { yearFinding } = await import('./check-clock.ts')
+  it('suspects itself where a certificate is not yet valid', () => {
+    expect(clockFindings([{ name: 'one', early: true, skewMs: undefined }])).toMatchObject([{ verdict: 'warning', explanation: expect.stringContaining('of one is not yet valid') }])
+  })
+
+  it('takes no year that cannot be', () => {
     expect(yearFinding(0)).toMatchObject({ verdict: 'problem', explanation: expect.stringContaining('it is 1970') })
     expect(yearFinding(Date.UTC(2026, 11))).toBeUndefined()
   })
