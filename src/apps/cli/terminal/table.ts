@@ -16,6 +16,7 @@ export interface Column {
 const GAP = '  '
 /** Columns that would have to be narrower are not read with pleasure: then each row becomes a paragraph. */
 const NARROWEST = 16
+const MAX_CELL = 2_000
 
 /**
  * The table, with a line break at the end; `''` for no columns. Cells are others' text: control characters are shown, not
@@ -23,13 +24,19 @@ const NARROWEST = 16
  */
 export function tableText(screen: Screen, columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   if (columns.length === 0) return ''
-  const cells = rows.map((row) => columns.map((_, index) => safeLine(row[index] ?? '')))
+  const cells = rows.map((row) => columns.map((_, index) => cellText(screen, row[index] ?? '')))
   const natural = columns.map(({ title }, index) => Math.max(textWidth(title), ...cells.map((row) => textWidth(row[index] ?? ''))))
   const widths = screen.isTty ? fitted(natural, columns, screen.width()) : natural
   if (widths === undefined) return cells.map((row) => paragraph(row, columns, screen)).join('')
   const head = rowLines(columns.map(({ title }) => title), columns, widths).map((line) => screen.paint('dim', line))
   const body = cells.flatMap((row) => rowLines(row, columns, widths, screen))
   return [...head, ...body].map((line) => `${line}\n`).join('')
+}
+
+/** Nobody reads a novel in a table, and measuring it takes time. */
+function cellText(screen: Screen, text: string): string {
+  const isCut = screen.isTty && text.length > MAX_CELL
+  return safeLine(isCut ? `${text.slice(0, MAX_CELL)}…` : text)
 }
 
 /** Takes what is too much from the flexible columns, the widest first, then from the others; undefined where that is not enough. */

@@ -4,7 +4,8 @@
  */
 
 const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' })
-const PLAIN = /^[\x20-\x7e]*$/
+/** ASCII, and letters of Latin, Greek and Cyrillic without marks of their own: a column each. */
+const PLAIN = /^[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f]*$/
 const EMOJI = /^(?:\p{Emoji_Presentation}|\p{Emoji}.*\uFE0F|\p{Regional_Indicator}{2})/su
 /** Marks alone, and what is never seen. */
 const NO_WIDTH = /^[\p{Mn}\p{Me}\p{DI}\p{Cc}]*$/u
@@ -49,32 +50,43 @@ export function foldText(text: string, columns: number): string[] {
   return text.split('\n').flatMap((line) => foldLine(line, Math.max(2, columns)))
 }
 
+/** One pass: a server may send a megabyte without a space. */
 function foldLine(line: string, columns: number): string[] {
   if (textWidth(line) <= columns) return [line]
   const lines: string[] = []
   let current = ''
+  let used = 0
+  const flush = (): void => {
+    if (current !== '') lines.push(current)
+    current = ''
+    used = 0
+  }
   for (const word of line.match(/\s*\S+/gu) ?? []) {
-    if (textWidth(current + word) <= columns) current += word
-    else {
-      if (current !== '') lines.push(current)
-      current = current === '' ? word : word.trimStart()
-      for (; textWidth(current) > columns; ) {
-        const head = headOf(current, columns)
-        lines.push(head)
-        current = current.slice(head.length)
-      }
+    const width = textWidth(word)
+    if (used + width <= columns) {
+      current += word
+      used += width
+      continue
+    }
+    flush()
+    for (const { segment } of GRAPHEMES.segment(lines.length === 0 ? word : word.trimStart())) {
+      const segmentWidth = graphemeWidth(segment)
+      if (used + segmentWidth > columns) flush()
+      current += segment
+      used += segmentWidth
     }
   }
-  return current === '' ? lines : [...lines, current]
+  flush()
+  return lines
 }
 
-/** As many whole graphemes as fit. At least one where the text has any. */
+/** As many whole graphemes as fit. */
 function headOf(text: string, columns: number): string {
   let head = ''
   let used = 0
   for (const { segment } of GRAPHEMES.segment(text)) {
     used += graphemeWidth(segment)
-    if (used > columns && head !== '') break
+    if (used > columns) break
     head += segment
   }
   return head
