@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import type { ReplaceableSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
-import type { HttpServer, ItemOverride, Snapshot, VirtualServerSnapshot, VirtualUse } from '../src/core/gateway/snapshot.ts'
+import type { HttpServer, ItemOverride, ServerSnapshot, Snapshot, VirtualServerSnapshot, VirtualUse } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
 import { configOf } from './fixtures/upstream/support.ts'
@@ -34,13 +34,17 @@ const LISTS = {
 
 /** Calls of `hold`, which wait for the test; of the actor that was started last. */
 export let held: ActorCall[] = []
+/** Calls of `lose`, which are never answered. */
+export let lost: string[] = []
 
 /** Tools, prompts, resources and templates of every kind; closed after the test. */
 export function startNamed(eras: readonly Era[] = ERAS, lists: Record<string, object> = {}): Promise<Actor> {
   held = []
+  lost = []
   const acts: Record<string, Act> = {
     hold: (call) => void held.push(call),
     begin: (call) => call.answer(eras.includes('modern') && call.request.headers['mcp-session-id'] === undefined ? { resultType: 'task', taskId: 'task-1', status: 'working' } : { task: { taskId: 'task-1', status: 'working' } }),
+    lose: ({ request, response }) => void (lost.push(request.body), response.destroy()),
     ask(call) {
       const params = call.request.json.params ?? {}
       if (params['requestState'] === undefined) call.answer({ resultType: 'input_required', requestState: 'step-1', inputRequests: {} })
@@ -70,10 +74,10 @@ export interface Built {
 let digests = 0
 
 /** A gateway whose configuration the test can replace. */
-export async function build(servers: Record<string, HttpServer>, virtualServers: readonly VirtualServerSnapshot[], pageSize = 100): Promise<Built> {
+export async function build(servers: Record<string, HttpServer>, virtualServers: readonly VirtualServerSnapshot[], pageSize = 100, server: Partial<ServerSnapshot> = {}): Promise<Built> {
   const first: Snapshot = {
     digest: 'first',
-    servers: Object.entries(servers).map(([name, target]) => configOf(target, { id: name, name })),
+    servers: Object.entries(servers).map(([name, target]) => configOf(target, { id: name, name, ...server })),
     virtualServers,
     separator: '__',
     pageSize,

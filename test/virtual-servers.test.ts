@@ -4,7 +4,7 @@ import type { Actor } from './fixtures/upstream/actor.ts'
 import { http } from './fixtures/upstream/support.ts'
 import { send } from './http-rig.ts'
 import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest } from './mcp-client.ts'
-import { ERAS, TOOLS, build, clientAt, expectUnknown, namesOf, startNamed, virtual } from './virtual-rig.ts'
+import { ERAS, TOOLS, build, lost, clientAt, expectUnknown, namesOf, startNamed, virtual } from './virtual-rig.ts'
 import type { Built, Client, Item } from './virtual-rig.ts'
 
 describe.each(ERAS)('a virtual server of one server, to a %s client', (era) => {
@@ -230,6 +230,22 @@ describe.each(ERAS)('a virtual server of several servers, to a %s client', (era)
     const { nextCursor: cursor } = await client.result('tools/list')
     expect(namesOf((await client.result('tools/list', { cursor }))['tools'])).toEqual(['search', 'hold'])
     for (const path of ['/twin/mcp', '/one/mcp', '/mcp']) expect(codeOf(await (await clientAt(built, era, path)).ask('tools/list', { cursor }))).toBe(-32_602)
+  })
+})
+
+describe('an annotation that a virtual server gives', () => {
+  const count = async (own: object, given: object): Promise<[number, number]> => {
+    const actor = await startNamed(['modern'], { 'tools/list': { tools: [{ name: 'lose', inputSchema: { type: 'object' }, annotations: own }] } })
+    const view = virtual('v', { use: [{ server: 'files' }], tools: { lose: { annotations: { ...given } } } })
+    const client = await clientAt(await build({ files: http(actor.url) }, [view], 100, { trustAnnotations: true }), 'modern', '/v/mcp')
+    expect(((await client.result('tools/list'))['tools'] as Item[])[0]?.['annotations']).toEqual(given)
+    const code = codeOf(await client.ask('tools/call', { name: 'lose' }))
+    return [lost.length, code]
+  }
+
+  it('decides nothing about whether a call is sent again: what the server said does (guarantee 1)', async () => {
+    expect(await count({ readOnlyHint: false }, { readOnlyHint: true })).toEqual([1, -31_024])
+    expect((await count({ readOnlyHint: true }, { readOnlyHint: false }))[0]).toBe(2)
   })
 })
 
