@@ -59,6 +59,9 @@ export function addCommand(): Command {
   return withEditOptions(command)
 }
 
+/** VS Code looks for `servers` in its files, all others for `mcpServers`. */
+const VS_CODE_FILE = /(?:^|[\\/])\.vscode[\\/]mcp\.json$/
+
 async function add(name: string, words: readonly string[], options: AddOptions): Promise<void> {
   const { server, problems } = readTarget(words, options)
   if (problems.length > 0) throw new ConfigError('the command line', problems)
@@ -68,7 +71,7 @@ async function add(name: string, words: readonly string[], options: AddOptions):
   const edit: EditRequest['edit'] = (text) => {
     const { config } = inspectConfig(text)
     isThere = config !== undefined && findServer(config, name) !== undefined
-    return addServer(text, wanted)
+    return addServer(text.trim() === '' && VS_CODE_FILE.test(editedPath(options)) ? '{\n  "servers": {}\n}\n' : text, wanted)
   }
   const request: EditRequest = { action: 'add', name, done: () => (isThere ? `Replaced ${name} in` : `Added ${name} to`), options, mayCreate: true, edit }
   const isTried = options.check !== false && options.disabled !== true && options.dryRun !== true

@@ -14,7 +14,10 @@ import { configOption, configPathOf } from './option.ts'
 interface ConfigOptions {
   readonly config?: string
   readonly resolved?: boolean
+  readonly json?: boolean
 }
+
+const EXIT_BAD = 2
 
 export function configCommand(): Command {
   const command = new Command('config').description('check, print or compare configuration files')
@@ -22,7 +25,9 @@ export function configCommand(): Command {
     .command('check')
     .description('report every problem of the file at once, by path, and what to do')
     .addOption(configOption())
+    .option('--json', 'print the outcome as JSON')
     .action((options: ConfigOptions) => {
+      if (options.json === true) return checkAsJson(options)
       const { source, config, snapshot } = load(options)
       for (const notice of config.notices) process.stderr.write(`Note: ${notice}.\n`)
       const count = snapshot.servers.length
@@ -53,6 +58,18 @@ export function configCommand(): Command {
       process.stdout.write(`${resolve(path)}\n`)
     })
   return command
+}
+
+function checkAsJson(options: ConfigOptions): void {
+  const print = (value: unknown): void => void process.stdout.write(`${JSON.stringify(value)}\n`)
+  try {
+    const { source, config, snapshot } = load(options)
+    print({ ok: true, source, digest: snapshot.digest, servers: snapshot.servers.map(({ name }) => name), notices: config.notices, problems: [] })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    print({ ok: false, problems: error.problems })
+    process.exitCode = EXIT_BAD
+  }
 }
 
 function load(options: ConfigOptions): LoadedConfig {

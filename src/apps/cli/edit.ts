@@ -62,6 +62,7 @@ export interface EditRequest {
 export async function runEdit(request: EditRequest): Promise<Omit<EditReport, 'running'> | undefined> {
   const { options, edit, action, name } = request
   const path = editedPath(options)
+  if (/\.(?:toml|ya?ml)$/i.test(path)) throw new ConfigError(path, [{ path, problem: 'only JSON files are read', fix: 'Name a JSON file with --config, or edit this one by hand' }])
   if (request.mayCreate !== true && !existsSync(path)) {
     throw new ConfigError(path, [{ path, problem: 'there is no such file', fix: 'Give the path of a configuration file with --config' }])
   }

@@ -31,6 +31,7 @@ const EXAMPLES = `
 Examples:
   portolan up                              the bundled reference server, on http://127.0.0.1:7400
   portolan up --config portolan.json       your servers; any client's own mcpServers file will do
+  portolan add memory -- npx -y @modelcontextprotocol/server-memory
   portolan config check --config my.json   what is wrong with a file, all at once
   portolan status                          how the servers are doing
 `

@@ -62,6 +62,21 @@ describe('a file that is edited', () => {
     expect(pieces.filter((piece) => !text.includes(piece))).toEqual([])
   })
 
+  it('is read by an edit when the one before it is done', async () => {
+    const seen: string[] = []
+    const first = editFile(path, async (before) => {
+      seen.push(`first sees ${JSON.stringify(before)}`)
+      await wait(100)
+      return { text: 'first' }
+    })
+    const second = editFile(path, (before) => {
+      seen.push(`second sees ${JSON.stringify(before)}`)
+      return { text: 'second' }
+    })
+    await Promise.all([first, second])
+    expect(seen).toEqual(['first sees ""', 'second sees "first"'])
+  })
+
   it('keeps what an editor that takes no lock wrote meanwhile', async () => {
     writeFileSync(path, 'old')
     let runs = 0
@@ -78,6 +93,13 @@ describe('a file that is edited', () => {
     writeFileSync(`${path}.lock`, '99999999 left behind\n')
     await editFile(path, append('x'))
     expect(readdirSync(folder)).toEqual(['portolan.json'])
+  })
+
+  it('that is not UTF-8 is left alone', async () => {
+    const latin1 = Buffer.from('{ "\u00e4": 1 }', 'latin1')
+    writeFileSync(path, latin1)
+    await expect(editFile(path, append('x'))).rejects.toThrow(/is not UTF-8/)
+    expect(readFileSync(path)).toEqual(latin1)
   })
 
   it('that cannot be written says what to do', async () => {

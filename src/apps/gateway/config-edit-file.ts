@@ -64,12 +64,15 @@ function targetOf(path: string): string {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return UTF8.decode(readFileSync(path))
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined
+    if (codeOf(error) === 'ERR_ENCODING_INVALID_ENCODED_DATA') throw new ConfigWriteError(`${path} is not UTF-8: an edit would change what it holds. Save it as UTF-8, and try again.`, { cause: error })
     throw error
   }
 }
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** False where the file no longer holds `before`: an editor saved it meanwhile. Accepted: one that saves within the next microseconds. */
 function replace(target: string, before: string | undefined, text: string): boolean {

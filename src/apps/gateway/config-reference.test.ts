@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isReference, resolveText } from './config-reference.ts'
+import { isReference, nearReference, resolveText } from './config-reference.ts'
 import type { ReferenceScope } from './config-reference.ts'
 
 const scope: ReferenceScope = { env: {}, folder: '/', home: '/', inputs: new Map(), readFile: () => '' }
@@ -15,5 +15,20 @@ describe('a reference to the vault', () => {
 
   it.each(['vault:two words', 'vault:', 'a vault:x'])('is not %j', (text) => {
     expect(resolveText(text, 'value', scope)).toEqual({ ok: true, value: text })
+  })
+})
+
+describe('a text that nearly is a reference', () => {
+  it.each([
+    ['env:MY-VAR', /letters, digits and _/],
+    ['env: NAME', /letters, digits and _/],
+    ['file:~/secret', /whole path/],
+    ['file:./secret', /whole path/],
+  ])('%s is told', (text, advice) => {
+    expect(nearReference(text)).toMatch(advice)
+  })
+
+  it.each(['env:NAME', 'file:/x', 'env:prod,region:eu', 'file:data.db', 'file:///uri', 'vault:x', 'plain'])('is not %s', (text) => {
+    expect(nearReference(text)).toBeUndefined()
   })
 })

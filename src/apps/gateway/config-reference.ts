@@ -53,6 +53,14 @@ export function isReference(text: string): boolean {
   return WHOLE_ENV.test(text) || WHOLE_FILE.test(text) || WHOLE_VAULT.test(text) || NOTHING_BUT.test(text) || /^\$[A-Z_][A-Z0-9_]*$/.test(text)
 }
 
+/** What is probably wrong with a text that nearly is a reference, and would be sent as it is written; undefined for all others. */
+export function nearReference(text: string): string | undefined {
+  if (isReference(text)) return undefined
+  if (/^env: ?[\w.-]+$/.test(text)) return 'the name of a variable has letters, digits and _, and does not begin with a digit'
+  if (/^file: ?(?:~|\.{1,2})\//.test(text) || text.startsWith('file: /')) return 'write the whole path, from /'
+  return undefined
+}
+
 /** The text with every reference replaced. */
 export function resolveText(text: string, place: ReferencePlace, scope: ReferenceScope): Resolved {
   try {

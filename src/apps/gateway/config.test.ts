@@ -138,3 +138,13 @@ describe('what is wrong', () => {
     expect(problems({ mcpservers: { files } })).toEqual(['mcpservers: no client keeps its servers under this name. Did you mean mcpServers?'])
   })
 })
+
+describe('a value that nearly is a reference', () => {
+  it('is told by its path, not by itself', () => {
+    const { notices } = config({ mcpServers: { a: { command: 'x', env: { A: 'env:MY-VAR', B: 'env:B' } }, b: { url: 'https://b.example', headers: { 'X-Key': 'file:~/key' } } } })
+    expect(notices).toEqual([
+      'mcpServers.a.env.A is no reference, and is sent as it is written: the name of a variable has letters, digits and _, and does not begin with a digit',
+      'mcpServers.b.headers.X-Key is no reference, and is sent as it is written: write the whole path, from /',
+    ])
+  })
+})

@@ -11,6 +11,7 @@ import { parseJsonc } from './config-jsonc.ts'
 import { isReserved, isServable } from './config-name.ts'
 import { nearest, pathText } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
+import { nearReference } from './config-reference.ts'
 import { portolanSchema } from './config-schema.ts'
 import type { PortolanOptions, ServerOptions } from './config-schema.ts'
 import { readServers } from './config-servers.ts'
@@ -62,8 +63,18 @@ export function inspectConfig(text: string): Reading {
   if (!written.found) problems.push(noServers(root))
   const servers = nameServers(written.servers, portolan, problems, notices)
   checkServerOptions(portolan, servers, problems)
+  for (const server of servers) notices.push(...nearReferences(server))
   checkVirtualServers(portolan.virtualServers ?? {}, servers, problems)
   return { config: { servers, portolan, inputs: readInputs(root), notices }, problems }
+}
+
+/** Texts that somebody may have meant as references. The values themselves are not told. */
+function nearReferences({ path, target }: ConfiguredServer): string[] {
+  const [member, texts] = target.transport === 'stdio' ? ['env', target.env] : ['headers', target.headers]
+  return Object.entries(texts).flatMap(([name, text]) => {
+    const advice = nearReference(text)
+    return advice === undefined ? [] : [`${pathText([...path, member, name])} is no reference, and is sent as it is written: ${advice}`]
+  })
 }
 
 function readPortolan(root: JsonObject, problems: ConfigProblem[]): PortolanOptions {
