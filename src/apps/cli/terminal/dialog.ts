@@ -51,6 +51,7 @@ const CTRL_D = 0x04
 const TAB = 0x09
 const MAX_CHOICES_SHOWN = 10
 const FORGET_MS = 100
+const SHOW_CURSOR = '\u001b[?25h'
 
 /** A dialog with whoever sits at `terminal`, once what was typed before is gone; call it inside `terminal.exclusively`. */
 export async function openDialog(terminal: Terminal, signal?: AbortSignal): Promise<Dialog> {
@@ -152,11 +153,15 @@ async function askOnce<T>(terminal: Terminal, signal: AbortSignal | undefined, r
   }
   const keys = openKeys(terminal.stdin, { isLines, decline, cancel })
   signal?.addEventListener('abort', cancel)
+  // The prompts hide the cursor; a process that ends in the middle must not leave it so.
+  const showCursor = (): void => void terminal.err.stream.write(SHOW_CURSOR)
+  process.on('exit', showCursor)
   try {
     const answer = await withColorChoice(terminal, () => run({ input: keys.input, output: terminal.err.stream, signal: controller.signal }))
     if (answer !== undefined) return { action: 'accept', value: answer.value }
     return { action: isDeclined ? 'decline' : 'cancel' }
   } finally {
+    process.off('exit', showCursor)
     signal?.removeEventListener('abort', cancel)
     keys.close()
   }

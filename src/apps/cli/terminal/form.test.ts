@@ -272,6 +272,16 @@ describe('a page to visit', () => {
     expect(opened).toEqual(['https://example.com/confirm?x=1'])
   })
 
+  it('is shown whole on a narrow terminal too', async () => {
+    const { ask, waitFor, press, screen } = person(40)
+    const url = `https://example.com/${'a'.repeat(60)}?end`
+    const answer = ask(visit(url))
+    await waitFor('Visit it?')
+    expect(screen.lines().slice(screen.lines().indexOf('https://example.com/aaaaaaaaaaaaaaaaaaa')).slice(0, 3).join('')).toBe(url)
+    press('escape')
+    expect(await answer).toEqual({ action: 'cancel' })
+  })
+
   it('is declined by a careless Enter and by Ctrl-D, cancelled by Esc, and visited by oneself without a browser', async () => {
     for (const [keys, action] of [[['enter'], 'decline'], [['ctrl-d'], 'decline'], [['escape'], 'cancel'], [['up', 'enter'], 'accept']] as const) {
       const { ask, waitFor, press } = person()

@@ -56,13 +56,13 @@ export async function askVisit(terminal: Terminal, dialog: Dialog, visit: Visit)
   }
 }
 
-/** The whole of it, without guides beside it so that it can be copied; long ones over several lines. */
+/** The whole of it, without guides beside it so that it can be copied; long ones over several lines, the host marked in the first. */
 function showUrl(err: Screen, { parts: [before, host, after] }: UrlCheck & { readonly ok: true }): void {
   const [head, middle, tail] = [safeName(before), safeName(host), safeName(after)]
-  const whole = head + middle + tail
-  err.write('\n')
-  if (whole.length < err.width()) err.write(`${head}${err.paint(['bold', 'underline'], middle)}${tail}\n`)
-  else for (const line of foldText(whole, err.width() - 1)) err.write(`${line}\n`)
+  const [first = '', ...more] = foldText(head + middle + tail, err.width() - 1)
+  const isMarked = first.startsWith(head + middle)
+  const marked = isMarked ? head + err.paint(['bold', 'underline'], middle) + first.slice(head.length + middle.length) : first
+  err.write(['', marked, ...more, ''].join('\n'))
 }
 
 async function openInBrowser(href: string): Promise<void> {
