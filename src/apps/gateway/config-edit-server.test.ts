@@ -159,3 +159,36 @@ describe('a server that is renamed', () => {
     expect(faultOf(renameServer('{ "mcpServers": { "a": { "command": "x" }, "b": { "command": "y" } } }', 'a', 'b'))).toMatch(/there is a server named b already/)
   })
 })
+
+describe('a server that is added and removed again', () => {
+  const a = { command: 'x', args: ['1', '2'] }
+  const files: Readonly<Record<string, unknown>> = {
+    mcpServers: { mcpServers: { a }, other: 1 },
+    'VS Code': { inputs: [], servers: { a: { type: 'stdio', ...a } } },
+    'VS Code settings': { 'editor.tabSize': 2, mcp: { servers: { a } } },
+    Zed: { context_servers: { a }, theme: 'One' },
+    OpenCode: { mcp: { a: { type: 'local', command: ['x'] } } },
+    Amp: { 'amp.mcpServers': { a } },
+    Continue: { mcpServers: [{ name: 'a', ...a }] },
+    'a Copilot project file': { a },
+    'with settings': { mcpServers: { a }, portolan: { version: 1, servers: { a: { era: 'legacy' } } } },
+  }
+  const hands: Readonly<Record<string, (text: string) => string>> = {
+    'two spaces': (text) => text,
+    tabs: (text) => text.replace(/^ +/gm, (indent) => '\t'.repeat(indent.length / 2)),
+    'CRLF and a byte order mark': (text) => `\ufeff${text.replaceAll('\n', '\r\n')}`,
+    'one line': (text) => JSON.stringify(JSON.parse(text)),
+    'trailing commas': (text) => text.replace(/(?<=["\]}\d])\n/g, ',\n').replace(/,\n$/, '\n'),
+    'a comment behind every line': (text) => text.replaceAll('\n', ' // why\n'),
+    'a comment before every line': (text) => text.replaceAll('\n', '\n/* so */ '),
+  }
+  const cases = Object.entries(files).flatMap(([client, file]) => Object.entries(hands).map(([hand, write]) => [client, hand, write(`${JSON.stringify(file, null, 2)}\n`)] as const))
+
+  it.each(cases)('leaves the file of %s with %s as it was', (_client, _hand, text) => {
+    for (const server of [stdio, http, plain]) {
+      const after = textOf(added(text, { server, options: text.includes('"portolan"') ? { share: 'session' } : {} }))
+      expect(after).not.toBe(text)
+      expect(textOf(removeServer(after, 'new'))).toBe(text)
+    }
+  })
+})
