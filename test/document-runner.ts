@@ -3,7 +3,7 @@
  * in the background until the end, and compares what is printed with what the document shows.
  *
  * Marks of fences: `json file=NAME` (any language) is written; `sh run` must end with 0; `sh background` runs until the end;
- * `text shows` is the whole output of the command before it, `…` standing for anything, and alone on a line for any lines.
+ * `text shows` is the whole output of the block before it (its start, in the background), `…` standing for anything, and alone on a line for any lines.
  */
 
 import { spawn } from 'node:child_process'
@@ -61,7 +61,11 @@ export async function createReader(): Promise<Reader> {
       mkdirSync(dirname(join(folder, name)), { recursive: true })
       writeFileSync(join(folder, name), here(text))
     }
-    if (mark === 'background') background.push(await startInBackground(`${preamble}${here(text)}`, { cwd: folder, env }))
+    if (mark === 'background') {
+      const { child, said } = await startInBackground(`${preamble}${here(text)}`, { cwd: folder, env })
+      background.push(child)
+      return said
+    }
     if (mark === 'run') return await run(`${preamble}${here(text)}`, { cwd: folder, env })
     if (mark === 'shows') compare(here(text), printed)
     return undefined
@@ -106,7 +110,7 @@ export function shownPattern(shown: string): RegExp {
 }
 
 function compare(shown: string, printed: string | undefined): void {
-  if (printed === undefined) throw new Error('shows the output of nothing: a `sh run` block must stand right before it')
+  if (printed === undefined) throw new Error('shows the output of nothing: a block that runs must stand right before it')
   if (shownPattern(shown).test(`${tidy(printed)}\n`)) return
   throw new Error(`is not what is printed:\n${printed}`)
 }
@@ -126,14 +130,14 @@ function run(script: string, options: { readonly cwd: string; readonly env: Node
   })
 }
 
-function startInBackground(script: string, options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }): Promise<ChildProcess> {
+function startInBackground(script: string, options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv }): Promise<{ child: ChildProcess; said: string }> {
   const child = spawn('/bin/bash', ['-c', script], { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   let said = ''
   return new Promise((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         said += text
-        if (said.includes('Ctrl+C stops it')) resolve(child)
+        if (/Ctrl\+C stops it.*\n/.test(said)) resolve({ child, said })
       })
     }
     child.on('close', (code) => reject(new Error(`ended with ${String(code)}:\n${said}`)))

@@ -133,7 +133,7 @@ describe('the documents', () => {
   })
 
   it('say of each block what language it is in, and use only marks that a test knows', () => {
-    const known = /^$|^(run|background|terminal|shows|not run: .*|file=\S+|runs|client=\S+ entry=\S+)$/
+    const known = /^$|^(run|background|terminal|shows(?: .+)?|not run: .*|file=\S+|runs|client=\S+ entry=\S+)$/
     expect(fences.filter(({ language, mark }) => language === '' || !known.test(mark)).map(({ at }) => at)).toEqual([])
   })
 })

@@ -9,7 +9,7 @@ import { readDocument, rowsBelow } from './document.ts'
 
 const source = fileURLToPath(new URL('../src', import.meta.url))
 const sources = readdirSync(source, { recursive: true, encoding: 'utf8' })
-  .filter((path) => /\.ts$/.test(path) && !/\.(test|contract)\.ts$/.test(path))
+  .filter((path) => path.endsWith('.ts') && !/\.(test|contract)\.ts$/.test(path))
   .map((path) => ({ path: `src/${path}`, text: readFileSync(join(source, path), 'utf8') }))
 
 const named = (cell: string): string => /^`([^`]+)`$/.exec(cell)?.[1] ?? ''
@@ -52,7 +52,7 @@ describe('docs/reference/limits.md', () => {
     const inner = new Set([
       'MAX_VIEWS', 'MAX_ROUNDS', 'MAX_KEPT', 'MAX_TARGETS', 'MAX_RETRY_MS', 'MAX_RESUME_TRIES', 'MAX_DELAY_MS', 'MAX_AGE_SEC', 'BODY_BYTES', 'DRAIN_BYTES',
       'KEEP_ALIVE_REST_BYTES', 'LINGER_BYTES', 'OVERHEAD_BYTES', 'ID_BYTES', 'KEY_ID_BYTES', 'NONCE_BYTES', 'TAG_BYTES', 'HEAD_BYTES', 'MIN_SECRET_BYTES',
-      'ANSWERED_LENGTH', 'ANSWERED_ID_LENGTH', 'DIGEST_LENGTH', 'MIN_LENGTH', 'ID_LENGTH', 'MAX_NOTICES', 'LONG_BYTES',
+      'ANSWERED_LENGTH', 'ANSWERED_ID_LENGTH', 'DIGEST_LENGTH', 'MIN_LENGTH', 'ID_LENGTH', 'MAX_NOTICES', 'LONG_BYTES', 'MAX_SPACE_MS',
     ])
     const text = readDocument(page)
     const bounds = sources
@@ -81,7 +81,7 @@ describe('docs/reference/environment.md', () => {
 
   it('has every variable that the code reads', () => {
     const read = sources.filter(({ path }) => !path.startsWith('src/apps/reference-server/')).flatMap(({ path, text }) =>
-      [...text.matchAll(/\benv(?:\.|\[['"])([A-Za-z][A-Za-z_]*)\b/g)].map(([, name = '']) => ({ path, name: name.toUpperCase() })))
+      [...text.matchAll(/\benv(?:\.([A-Z][A-Z_]+)\b|\[['"](\w+)['"]\])/g)].map(([, dotted, quoted = '']) => ({ path, name: (dotted ?? quoted).toUpperCase() })))
     const names = new Set(documented.map(({ name }) => name))
     expect(read.length).toBeGreaterThan(5)
     expect(read.filter(({ name }) => !names.has(name))).toEqual([])

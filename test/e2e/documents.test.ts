@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createReader } from '../document-runner.ts'
 import { fencesOf, readDocument, rowsBelow, userDocuments } from '../document.ts'
@@ -19,8 +20,11 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Those that a reader can follow from top to bottom. What is typed into a terminal has tests of its own. */
-const followed = userDocuments().filter((path) => fencesOf(readDocument(path)).some(({ mark }) => mark === 'run' || mark === 'background'))
+/** Those that a reader can follow from top to bottom. What is typed into a terminal is test/e2e/tutorial.test.ts. */
+const followed = userDocuments().filter((path) => {
+  const marks = new Set(fencesOf(readDocument(path)).map(({ mark }) => mark))
+  return (marks.has('run') || marks.has('background')) && !marks.has('terminal')
+})
 
 describe('what the documents tell to run', () => {
   it.each(followed)('works as %s has it, and prints what it shows', { timeout: FOLLOW_MS }, async (path) => {
@@ -43,16 +47,38 @@ describe('what the documents tell to run', () => {
 })
 
 describe('docs/reference/command-line.md', () => {
-  const help = (...command: string[]): string => spawnSync(process.execPath, [main, ...command, '--help'], { encoding: 'utf8', timeout: 20_000 }).stdout
-  const commandsIn = (text: string): string[] => [...text.matchAll(/^ {2}(\w+)(?: [[<][^\]>]*[\]>])* {2,}/gm)].flatMap(([, name = '']) => (name === 'help' ? [] : [name]))
-  const flagsIn = (text: string): string[] => [...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].flatMap(([, flag = '']) => (flag === '--help' ? [] : [flag]))
+  const portolan = async (...args: string[]): Promise<{ code: number; stdout: string }> => {
+    const env = { ...process.env, XDG_DATA_HOME: folder }
+    try {
+      return { code: 0, stdout: (await promisify(execFile)(process.execPath, [main, ...args], { cwd: folder, env, timeout: 30_000 })).stdout }
+    } catch (error) {
+      return { code: error instanceof Error && 'code' in error ? Number(error.code) : -1, stdout: '' }
+    }
+  }
+  const help = async (...command: string[]): Promise<string> => (await portolan(...command, '--help')).stdout
+  const commandsIn = (text: string): string[] => [...text.matchAll(/^ {2}(\w+)(?: \[(?:options|command)\])?(?: [<[][^ ]*)* {2,}/gm)].flatMap(([, name = '']) => (name === 'help' ? [] : [name]))
+  const flagsIn = (text: string): string[] => [...new Set([...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].flatMap(([, flag = '']) => (flag === '--help' ? [] : [flag])))]
 
-  it('has every command with every flag, and no others', () => {
-    const sections = readDocument('docs/reference/command-line.md').split(/^## /m).slice(1)
-    const written = sections.map((section) => [/^`portolan ([^`]+)`/.exec(section)?.[1] ?? '', [...section.matchAll(/^\| `(--[\w-]+)`/gm)].map(([, flag]) => flag)])
-    const commands = commandsIn(help()).flatMap((name) => (name === 'config' ? commandsIn(help('config')).map((one) => `config ${one}`) : [name]))
+  it('has every command with every flag, and no others', { timeout: FOLLOW_MS }, async () => {
+    const sections = readDocument('docs/reference/command-line.md').split(/^## /m).slice(1).filter((section) => section.startsWith('`portolan '))
+    const written = sections.map((section): [string, string[]] => [/^`portolan ([^`]+)`/.exec(section)?.[1] ?? '', [...section.matchAll(/^\| `(--[\w-]+)`/gm)].map(([, flag = '']) => flag)])
+    const all = await Promise.all(commandsIn(await help()).map(async (name) => (name === 'config' ? commandsIn(await help('config')).map((one) => `config ${one}`) : [name])))
+    const commands = all.flat()
     expect(commands.length).toBeGreaterThan(4)
-    expect(new Map(written as [string, string[]][])).toEqual(new Map(commands.map((name) => [name, flagsIn(help(...name.split(' ')))])))
+    const flags = new Map<string, string[]>()
+    // A few at a time: each is a process of its own.
+    for (let index = 0; index < commands.length; index += 4) {
+      await Promise.all(commands.slice(index, index + 4).map(async (name) => flags.set(name, flagsIn(await help(...name.split(' '))))))
+    }
+    expect(new Map(written)).toEqual(flags)
+  })
+
+  it('says with which codes commands end', { timeout: FOLLOW_MS }, async () => {
+    const codes = rowsBelow(readDocument('docs/reference/command-line.md'), 'Exit codes').slice(1).map(([code = '']) => Number(code))
+    writeFileSync(join(folder, 'bad.json'), '{ "mcpServers": { "mcp": {} } }')
+    const ends = await Promise.all([['version'], ['status'], ['config', 'check', '--config', 'bad.json'], ['no-such-command'], ['up', '--port', 'many']].map((args) => portolan(...args)))
+    expect(ends.map(({ code }) => code)).toEqual([0, 1, 2, 2, 2])
+    expect(codes).toEqual(expect.arrayContaining([0, 1, 2]))
   })
 })
 
