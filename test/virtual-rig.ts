@@ -2,6 +2,7 @@
 import { expect } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import type { ReplaceableSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
+import type { GatewayDeps } from '../src/core/gateway/context.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { HttpServer, ItemOverride, ServerSnapshot, Snapshot, VirtualServerSnapshot, VirtualUse } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
@@ -73,8 +74,15 @@ export interface Built {
 
 let digests = 0
 
+interface BuildOptions {
+  readonly pageSize?: number
+  /** Of every server. */
+  readonly server?: Partial<ServerSnapshot>
+  readonly deps?: Partial<GatewayDeps>
+}
+
 /** A gateway whose configuration the test can replace. */
-export async function build(servers: Record<string, HttpServer>, virtualServers: readonly VirtualServerSnapshot[], pageSize = 100, server: Partial<ServerSnapshot> = {}): Promise<Built> {
+export async function build(servers: Record<string, HttpServer>, virtualServers: readonly VirtualServerSnapshot[], { pageSize = 100, server = {}, deps = {} }: BuildOptions = {}): Promise<Built> {
   const first: Snapshot = {
     digest: 'first',
     servers: Object.entries(servers).map(([name, target]) => configOf(target, { id: name, name, ...server })),
@@ -84,7 +92,7 @@ export async function build(servers: Record<string, HttpServer>, virtualServers:
     limits: DEFAULT_LIMITS,
   }
   const source = createSnapshotSource(first)
-  const rig = await startRig({ deps: { snapshots: source } })
+  const rig = await startRig({ deps: { snapshots: source, ...deps } })
   digests += 1
   return { rig, source, replace: (next) => source.replace({ ...source.current(), digest: `next ${(digests += 1)}`, virtualServers: next }) }
 }

@@ -1,5 +1,6 @@
 /** Virtual servers (decision 0008) before a whole gateway: what is picked is there under its new looks, what is not is nowhere. */
 import { describe, expect, it } from 'vitest'
+import type { Policy } from '../src/core/policy/policy.ts'
 import type { Actor } from './fixtures/upstream/actor.ts'
 import { http } from './fixtures/upstream/support.ts'
 import { send } from './http-rig.ts'
@@ -7,7 +8,9 @@ import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest } from 
 import { ERAS, TOOLS, build, lost, clientAt, expectUnknown, namesOf, startNamed, virtual } from './virtual-rig.ts'
 import type { Built, Client, Item } from './virtual-rig.ts'
 
-describe.each(ERAS)('a virtual server of one server, to a %s client', (era) => {
+const CELLS = ERAS.flatMap((client) => ERAS.map((server) => [client, server] as const))
+
+describe.each(CELLS)('a virtual server, to a %s client, of one %s server', (era, serverEra) => {
   const fs = virtual('fs', {
     title: 'Files',
     description: 'What the job needs',
@@ -20,7 +23,7 @@ describe.each(ERAS)('a virtual server of one server, to a %s client', (era) => {
     resources: { 'doc://a': { name: 'first', title: 'First' } },
   })
   const start = async (): Promise<{ readonly built: Built; readonly client: Client; readonly actor: Actor }> => {
-    const actor = await startNamed()
+    const actor = await startNamed([serverEra])
     const built = await build({ files: http(actor.url), other: http(actor.url) }, [fs])
     return { built, actor, client: await clientAt(built, era, '/fs/mcp') }
   }
@@ -59,7 +62,7 @@ describe.each(ERAS)('a virtual server of one server, to a %s client', (era) => {
     const { client, actor } = await start()
     await client.result('tools/call', { name: 'open_file', arguments: { path: '/a', more: { x: [1] } } })
     expect(lastOf(actor, 'tools/call')).toMatchObject({ name: 'read', arguments: { path: '/a', more: { x: [1] }, depth: 3 } })
-    if (era === 'modern') expect(actor.requests.at(-1)?.headers['mcp-name']).toBe('read')
+    if (serverEra === 'modern') expect(actor.requests.findLast(({ json }) => json.method === 'tools/call')?.headers['mcp-name']).toBe('read')
     for (const given of [undefined, {}]) {
       await client.result('tools/call', { name: 'open_file', ...(given === undefined ? {} : { arguments: given }) })
       expect(lastOf(actor, 'tools/call')['arguments']).toEqual({ depth: 3 })
@@ -225,7 +228,7 @@ describe.each(ERAS)('a virtual server of several servers, to a %s client', (era)
     const actor = await startNamed()
     const all = virtual('all', { use: [{ server: 'one' }] })
     const twin = virtual('twin', { use: [{ server: 'one' }] })
-    const built = await build({ one: http(actor.url) }, [all, twin], 2)
+    const built = await build({ one: http(actor.url) }, [all, twin], { pageSize: 2 })
     const client = await clientAt(built, era, '/all/mcp')
     const { nextCursor: cursor } = await client.result('tools/list')
     expect(namesOf((await client.result('tools/list', { cursor }))['tools'])).toEqual(['search', 'hold'])
@@ -233,11 +236,27 @@ describe.each(ERAS)('a virtual server of several servers, to a %s client', (era)
   })
 })
 
+it('gives the same names to all, and to each only what policy lets them use', async () => {
+  const policy: Policy = {
+    classOf: ({ label }) => label,
+    decide: ({ principal, upstreamId, subject }) =>
+      principal.label === 'bob' && upstreamId === 'two' && subject === 'read' ? { kind: 'deny', reason: 'not for Bob' } : { kind: 'allow' },
+  }
+  const actor = await startNamed()
+  const both = virtual('both', { use: [{ server: 'one', tools: ['read'] }, { server: 'two', tools: ['read'] }] })
+  const built = await build({ one: http(actor.url), two: http(actor.url) }, [both], { deps: { policy } })
+  const shown = async (token: string): Promise<unknown> => namesOf((await (await clientAt(built, 'modern', '/both/mcp', { token })).result('tools/list'))['tools'])
+  expect([await shown('alice'), await shown('bob'), await shown('alice')]).toEqual([['one__read', 'two__read'], ['one__read'], ['one__read', 'two__read']])
+  const bob = await clientAt(built, 'modern', '/both/mcp', { token: 'bob' })
+  await expectUnknown(bob, 'tools/call', (name) => ({ name }), ['two__read', 'read'], 'nothing')
+  expect(built.rig.gateway.status().virtualServers[0]?.counts.tools).toBe(2)
+})
+
 describe('an annotation that a virtual server gives', () => {
   const count = async (own: object, given: object): Promise<[number, number]> => {
     const actor = await startNamed(['modern'], { 'tools/list': { tools: [{ name: 'lose', inputSchema: { type: 'object' }, annotations: own }] } })
     const view = virtual('v', { use: [{ server: 'files' }], tools: { lose: { annotations: { ...given } } } })
-    const client = await clientAt(await build({ files: http(actor.url) }, [view], 100, { trustAnnotations: true }), 'modern', '/v/mcp')
+    const client = await clientAt(await build({ files: http(actor.url) }, [view], { server: { trustAnnotations: true } }), 'modern', '/v/mcp')
     expect(((await client.result('tools/list'))['tools'] as Item[])[0]?.['annotations']).toEqual(given)
     const code = codeOf(await client.ask('tools/call', { name: 'lose' }))
     return [lost.length, code]
