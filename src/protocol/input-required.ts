@@ -107,6 +107,16 @@ export function modernInputRequest(text: WireText): WireText | undefined {
   return `{"method":"${method}","params":${own.slice(params.start, after)}}`
 }
 
+/** Entries for the visits that a legacy server's error −32042 demands (S25 client/elicitation, URL Elicitation Required). */
+export function visitRequests(elicitations: unknown): readonly WireText[] {
+  const all: readonly unknown[] = Array.isArray(elicitations) ? elicitations : []
+  return all.flatMap((one) => {
+    if (!isJsonObject(one) || one['mode'] !== 'url') return []
+    const { elicitationId: _id, ...params } = one
+    return [`{"method":"elicitation/create","params":${asciiJson(params)}}`]
+  })
+}
+
 function edited(objectText: WireText, set: Readonly<Record<string, WireText>>, remove: readonly string[]): WireText {
   const scan = scanJson(objectText, {}, Infinity)
   return scan.ok && scan.value.members !== undefined ? splice(objectText, [{ node: scan.value, set, remove }]) : objectText

@@ -3,11 +3,10 @@
  * in the client's, its response the outcome. Sent again only where guarantee 1 allows.
  */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
-import type { WireText } from '../../protocol/json.ts'
+import { member, readString } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
-import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
-import { PortolanError, toErrorObject } from '../../protocol/error.ts'
+import type { InputCapability } from '../../protocol/capability.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import { ASKING_METHODS } from '../../protocol/input-required.ts'
 import { splice } from '../../protocol/splice.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
@@ -15,18 +14,23 @@ import type { WireErrorObject } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
-import { virtualAt } from '../catalog/endpoint-scope.ts'
 import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
-import type { CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
+import type { CallControl, CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
 import { failureError } from '../upstream/request.ts'
 import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
-import { sealState, sealTask, openTask } from './handles.ts'
-import { longResponse } from './long-response.ts'
+import { relatedTask, responseLook } from './call-look.ts'
+import { takeNotice } from './call-notice.ts'
 import { gatherInput } from './gather-input.ts'
 import type { GatheredInput, InputRounds } from './gather-input.ts'
+import { setLogLevel } from './input-pool.ts'
+import { isSafe } from './repetition.ts'
+import { AFRESH, visitOutcome } from './url-visit.ts'
+import type { Leased } from './input-pool.ts'
+import { longResponse } from './long-response.ts'
 import { renewedHeaders } from './param-headers.ts'
-import { modernCapabilities, partyOf } from './party.ts'
+import type { ParkableCall } from './parked-calls.ts'
+import { modernCapabilities } from './party.ts'
 import type { Source } from './party.ts'
 import { passNotification, passRequest } from './server-message.ts'
 import type { ServerSide } from './server-message.ts'
@@ -34,15 +38,19 @@ import { clientToken, upstreamHeaders, upstreamRequest } from './upstream-reques
 
 interface Call {
   readonly context: GatewayContext
-  readonly exchange: Exchange
-  readonly message: Message
-  route: Route
   readonly source: Source
-  readonly look: ResponseLook
+  /** The client's request that is being served; another one for each round of input that a modern client gives. */
+  exchange: Exchange
+  message: Message
+  route: Route
+  look: ResponseLook
   attempts: number
+  /** Where the server may ask the client: the call outlives its exchange. */
+  parkable: ParkableCall | undefined
+  control: CallControl | undefined
   /** Of a legacy client, for a modern server that asked for it. */
   input: GatheredInput | undefined
-  readonly rounds: InputRounds
+  rounds: InputRounds | undefined
 }
 
 /** At most one repetition, whatever the reason. */
@@ -52,14 +60,70 @@ const MAX_ATTEMPTS = 2
 export function carryCall(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
-  const call: Call = { context, exchange, message, route, source, look: responseLook(context, exchange, message, route, source), attempts: 0, input: undefined, rounds: { count: 0, consented: new Set() } }
-  return start(call)
+  if (exchange.era === 'modern' && source.era === 'legacy' && isTakenUp(context, exchange, route, source)) return undefined
+  const look = responseLook(context, exchange, message, route, source)
+  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined })
+}
+
+/** Throws `outcome_unknown` for a call that waited for this input and is lost (guarantee 1). */
+function isTakenUp(context: GatewayContext, exchange: Exchange, route: Route, source: Source): boolean {
+  const { requestState } = route
+  if (requestState === undefined || requestState === AFRESH) return false
+  if (context.parked.resume(exchange, requestState)) return true
+  if (isSafe({ context, message: exchange.message, route, source })) return false
+  throw new PortolanError('outcome_unknown', { message: 'The call that waited for this input is lost. It may or may not have run.' })
 }
 
 function start(call: Call): void | Promise<void> {
-  const channel = call.source.channel()
+  const { source, message } = call
+  if (source.lease !== undefined && ASKING_METHODS.has(message.method)) return source.lease().then((leased) => sendParkable(call, leased, source.input))
+  const channel = source.channel()
   if (channel instanceof Promise) return channel.then((ready) => send(call, ready))
   return send(call, channel)
+}
+
+/** Its server may ask for input: it has a session for itself until it is over (bridge-rulings §3, §4). */
+async function sendParkable(call: Call, leased: Leased, input: ReadonlySet<InputCapability>): Promise<void> {
+  const { context } = call
+  await setLogLevel(context, leased, call.message)
+  if (call.exchange.outcome !== undefined) return leased.release()
+  const parkable = context.parked.open({
+    exchange: call.exchange,
+    leased,
+    input,
+    adopt: (exchange) => adopt(call, parkable, exchange),
+    abort: (reason) => call.control?.abort(reason),
+    resumeStream: () => call.control?.resume(),
+    seal: (state) => call.look.sealState(state),
+  })
+  call.parkable = parkable
+  leased.onMessage = (message) => void takeNotice(call, leased.channel, message)
+  try {
+    send(call, leased.channel)
+  } catch (error) {
+    parkable.close()
+    throw error
+  }
+}
+
+/** A retry brought the input: the rest of the call is its. */
+function adopt(call: Call, parkable: ParkableCall, exchange: Exchange): void {
+  const { context, source } = call
+  const { message, route } = exchange
+  if (message === undefined || route === undefined) throw new PortolanError('internal')
+  Object.assign(call, { exchange, message, route, look: responseLook(context, exchange, message, route, source) })
+  exchange.carriage = controlOf(call, parkable)
+}
+
+/** Giving up the exchange gives up the call. */
+function controlOf(call: Call, parkable: ParkableCall): CallControl {
+  return {
+    abort(reason) {
+      call.control?.abort(reason)
+      parkable.close(true)
+    },
+    resume: () => call.control?.resume(),
+  }
 }
 
 function send(call: Call, channel: Channel): void {
@@ -80,81 +144,36 @@ function send(call: Call, channel: Channel): void {
     clientCapabilities: exchange.session === undefined || !ASKING_METHODS.has(message.method) ? '{}' : modernCapabilities(exchange.session),
     input: call.input,
   })
-  exchange.carriage = channel.send({
+  const control = channel.send({
     text,
     idText,
     method: message.method,
     progressToken: token === '' ? '' : idText,
     headers: channel.transport === 'stdio' ? [] : channel.era === 'modern' ? upstreamHeaders(message, route, exchange.credential) : exchange.credential,
-    handler: handlerFor(call, channel, token, idText),
+    handler: handlerFor(call, channel, idText),
   })
+  call.control = control
+  exchange.carriage = call.parkable === undefined ? control : controlOf(call, call.parkable)
 }
 
-function handlerFor(call: Call, channel: Channel, token: WireText, idText: IdText): CallHandler {
-  const { context, exchange } = call
-  const pass = (text: WireText | undefined): boolean => {
-    if (text === undefined || exchange.outcome !== undefined || exchange.reply.send(text)) return true
-    exchange.reply.onDrain(() => exchange.carriage?.resume())
-    return false
-  }
+function handlerFor(call: Call, channel: Channel, idText: IdText): CallHandler {
   return {
-    onMessage(message) {
-      exchange.lastActivityTicks = context.deps.clock.ticksMs()
-      if (message.kind === 'request') return answerServer(call, channel, message, pass)
-      if (message.method === 'notifications/progress') return pass(progressText(message, token))
-      return pass(notificationText(call, channel, message))
-    },
-    onSuspended: (retryMs) => exchange.reply.suspend(retryMs),
-    onResponse: (message) => settle(call, channel, message),
-    onLong: () => long(call, channel, idText),
-    onFailure: (failure) => void fail(call, channel, failure),
+    onMessage: (message) => takeNotice(call, channel, message),
+    onSuspended: (retryMs) => call.exchange.reply.suspend(retryMs),
+    onResponse: (message) => whenServed(call, () => settle(call, channel, message)),
+    onLong: () => (call.parkable === undefined ? long(call, channel, idText) : undefined),
+    onFailure: (failure) => whenServed(call, () => fail(call, channel, failure)),
   }
 }
 
-/** Progress goes only to who gave a token, under the token as given (bridge-rulings §4, Progress). */
-function progressText(message: Message, token: WireText): WireText | undefined {
-  const node = member(message.body, META.progressToken)
-  return node === undefined || token === '' ? undefined : splice(message.text, [{ node, text: token }])
-}
-
-function notificationText(call: Call, channel: Channel, message: Message): WireText | undefined {
-  const { context, exchange, route } = call
-  context.watches.announce(route.upstream, channel.era, message)
-  if (exchange.era === 'legacy') {
-    if (channel.era === 'legacy' && exchange.session !== undefined) return passNotification(serverSide(call, channel), message)
-    return message.method === 'notifications/message' ? message.text : undefined
-  }
-  if (channel.era === 'modern') return message.text
-  if (message.method !== 'notifications/message') return undefined
-  return wantsLog(call.message, message) ? message.text : undefined
-}
-
-/** A modern request gets log messages only at the level that it asked for (S26 server/utilities/logging). */
-function wantsLog(request: Message, log: Message): boolean {
-  const minimum = readString(request.text, member(member(request.body, '_meta'), META.logLevel))
-  const level = readString(log.text, member(log.body, 'level'))
-  return isLogLevel(minimum) && isLogLevel(level) && reachesLogLevel(level, minimum)
-}
-
-function answerServer(call: Call, channel: Channel, message: Message, pass: (text: WireText) => boolean): boolean {
-  const { exchange } = call
-  const answer = (body: WireText): boolean => {
-    void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
-    return true
-  }
-  if (message.method === 'ping') return answer('"result":{}')
-  if (exchange.era === 'legacy' && channel.era === 'legacy' && exchange.session !== undefined) {
-    return pass(passRequest(serverSide(call, channel), message))
-  }
-  // Bridge-rulings §3: an error, never an empty answer, which servers would keep.
-  return answer(`"error":${asciiJson(toErrorObject({ status: 200, code: -32601, message: 'The client cannot be asked here' }))}`)
-}
-
-function serverSide(call: Call, channel: Channel): ServerSide {
-  const { session } = call.exchange
-  if (session === undefined) throw new PortolanError('internal')
-  const { upstream, scope = '' } = call.route
-  return { session, upstream, channel, slug: call.look.slug, sealTask: call.look.sealTask, virtual: virtualAt(call.context, scope) }
+/** A call that is parked ends when its client is back. */
+function whenServed(call: Call, end: () => void): void {
+  const { parkable } = call
+  if (parkable === undefined) return end()
+  parkable.settle(() => {
+    parkable.close()
+    end()
+  })
 }
 
 function long(call: Call, channel: Channel, idText: IdText): LongResponse | undefined {
@@ -192,9 +211,10 @@ function asksForInput({ exchange }: Call, channel: Channel, { text, body }: Mess
 
 /** Bridge-rulings §4, Input, L→M. Each round is a request of its own: what may be repeated is decided anew. */
 function askClient(call: Call, channel: Channel, message: Message): void {
-  const { context, exchange, route, rounds } = call
+  const { context, exchange, route } = call
   const { session } = exchange
   if (session === undefined) throw new PortolanError('input_refused')
+  const rounds = (call.rounds ??= { count: 0, consented: new Set() })
   gatherInput({ context, exchange, session, upstream: route.upstream, channel, rounds }, message)
     .then((input) => {
       call.input = input
@@ -228,7 +248,7 @@ function settleError(call: Call, channel: Channel, message: Message): void {
       route.upstream.forgetProfile()
       return again(call, () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_unavailable'))))
     case 'url_elicitation':
-      finish(context, exchange, refusalOf(context, new PortolanError('unsupported', { message: 'The server asks for a visit to a URL' })))
+      finish(context, exchange, visitOutcome({ idText: call.message.idText, input: call.source.input, seal: look.sealState }, error.data))
   }
 }
 
@@ -253,7 +273,7 @@ function again(call: Call, otherwise: () => void, first: () => void | Promise<vo
 function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
   const { context, exchange, route } = call
   if (exchange.outcome !== undefined) return
-  const safe = route.upstream.config.trustAnnotations && isRepeatable(call)
+  const safe = isSafe(call)
   const mayRepeat = !failure.sent || safe
   const lasting = failure.reason === 'unreachable' || failure.reason === 'overloaded' || failure.reason === 'oversized'
   const refuse = (): void => {
@@ -273,43 +293,6 @@ function dropSession({ context, exchange, route }: Call, channel: Channel): void
   void channel.close().catch(() => undefined)
   if (exchange.session !== undefined) forgetOwn(exchange.session, route.upstream.id)
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
-}
-
-/** Methods that change nothing by definition. What no revision defines may do anything (guarantee 1). */
-const READ_ONLY: ReadonlySet<string> = new Set(['prompts/get', 'resources/read', 'completion/complete', 'tasks/get', 'tasks/result'])
-
-function isRepeatable({ context, message, route, source }: Call): boolean {
-  if (message.method !== 'tools/call') return READ_ONLY.has(message.method)
-  return context.catalog.known(source, 'tools')?.byKey.get(route.subject)?.repeatable ?? false
-}
-
-function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
-  const { keyring, clock } = context.deps
-  const { principal, revision } = partyOf(exchange)
-  return {
-    clientIdText: message.idText,
-    method: message.method,
-    clientEra: exchange.era,
-    clientRevision: revision,
-    upstreamEra: source.era,
-    slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
-    selfText: context.selfText,
-    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
-    sealState(state) {
-      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
-      return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)
-    },
-  }
-}
-
-/** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. */
-function relatedTask(context: GatewayContext, exchange: Exchange, { upstream, scope }: Route, message: Message): string | undefined {
-  const related = member(member(message.body, '_meta'), META.relatedTask)
-  if (related === undefined) return undefined
-  const handle = readString(message.text, member(related, 'taskId'))
-  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
-  if (task?.upstreamId !== upstream.id) throw new PortolanError('task_not_found')
-  return task.taskId
 }
 
 /** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */

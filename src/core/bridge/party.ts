@@ -1,11 +1,14 @@
 /** For whom something is done: enough of a client to choose its source, filter its lists and name its capabilities. */
 
-import { asciiJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
-import { mirrorCapabilities, declaredInput, capabilityClass, inputAsCapabilities } from '../../protocol/capability.ts'
-import type { ClientCapabilities } from '../../protocol/capability.ts'
+import { mirrorCapabilities, declaredInput, capabilityClass, inputAsCapabilities, inputKnownTo } from '../../protocol/capability.ts'
+import type { ClientCapabilities, InputCapability } from '../../protocol/capability.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { LATEST_MODERN } from '../../protocol/revision.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -13,6 +16,7 @@ import type { Exchange } from '../gateway/exchange.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import type { Leased } from './input-pool.ts'
 import { sharingKey } from './legacy-pool.ts'
 
 export interface Party {
@@ -21,6 +25,8 @@ export interface Party {
   readonly principal: Principal
   /** Legacy clients only. */
   readonly session: LiveSession | undefined
+  /** Of a modern client: what it asks, and what it declares with it. */
+  readonly message: Message | undefined
 }
 
 /** One way to an upstream: which era is spoken there, and to whom its lists are the same. */
@@ -35,12 +41,18 @@ export interface Source {
   /** A channel of the client session's own: nobody else hears what it says. */
   readonly isOwn: boolean
   channel(): Channel | Promise<Channel>
+  /** What a server may ask for through `lease`; empty where nobody can be asked. */
+  readonly input: ReadonlySet<InputCapability>
+  /** A legacy session for one call of a modern client. */
+  readonly lease?: () => Promise<Leased>
 }
 
+const NO_INPUT: ReadonlySet<InputCapability> = new Set()
+
 export function partyOf(exchange: Exchange): Party {
-  const { era, revision, principal, session } = exchange
+  const { era, revision, principal, session, message } = exchange
   if (revision === undefined || principal === undefined) throw new PortolanError('internal')
-  return { era, revision, principal, session }
+  return { era, revision, principal, session, message }
 }
 
 /** The client's capabilities as it declared them for its session. */
@@ -82,19 +94,35 @@ const sources = new WeakMap<UpstreamProfile, WeakMap<LiveSession, Source>>()
 function chooseSource(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
   const { legacy, modern } = profile
   const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
-  if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, channel: () => upstream.modern() }
+  if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, input: NO_INPUT, channel: () => upstream.modern() }
   const { session } = party
   const { ownerKey } = party.principal
   const shared = (): Source => {
     const classKey = `legacy::${sharingKey(upstream, ownerKey)}`
-    return { upstream, era, classKey, isOwn: false, channel: () => context.pool.shared(upstream, ownerKey) }
+    return { upstream, era, classKey, isOwn: false, input: NO_INPUT, channel: () => context.pool.shared(upstream, ownerKey) }
   }
-  if (session === undefined || legacy === undefined) return shared()
+  if (legacy === undefined) return shared()
+  if (session === undefined) return leasedSource(context, party, upstream, legacy.revision) ?? shared()
   const mirrored = mirrorCapabilities(sessionCapabilities(session), { client: party.revision, upstream: legacy.revision })
   const input = capabilityClass(declaredInput(mirrored, legacy.revision))
   if (sharesChild(upstream, input)) return shared()
   const classKey = `legacy:${input}:${ownerKey}`
-  return { upstream, era, classKey, isOwn: true, channel: () => ownChannel(context, session, upstream, mirrored) }
+  return { upstream, era, classKey, isOwn: true, input: NO_INPUT, channel: () => ownChannel(context, session, upstream, mirrored) }
+}
+
+/** A modern client that can be asked; undefined for one that cannot. */
+function leasedSource(context: GatewayContext, { principal, message }: Party, upstream: Upstream, revision: Revision): Source | undefined {
+  const declares = member(member(message?.body, '_meta'), META.clientCapabilities)
+  const capabilities = message === undefined || declares === undefined ? {} : readJson(message.text, declares)
+  if (!isJsonObject(capabilities) || Object.keys(capabilities).length === 0) return undefined
+  const known = inputKnownTo(revision)
+  const input = new Set([...declaredInput(capabilities, LATEST_MODERN)].filter((one) => known.has(one) && !one.startsWith('tasks.')))
+  const inputClass = capabilityClass(input)
+  if (inputClass === '') return undefined
+  const mirrored = mirrorCapabilities(inputAsCapabilities(input), { client: LATEST_MODERN, upstream: revision })
+  const key = { principal, upstream, input: inputClass, capabilities: mirrored }
+  const classKey = `legacy:${inputClass}:${principal.bindingKey}`
+  return { upstream, era: 'legacy', classKey, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => context.inputPool.lease(key) }
 }
 
 function ownChannel(context: GatewayContext, session: LiveSession, upstream: Upstream, mirrored: ClientCapabilities): Channel | Promise<Channel> {

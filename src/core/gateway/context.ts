@@ -5,7 +5,9 @@ import type { Telemetry } from '../audit/telemetry.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Keyring } from '../auth/keyring.ts'
 import type { ReplayGuard } from '../auth/replay-guard.ts'
+import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
+import type { ParkedCalls } from '../bridge/parked-calls.ts'
 import type { Watches } from '../bridge/watches.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Clock } from '../clock.ts'
@@ -66,6 +68,8 @@ export interface GatewayContext {
   readonly sessions: Sessions
   readonly catalog: Catalog
   readonly pool: LegacyPool
+  readonly inputPool: InputPool
+  readonly parked: ParkedCalls
   readonly watches: Watches
   /** Every exchange that has not finished. */
   readonly inFlight: LiveMap<string, Exchange>

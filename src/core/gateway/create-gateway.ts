@@ -2,10 +2,12 @@
 
 import { asciiJson } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/call.ts'
 import { sealTask } from '../bridge/handles.ts'
+import { createParkedCalls } from '../bridge/parked-calls.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
@@ -75,7 +77,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopReload()
       stopSweep()
       await drain(context, 0)
-      await context.pool.close()
+      context.parked.close()
+      await Promise.all([context.pool.close(), context.inputPool.close()])
       await Promise.all([context.upstreams.close(), reloads.close()])
       await deps.ledger.flush()
     },
@@ -96,6 +99,14 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
   })
+  const inputPool = createInputPool({
+    clock: deps.clock,
+    self: deps.self,
+    credentials: deps.credentials,
+    idleMs: () => deps.snapshots.current().limits.childIdleMs,
+    onAnnounced: (upstream, message) => watches.announce(upstream, 'legacy', message),
+  })
+  const parked = createParkedCalls(() => context)
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,
@@ -108,7 +119,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   })
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

@@ -50,6 +50,7 @@ export function createReloads(context: GatewayContext): Reloads {
       for (const { upstream, successor } of change.gone) {
         upstream.retire()
         context.pool.retire(upstream)
+        context.inputPool.retire(upstream)
         context.watches.replace(upstream, successor)
         for (const session of context.sessions.all()) leaveOwn(context, session, upstream, successor)
         leave(upstream)

@@ -1,0 +1,42 @@
+/** Handles of one call: what is sealed for its client, and what of the client's is opened for the server. */
+
+import { member, readString } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange, Route } from '../gateway/exchange.ts'
+import type { ResponseLook } from './client-response.ts'
+import { openTask, sealState, sealTask } from './handles.ts'
+import { partyOf } from './party.ts'
+import type { Source } from './party.ts'
+
+/** What an answer becomes for the client of this exchange. */
+export function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
+  const { keyring, clock } = context.deps
+  const { principal, revision } = partyOf(exchange)
+  return {
+    clientIdText: message.idText,
+    method: message.method,
+    clientEra: exchange.era,
+    clientRevision: revision,
+    upstreamEra: source.era,
+    slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
+    selfText: context.selfText,
+    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
+    sealState(state) {
+      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
+      return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)
+    },
+  }
+}
+
+/** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. Throws `task_not_found`. */
+export function relatedTask(context: GatewayContext, exchange: Exchange, { upstream, scope }: Route, message: Message): string | undefined {
+  const related = member(member(message.body, '_meta'), META.relatedTask)
+  if (related === undefined) return undefined
+  const handle = readString(message.text, member(related, 'taskId'))
+  const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
+  if (task?.upstreamId !== upstream.id) throw new PortolanError('task_not_found')
+  return task.taskId
+}

@@ -1,0 +1,99 @@
+/** What a server says before it answers a call, in the words of the call's client. */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
+import { PortolanError, toErrorObject } from '../../protocol/error.ts'
+import { splice } from '../../protocol/splice.ts'
+import { virtualAt } from '../catalog/endpoint-scope.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange, Route } from '../gateway/exchange.ts'
+import type { Channel } from '../upstream/channel.ts'
+import type { ResponseLook } from './client-response.ts'
+import type { ParkableCall } from './parked-calls.ts'
+import { passNotification, passRequest } from './server-message.ts'
+import { clientToken } from './upstream-request.ts'
+import type { ServerSide } from './server-message.ts'
+
+/** As much of a call as its messages need. */
+export interface NoticedCall {
+  readonly context: GatewayContext
+  readonly exchange: Exchange
+  readonly message: Message
+  readonly route: Route
+  readonly look: ResponseLook
+  readonly parkable: ParkableCall | undefined
+}
+
+/** False: the client is slow. What comes while nobody is served is dropped. */
+export function takeNotice(call: NoticedCall, channel: Channel, message: Message): boolean {
+  const { context, exchange, parkable } = call
+  exchange.lastActivityTicks = context.deps.clock.ticksMs()
+  if (message.kind === 'request') return answerServer(call, channel, message)
+  if (message.method === 'notifications/progress') return pass(exchange, progressText(message, clientToken(call.message)))
+  if (parkable !== undefined && message.method === 'notifications/cancelled') withdraw(parkable, message)
+  return pass(exchange, notificationText(call, channel, message))
+}
+
+function withdraw(parkable: ParkableCall, { text, body }: Message): void {
+  const id = member(body, 'requestId')
+  if (id !== undefined) parkable.withdraw(text.slice(id.start, id.end))
+}
+
+function pass(exchange: Exchange, text: WireText | undefined): boolean {
+  if (text === undefined || exchange.outcome !== undefined || exchange.reply.send(text)) return true
+  exchange.reply.onDrain(() => exchange.carriage?.resume())
+  return false
+}
+
+function answerServer(call: NoticedCall, channel: Channel, message: Message): boolean {
+  const { exchange, parkable } = call
+  const answer = (body: WireText): boolean => {
+    void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+    return true
+  }
+  if (message.method === 'ping') return answer('"result":{}')
+  if (exchange.era === 'legacy' && channel.era === 'legacy' && exchange.session !== undefined) {
+    return pass(exchange, passRequest(serverSide(call, channel), message))
+  }
+  if (parkable !== undefined) {
+    parkable.ask(message)
+    return true
+  }
+  // Bridge-rulings §3: an error, never an empty answer, which servers would keep.
+  return answer(`"error":${asciiJson(toErrorObject({ status: 200, code: -32601, message: 'The client cannot be asked here' }))}`)
+}
+
+/** Progress goes only to who gave a token, under the token as given (bridge-rulings §4, Progress). */
+function progressText(message: Message, token: WireText): WireText | undefined {
+  const node = member(message.body, META.progressToken)
+  return node === undefined || token === '' ? undefined : splice(message.text, [{ node, text: token }])
+}
+
+/** Undefined where it is none of the client's business. */
+function notificationText(call: NoticedCall, channel: Channel, message: Message): WireText | undefined {
+  const { context, exchange, route } = call
+  context.watches.announce(route.upstream, channel.era, message)
+  if (exchange.era === 'legacy') {
+    if (channel.era === 'legacy' && exchange.session !== undefined) return passNotification(serverSide(call, channel), message)
+    return message.method === 'notifications/message' ? message.text : undefined
+  }
+  if (channel.era === 'modern') return message.text
+  if (message.method !== 'notifications/message') return undefined
+  return wantsLog(call.message, message) ? message.text : undefined
+}
+
+/** A modern request gets log messages only at the level that it asked for (S26 server/utilities/logging). */
+function wantsLog(request: Message, log: Message): boolean {
+  const minimum = readString(request.text, member(member(request.body, '_meta'), META.logLevel))
+  const level = readString(log.text, member(log.body, 'level'))
+  return isLogLevel(minimum) && isLogLevel(level) && reachesLogLevel(level, minimum)
+}
+
+function serverSide(call: NoticedCall, channel: Channel): ServerSide {
+  const { session } = call.exchange
+  if (session === undefined) throw new PortolanError('internal')
+  const { upstream, scope = '' } = call.route
+  return { session, upstream, channel, slug: call.look.slug, sealTask: call.look.sealTask, virtual: virtualAt(call.context, scope) }
+}

@@ -1,0 +1,199 @@
+/**
+ * Legacy sessions for modern clients that can be asked for input, pooled by principal, server and declared input. On stdio
+ * and on GET streams nothing says to which call a request belongs, so one call that may ask has a session for itself;
+ * another takes a second session (bridge-rulings §3).
+ */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META, isLogLevel } from '../../protocol/meta.ts'
+import type { ClientCapabilities } from '../../protocol/capability.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { LATEST_LEGACY } from '../../protocol/revision.ts'
+import type { Principal } from '../auth/principal.ts'
+import type { Clock } from '../clock.ts'
+import type { LegacyChannel } from '../upstream/channel.ts'
+import { ask } from '../upstream/request.ts'
+import type { Asker } from '../upstream/request.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Credentials } from '../vault/credentials.ts'
+
+/** Who is asked, where, and for what. */
+export interface InputKey {
+  readonly principal: Principal
+  readonly upstream: Upstream
+  /** `capabilityClass` of what is declared. */
+  readonly input: string
+  readonly capabilities: ClientCapabilities
+}
+
+/** A session for one call, until it is given back. */
+export interface Leased {
+  readonly channel: LegacyChannel
+  /** What the session sends that names no call is this call's. */
+  onMessage: ((message: Message) => void) | undefined
+  /** What the client last said its roots are, as JSON; '' before it said anything. */
+  roots: WireText
+  /** What was set by `logging/setLevel`; '' for nothing. */
+  logLevel: string
+  /** `isSpent`: something is left undone in it, so nobody else may have it. */
+  release(isSpent?: boolean): void
+}
+
+export interface InputPool {
+  /** A session of the key, whoever uses it: for what asks nobody. */
+  any(key: InputKey): LegacyChannel | Promise<LegacyChannel>
+  /** A session of the key that nobody else uses until it is given back. Rejects with `overloaded`. */
+  lease(key: InputKey): Promise<Leased>
+  /** The server was replaced: what is idle ends, what is in use ends with its call. */
+  retire(upstream: Upstream): void
+  close(): Promise<void>
+}
+
+export interface InputPoolDeps extends Asker {
+  readonly clock: Clock
+  readonly credentials: Credentials
+  readonly idleMs: () => number
+  /** What a session announces outside any call, or while it is nobody's. */
+  readonly onAnnounced: (upstream: Upstream, message: Message) => void
+}
+
+interface Pooled extends Leased {
+  readonly upstream: Upstream
+  isBusy: boolean
+  isRetired: boolean
+  stopIdle: (() => void) | undefined
+}
+
+/** A modern request names its level itself; a legacy session has one until it is told another (bridge-rulings §4, Logging). */
+export async function setLogLevel({ deps }: { readonly deps: Asker }, leased: Leased, { text, body }: Message): Promise<void> {
+  const level = readString(text, member(member(body, '_meta'), META.logLevel))
+  if (!isLogLevel(level) || level === leased.logLevel) return
+  leased.logLevel = level
+  // A server without log levels says so; the call is none the worse.
+  await ask(leased.channel, 'logging/setLevel', { level: asciiJson(level) }, deps).catch(() => undefined)
+}
+
+/** A server that was replaced keeps its id. */
+function isUsable({ upstream, channel }: Pooled, key: InputKey): boolean {
+  return upstream === key.upstream && !channel.closed
+}
+
+/** Sessions of one key; the caps of children hold besides. */
+const MAX_SESSIONS = 32
+
+export function createInputPool(deps: InputPoolDeps): InputPool {
+  const pools = new Map<string, Set<Pooled>>()
+  const opening = new Map<string, Promise<Pooled>>()
+
+  const keyOf = ({ principal, upstream, input }: InputKey): string => JSON.stringify([upstream.id, principal.bindingKey, input])
+
+  const drop = (key: string, pooled: Pooled): void => {
+    pooled.stopIdle?.()
+    const all = pools.get(key)
+    all?.delete(pooled)
+    if (all?.size === 0) pools.delete(key)
+    void pooled.channel.close().catch(() => undefined)
+  }
+
+  const rest = (key: string, pooled: Pooled): void => {
+    pooled.isBusy = false
+    pooled.onMessage = undefined
+    pooled.stopIdle = deps.clock.after(deps.idleMs(), () => drop(key, pooled))
+  }
+
+  const open = async (inputKey: InputKey): Promise<Pooled> => {
+    const key = keyOf(inputKey)
+    const { upstream, principal, capabilities } = inputKey
+    let pooled: Pooled | undefined
+    const channel = await upstream.openLegacy({
+      clientInfo: asciiJson(deps.self),
+      capabilities: asciiJson(capabilities),
+      revision: LATEST_LEGACY,
+      ownerKey: principal.ownerKey,
+      shared: false,
+      headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey: principal.ownerKey }),
+      listener: {
+        onMessage: (message) => take(upstream, pooled, message),
+        onClosed: () => pooled !== undefined && drop(key, pooled),
+      },
+    })
+    const created: Pooled = {
+      upstream,
+      channel,
+      onMessage: undefined,
+      roots: '',
+      logLevel: '',
+      isBusy: true,
+      isRetired: false,
+      stopIdle: undefined,
+      release(isSpent = false) {
+        if (!created.isBusy) return
+        if (isSpent || created.isRetired || channel.closed) drop(key, created)
+        else rest(key, created)
+      },
+    }
+    pooled = created
+    const all = pools.get(key) ?? new Set()
+    pools.set(key, all.add(created))
+    // What arrives there belongs to a call of this session (bridge-rulings §3).
+    void channel.openStream().catch(() => undefined)
+    return created
+  }
+
+  const take = (upstream: Upstream, pooled: Pooled | undefined, message: Message): void => {
+    if (message.kind === 'notification') deps.onAnnounced(upstream, message)
+    if (pooled?.onMessage !== undefined) return pooled.onMessage(message)
+    if (message.kind !== 'request' || pooled === undefined) return
+    // Outside any call there is nobody to ask: an error, never an empty answer, which servers would keep.
+    const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
+    void pooled.channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+  }
+
+  return {
+    any(inputKey) {
+      const key = keyOf(inputKey)
+      for (const pooled of pools.get(key) ?? []) if (isUsable(pooled, inputKey)) return pooled.channel
+      const begun = opening.get(key) ?? open(inputKey)
+      opening.set(key, begun)
+      const settled = (): boolean => opening.get(key) === begun && opening.delete(key)
+      return begun.then(
+        (pooled) => {
+          if (settled()) rest(key, pooled)
+          return pooled.channel
+        },
+        (error: unknown) => {
+          settled()
+          throw error
+        },
+      )
+    },
+    async lease(inputKey) {
+      const key = keyOf(inputKey)
+      const all = pools.get(key) ?? new Set()
+      for (const pooled of all) {
+        if (pooled.isBusy || !isUsable(pooled, inputKey)) continue
+        pooled.stopIdle?.()
+        pooled.isBusy = true
+        return pooled
+      }
+      if (all.size >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
+      return open(inputKey)
+    },
+    retire(upstream) {
+      for (const [key, all] of pools) {
+        for (const pooled of all) {
+          if (pooled.upstream !== upstream) continue
+          pooled.isRetired = true
+          if (!pooled.isBusy) drop(key, pooled)
+        }
+      }
+    },
+    async close() {
+      const channels = Array.from(pools.values()).flatMap((all) => Array.from(all))
+      for (const [key, all] of pools) for (const pooled of all) drop(key, pooled)
+      await Promise.allSettled(channels.map(({ channel }) => channel.close()))
+    },
+  }
+}

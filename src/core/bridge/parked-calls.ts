@@ -1,0 +1,234 @@
+/**
+ * Input, modern client and legacy server (bridge-rulings §4): what a server asks for in the middle of a call is answered to
+ * the client as `input_required`, the call stays open at the server, and the client's retry takes it up again.
+ *
+ *   serving ──server asks, 50 ms pass──▶ parked ──retry with this round's state──▶ serving ──response──▶ over
+ *                                          └──nobody comes back in time──▶ cancelled at the server, over
+ */
+
+import { inputNeededBy } from '../../protocol/capability.ts'
+import type { InputCapability } from '../../protocol/capability.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { modernInputRequest, objectText, readInputResponses } from '../../protocol/input-required.ts'
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange } from '../gateway/exchange.ts'
+import { finish } from '../gateway/finish.ts'
+import type { Leased } from './input-pool.ts'
+import { partyOf } from './party.ts'
+import { canonicalJson } from './canonical-json.ts'
+
+/** One call that its server may interrupt with questions. */
+export interface ParkableCall {
+  /** The server asks the client. */
+  ask(message: Message): void
+  /** The server does not want to know any more. */
+  withdraw(upstreamIdText: WireText): void
+  /** Runs `end` now, or once the client is back. */
+  settle(end: () => void): void
+  /** It is over. `isSpent`: its server may still ask for something. */
+  close(isSpent?: boolean): void
+}
+
+export interface ParkableOptions {
+  readonly exchange: Exchange
+  readonly leased: Leased
+  readonly input: ReadonlySet<InputCapability>
+  /** Serves this exchange from now on. */
+  readonly adopt: (exchange: Exchange) => void
+  /** Cancels the call at the server. */
+  readonly abort: (reason: string) => void
+  /** The stream of a client that has gone needs no back-pressure. */
+  readonly resumeStream: () => void
+  /** Seals this round's state for the client that is asked. */
+  readonly seal: (state: string) => string
+}
+
+export interface ParkedCalls {
+  /** Calls that wait for their client. */
+  readonly count: number
+  open(options: ParkableOptions): ParkableCall
+  /**
+   * Takes up the call that `state` names and answers its server; false where no such call is there (any more). Throws
+   * `invalid_request_state` for a state that was used before, or with another request.
+   */
+  resume(exchange: Exchange, state: string): boolean
+  close(): void
+}
+
+/** Requests that come together are one round (bridge-rulings §4). */
+const BATCH_MS = 50
+const MAX_PARKED = 1_000
+const MAX_PER_PRINCIPAL = 64
+const PREFIX = 'portolan-parked'
+
+interface Question {
+  readonly idText: WireText
+  readonly method: string
+  readonly entry: WireText
+  isShown: boolean
+}
+
+interface Entry {
+  readonly options: ParkableOptions
+  readonly bindingKey: string
+  readonly argumentsKey: string
+  readonly questions: Map<string, Question>
+  readonly id: string
+  exchange: Exchange
+  isParked: boolean
+  /** In the state of the newest round: an older one was used, or answered. */
+  round: number
+  asked: number
+  end: (() => void) | undefined
+  stopTimer: (() => void) | undefined
+}
+
+export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
+  const entries = new Map<string, Entry>()
+
+  const later = (entry: Entry, delayMs: number, run: () => void): void => {
+    entry.stopTimer?.()
+    entry.stopTimer = context().deps.clock.after(delayMs, run)
+  }
+
+  const close = (entry: Entry, isSpent = false): void => {
+    entry.stopTimer?.()
+    if (!entries.delete(entry.id)) return
+    entry.options.leased.release(isSpent || entry.questions.size > 0)
+  }
+
+  const giveUp = (entry: Entry, reason: string): void => {
+    entry.options.abort(reason)
+    close(entry, true)
+  }
+
+  const show = (entry: Entry): void => {
+    const { exchange, questions, options } = entry
+    if (questions.size === 0) return
+    if (exchange.outcome !== undefined) return giveUp(entry, 'the client went away')
+    if (isCrowded(entries, entry.bindingKey)) {
+      finish(context(), exchange, { kind: 'refused', error: new PortolanError('overloaded', { retryAfterSec: 1 }) })
+      return giveUp(entry, 'too many calls wait for input')
+    }
+    entry.round += 1
+    entry.isParked = true
+    const state = options.seal([PREFIX, entry.id, entry.round].join(':'))
+    for (const question of questions.values()) question.isShown = true
+    const requests = objectText(Array.from(questions, ([key, { entry: text }]) => [key, text] as const))
+    const result = `{"resultType":"input_required","inputRequests":${requests},"requestState":${asciiJson(state)}}`
+    const text = `{"jsonrpc":"2.0","id":${exchange.message?.idText ?? 'null'},"result":${result}}`
+    later(entry, exchange.snapshot.limits.requestStateMs, () => giveUp(entry, 'the client did not answer in time'))
+    finish(context(), exchange, { kind: 'inputRequired', text })
+    options.resumeStream()
+  }
+
+  const ask = (entry: Entry, message: Message): void => {
+    const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
+    if (text === undefined) return refuse(entry.options.leased, message)
+    entry.asked += 1
+    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, isShown: false })
+    if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
+  }
+
+  const takeUp = (entry: Entry, exchange: Exchange, round: number): void => {
+    const answers = answersOf(exchange)
+    if (!entry.isParked || round !== entry.round || argumentsKey(exchange) !== entry.argumentsKey) throw new PortolanError('invalid_request_state')
+    entry.stopTimer?.()
+    entry.isParked = false
+    entry.round += 1
+    entry.exchange = exchange
+    entry.options.adopt(exchange)
+    for (const [key, question] of entry.questions) {
+      const answer = question.isShown ? answers.get(key) : undefined
+      if (answer === undefined) continue
+      entry.questions.delete(key)
+      answerServer(entry.options.leased, question, answer)
+    }
+    const { end } = entry
+    if (end !== undefined) return end()
+    if (entry.questions.size > 0) later(entry, BATCH_MS, () => show(entry))
+  }
+
+  return {
+    get count() {
+      return Array.from(entries.values()).filter(({ isParked }) => isParked).length
+    },
+    open(options) {
+      const { exchange } = options
+      const { bindingKey } = partyOf(exchange).principal
+      const id = context().deps.random.id()
+      const entry: Entry = {
+        options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, round: 0, asked: 0, end: undefined, stopTimer: undefined,
+      }
+      entries.set(id, entry)
+      return {
+        ask: (message) => ask(entry, message),
+        withdraw(upstreamIdText) {
+          for (const [key, { idText }] of entry.questions) if (idText === upstreamIdText) entry.questions.delete(key)
+        },
+        settle(end) {
+          if (!entry.isParked) return end()
+          entry.end = end
+        },
+        close: (isSpent) => close(entry, isSpent),
+      }
+    },
+    resume(exchange, state) {
+      const [prefix, id = '', round] = state.split(':')
+      // A state of the server's own, from when it spoke another era, names nothing here.
+      if (prefix !== PREFIX) throw new PortolanError('invalid_request_state')
+      const entry = entries.get(id)
+      if (entry === undefined || entry.bindingKey !== partyOf(exchange).principal.bindingKey) return false
+      takeUp(entry, exchange, Number(round))
+      return true
+    },
+    close() {
+      for (const entry of entries.values()) giveUp(entry, 'shutting down')
+    },
+  }
+}
+
+function isCrowded(entries: ReadonlyMap<string, Entry>, bindingKey: string): boolean {
+  const parked = Array.from(entries.values()).filter(({ isParked }) => isParked)
+  return parked.length >= MAX_PARKED || parked.filter((one) => one.bindingKey === bindingKey).length >= MAX_PER_PRINCIPAL
+}
+
+/** A server was told what may be asked for; one that asks for more gets an error, and the client never hears of it. */
+function mayAsk(input: ReadonlySet<InputCapability>, { text, body, method }: Message): boolean {
+  const params = body === undefined ? {} : readJson(text, body)
+  return isJsonObject(params) && inputNeededBy(method, params).every((needed) => input.has(needed))
+}
+
+function refuse({ channel }: Leased, message: Message): void {
+  const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"The client cannot be asked for this"}'
+  void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+}
+
+/** Roots that differ from what the client said before have changed: servers keep what they were told (bridge-rulings §4, Roots). */
+function answerServer(leased: Leased, { idText, method }: Question, answer: WireText): void {
+  const { channel } = leased
+  const said = channel.notify(`{"jsonrpc":"2.0","id":${idText},"result":${answer}}`)
+  const isChanged = method === 'roots/list' && leased.roots !== '' && leased.roots !== answer
+  if (method === 'roots/list') leased.roots = answer
+  void said.then(() => (isChanged ? channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}') : undefined)).catch(() => undefined)
+}
+
+/** Throws `invalid_params` for what is no `inputResponses`; whatever else it holds is ignored (S26 mrtr, Error Handling). */
+function answersOf({ message }: Exchange): ReadonlyMap<string, WireText> {
+  const node = member(message?.body, 'inputResponses')
+  if (message === undefined || node === undefined) return new Map()
+  const answers = readInputResponses(message.text.slice(node.start, node.end))
+  const isWrong = answers === undefined || [...answers.values()].some((answer) => !answer.startsWith('{'))
+  if (isWrong) throw new PortolanError('invalid_params', { message: 'Invalid params: inputResponses is no object of results' })
+  return answers
+}
+
+/** The arguments in one form, however a client writes them: a retry is of the same request. */
+function argumentsKey({ message }: Exchange): string {
+  const node = member(message?.body, 'arguments')
+  return message === undefined || node === undefined ? '' : canonicalJson(readJson(message.text, node))
+}
