@@ -16,8 +16,8 @@ import type { EditOptions, EditRequest } from './edit.ts'
 import { trialText, tryAdded } from './add-trial.ts'
 
 interface AddOptions extends EditOptions, NewOptions {
-  readonly env: readonly string[]
-  readonly header: readonly string[]
+  readonly env?: readonly string[]
+  readonly header?: readonly string[]
   readonly cwd?: string
   readonly disabled?: boolean
   readonly force?: boolean
@@ -36,13 +36,13 @@ Examples:
 `
 
 export function addCommand(): Command {
-  const collect = (item: string, items: readonly string[]): readonly string[] => [...items, item]
+  const collect = (item: string, items: readonly string[] = []): readonly string[] => [...items, item]
   const command = new Command('add')
     .description('write a server into the configuration file, which is made where there is none, and try it')
     .argument('<name>', 'what the server is called: in /<name>/mcp and <name>__tool')
     .argument('[target...]', 'the URL of a server, or -- and the command that starts one')
-    .addOption(new Option('--env <KEY[=VALUE]>', 'a variable for the command; KEY alone refers to the variable of that name').argParser(collect).default([], ''))
-    .addOption(new Option('--header <Name: value>', 'a header for every request to the URL').argParser(collect).default([], ''))
+    .addOption(new Option('--env <KEY[=VALUE]>', 'a variable for the command; KEY alone refers to the variable of that name').argParser(collect))
+    .addOption(new Option('--header <Name: value>', 'a header for every request to the URL').argParser(collect))
     .option('--cwd <folder>', 'where the command is started')
     .addOption(new Option('--era <era>', 'which protocol eras to try').choices(['auto', 'legacy', 'modern']))
     .addOption(new Option('--share <share>', 'who may share one child process or session').choices(['all', 'principal', 'session']))
@@ -122,16 +122,17 @@ interface Target {
 
 function readTarget(words: readonly string[], options: AddOptions): Target {
   const [first = '', ...args] = words
+  const { env: variables = [], header: headerTexts = [] } = options
   const problems: ConfigProblem[] = []
   const disabled = options.disabled === true
   if (args.length === 0 && /^(?:https?:\/\/|\$\{)/i.test(first)) {
-    const headers = Object.fromEntries(options.header.map((text) => headerOf(text, problems)))
-    if (options.env.length > 0 || options.cwd !== undefined) problems.push({ path: first, problem: 'a URL takes no --env and no --cwd', fix: 'Leave them out, or give a command after --' })
+    const headers = Object.fromEntries(headerTexts.map((text) => headerOf(text, problems)))
+    if (variables.length > 0 || options.cwd !== undefined) problems.push({ path: first, problem: 'a URL takes no --env and no --cwd', fix: 'Leave them out, or give a command after --' })
     const secrets = [...Object.entries(headers).map(([name, value]) => ({ path: `--header ${name}`, name, value })), { path: 'the URL', name: '', value: first }]
     return { server: { target: { url: first, headers }, disabled }, problems: [...problems, ...plainSecrets(secrets, options)] }
   }
-  const env = Object.fromEntries(options.env.map((text) => variableOf(text, problems)))
-  if (options.header.length > 0) problems.push({ path: first, problem: 'a command takes no --header', fix: 'Leave it out, or give a URL' })
+  const env = Object.fromEntries(variables.map((text) => variableOf(text, problems)))
+  if (headerTexts.length > 0) problems.push({ path: first, problem: 'a command takes no --header', fix: 'Leave it out, or give a URL' })
   const cwd = options.cwd === undefined || options.cwd.startsWith('${') ? options.cwd : resolve(options.cwd)
   const secrets = [
     ...Object.entries(env).map(([name, value]) => ({ path: `--env ${name}`, name, value: value ?? '' })),
