@@ -54,7 +54,7 @@ export function doctorRig(): DoctorRig {
     script: (name, text) => ({ command: process.execPath, args: [file(name, text)] }),
     context(servers, { portolan = {}, ...options } = {}) {
       const configPath = file('portolan.json', JSON.stringify({ mcpServers: servers, portolan: { version: 1, ...portolan } }))
-      const context = openContext({ configPath, dataPath: join(folder, 'data'), env: { PATH: process.env['PATH'] }, trialMs: 5_000, ...options })
+      const context = openContext({ configPath, dataPath: join(folder, 'data'), env: { PATH: process.env['PATH'] }, trialMs: 9_000, ...options })
       endings.push(context.close)
       return context
     },
@@ -105,7 +105,7 @@ export function makeCertificate(
   writeFileSync(join(folder, 'index.txt'), '')
   writeFileSync(join(folder, 'serial'), '01')
   const openssl = (...args: readonly string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
-  openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', 'request.pem', '-subj', '/CN=Test Server')
+  openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', 'request.pem', '-subj', '/CN=Test Server')
   const days = ['-startdate', day(from), '-enddate', day(to)]
   openssl('ca', '-batch', '-selfsign', '-config', 'ca.cnf', '-extensions', 'e', '-keyfile', key, '-in', 'request.pem', '-out', cert, '-notext', ...days)
   return { key, cert }

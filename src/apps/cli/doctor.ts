@@ -100,7 +100,9 @@ function createLiveReport(terminal: Terminal, checks: readonly Check[]): { add(o
     const tick = Math.floor((performance.now() - startedMs) / FRAME_MS)
     const mark = terminal.canUnicode ? (FRAMES[tick % FRAMES.length] ?? '') : ('|/-\\'[tick % 4] ?? '')
     const room = terminal.err.width() - ID_WIDTH - 4
-    block.draw(checks.filter((check) => !ended.has(check)).map(({ id, looksAt }) => `${terminal.err.paint('cyan', mark)} ${id.padEnd(ID_WIDTH)} ${terminal.err.paint('dim', cutText(looksAt, room))}`))
+    const { paint } = terminal.err
+    const running = checks.filter((check) => !ended.has(check))
+    block.draw(running.map(({ id, looksAt }) => `${paint('cyan', mark)} ${id.padEnd(ID_WIDTH)} ${paint('dim', cutText(looksAt, room))}`))
   }
   const timer = terminal.footer.canDraw ? setInterval(draw, FRAME_MS) : undefined
   return {

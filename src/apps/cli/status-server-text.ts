@@ -15,13 +15,20 @@ const SHOWN_LINES = 20
 
 /** Ends with a line break. */
 export function serverText(screen: Screen, server: ServerStatus, nowMs: number): string {
-  return [headText(screen, server, nowMs), erasText(screen, server), childrenText(screen, server, nowMs), namesText(screen, server), instructionsText(screen, server), faultsText(screen, server, nowMs)]
-    .filter((part) => part !== '')
-    .join('\n')
+  const parts = [
+    headText(screen, server, nowMs),
+    erasText(screen, server),
+    childrenText(screen, server, nowMs),
+    namesText(screen, server),
+    instructionsText(screen, server),
+    faultsText(screen, server, nowMs),
+  ]
+  return parts.filter((part) => part !== '').join('\n')
 }
 
 export function virtualServerText(screen: Screen, { name, servers, counts, notices }: VirtualServerStatus): string {
-  const lines = [`${screen.paint('bold', safeName(name))}: a virtual server over ${servers.map(safeName).join(', ')}`, countsText(counts), ...notices.map((notice) => `${screen.paint('yellow', '!')} ${safeLine(notice)}`)]
+  const title = `${screen.paint('bold', safeName(name))}: a virtual server over ${servers.map(safeName).join(', ')}`
+  const lines = [title, countsText(counts), ...notices.map((notice) => `${screen.paint('yellow', '!')} ${safeLine(notice)}`)]
   return `${lines.join('\n')}\n`
 }
 

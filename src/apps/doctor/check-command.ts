@@ -89,7 +89,8 @@ function shellOnlyFindings(name: string, command: string, file: string, context:
   const manager = SHELL_ONLY.exec(file)?.[1]?.split('/').at(-1)
   if (manager === undefined || command.includes('/')) return []
   const lasting = manager === 'fnm_multishells' ? realpathSync(file) : file
-  const what = `${command} is found only because this shell has ${manager} on its PATH (${file}). A service does not: write "command": ${JSON.stringify(lasting)}, and give its folder in "env": {"PATH": …}.`
+  const advice = `A service does not: write "command": ${JSON.stringify(lasting)}, and give its folder in "env": {"PATH": …}.`
+  const what = `${command} is found only because this shell has ${manager} on its PATH (${file}). ${advice}`
   return [warning(name, what, context.editCommand)]
 }
 

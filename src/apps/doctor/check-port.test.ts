@@ -24,7 +24,7 @@ async function occupy(answer: string): Promise<{ port: number; pid: number }> {
 
 const listenOn = (port: number, host = '127.0.0.1') => ({ portolan: { listen: { host, port } } })
 
-describe('the check of the port', () => {
+describe('the check of the port', { timeout: 30_000 }, () => {
   it('is content with a free one', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')

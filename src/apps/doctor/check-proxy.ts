@@ -29,7 +29,9 @@ function valueOf(env: Env, name: string): string {
 function disagreement(name: string, env: Env): readonly Finding[] {
   const [lower, upper] = [env[name], env[name.toUpperCase()]]
   if (lower === undefined || upper === undefined || lower === upper) return []
-  return [warning(name, `${name} and ${name.toUpperCase()} differ: Portolan uses ${name}${lower === '' ? ', which is empty' : ''}, other programs may use the other.`, `export ${name.toUpperCase()}="$${name}"`)]
+  const used = `${name}${lower === '' ? ', which is empty' : ''}`
+  const what = `${name} and ${name.toUpperCase()} differ: Portolan uses ${used}, other programs may use the other.`
+  return [warning(name, what, `export ${name.toUpperCase()}="$${name}"`)]
 }
 
 function malformed(name: string, env: Env): readonly Finding[] {

@@ -24,7 +24,7 @@ function look(configPath: string): ReturnType<typeof openContext> {
   return context
 }
 
-describe('the check of a running Portolan', () => {
+describe('the check of a running Portolan', { timeout: 30_000 }, () => {
   it('has nothing to look at where none runs', async () => {
     expect(await rig.run(runningCheck, rig.context({}))).toMatchObject([{ verdict: 'skipped' }])
   })

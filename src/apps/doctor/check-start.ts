@@ -51,6 +51,8 @@ function lastLines(stderr: string, { redact }: Trial): string {
   return lines.length === 0 ? '' : `\nIts last words:\n${lines.map((line) => `  ${line.trimEnd().slice(0, 300)}`).join('\n')}`
 }
 
+const SETTING = '(?:api[ _-]?key|token|secret|credential|environment variable)'
+
 const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/ERR_MODULE_NOT_FOUND|Cannot find module|ModuleNotFoundError/, 'A part of the program is missing: install it again, or check the path in its arguments.'],
   [/E404|No matching distribution|not found in the package registry|could not determine executable/, 'There is no such package: check its name.'],
@@ -58,7 +60,10 @@ const HINTS: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/EADDRINUSE|address already in use/i, 'It listens on a port that is taken: a stdio server needs none, so it may run in its HTTP mode.'],
   [/EACCES|Permission denied/i, 'It may not read or write something.'],
   [/SyntaxError|Unsupported engine|requires? (?:node|python)/i, 'It may need another version of its language.'],
-  [/(?:api[ _-]?key|token|secret|credential|environment variable)\S*.*(?:required|missing|not set|must|provide|undefined)|(?:required|missing|set|provide).*(?:api[ _-]?key|token|secret|credential|environment variable)/i, 'It asks for a setting: give it in "env" of this server. Portolan passes on nothing else but PATH, HOME and the like.'],
+  [
+    new RegExp(`${SETTING}\\S*.*(?:required|missing|not set|must|provide|undefined)|(?:required|missing|set|provide).*${SETTING}`, 'i'),
+    'It asks for a setting: give it in "env" of this server. Portolan passes on nothing else but PATH, HOME and the like.',
+  ],
   [/usage:|unknown option|unrecognized argument/i, 'It does not understand its arguments.'],
 ]
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -5,7 +6,8 @@ import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, vi } from 'vitest'
 import { startReferenceServer } from '../../../test/reference-server-process.ts'
 import { doctorRig, makeCertificate } from '../../../test/doctor-rig.ts'
 import { clockCheck, clockFindings, yearFinding } from './check-clock.ts'
@@ -26,6 +28,15 @@ async function listen(server: Server | ReturnType<typeof createTcpServer>, schem
   return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
 const serve = (listener: RequestListener): Promise<string> => listen(createServer(listener))
 
 /** A TLS server whose certificate is for this name, and these days from now. */
@@ -34,8 +45,8 @@ async function serveTls(name: string, from: number, to: number): Promise<string>
   return await listen(createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (_request, response) => void response.writeHead(404).end()) as Server, 'https')
 }
 
-async function upstreamOf(url: string, headers: Readonly<Record<string, string>> = {}): ReturnType<typeof rig.run> {
-  return await rig.run(upstreamCheck, rig.context({ remote: { url, headers } }, { trialMs: 3_000 }))
+async function upstreamOf(url: string, headers: Readonly<Record<string, string>> = {}, trialMs = 9_000): ReturnType<typeof rig.run> {
+  return await rig.run(upstreamCheck, rig.context({ remote: { url, headers } }, { trialMs }))
 }
 
 describe('the check of HTTP servers', { timeout: 30_000 }, () => {
@@ -94,7 +105,7 @@ describe('the check of HTTP servers', { timeout: 30_000 }, () => {
 
   it('says that a server takes connections and answers nothing', async () => {
     const url = await listen(createTcpServer(() => undefined))
-    expect(await upstreamOf(`${url}/mcp`)).toMatchObject([{ verdict: 'problem', explanation: expect.stringContaining('takes connections, but gave no answer for 3 s') }])
+    expect(await upstreamOf(`${url}/mcp`, {}, 2_000)).toMatchObject([{ verdict: 'problem', explanation: expect.stringContaining('takes connections, but gave no answer for 2 s') }])
   })
 })
 
@@ -136,6 +147,26 @@ describe('the check of addresses', { timeout: 30_000 }, () => {
     const [finding] = await rig.run(urlCheck, rig.context({ remote: { url: `${url}/mcp` } }))
     expect(finding).toMatchObject({ verdict: 'problem', explanation: expect.stringContaining(`sends clients on to ${url}/mcp/. Portolan follows no redirects`) })
     expect(JSON.stringify(finding)).not.toContain(SECRET)
+  })
+
+  it('tells HTTP+SSE from Streamable HTTP, and finds the one that the path misses', async () => {
+    const everything = fileURLToPath(new URL('../../../node_modules/.bin/mcp-server-everything', import.meta.url))
+    const start = async (transport: string): Promise<string> => {
+      const port = await freePort()
+      const child = spawn(process.execPath, [everything, transport], { env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
+      rig.onEnd(() => child.kill())
+      await once(child.stderr, 'data')
+      const url = `http://127.0.0.1:${port}`
+      await vi.waitFor(() => fetch(url), { timeout: 10_000 })
+      return url
+    }
+    const [sse, streamable] = await Promise.all([start('sse'), start('streamableHttp')])
+    const context = rig.context({ old: { url: `${sse}/sse` }, oldAtMcp: { url: `${sse}/mcp` }, newAtSse: { url: `${streamable}/sse`, type: 'sse' } })
+    expect(await rig.run(urlCheck, context)).toMatchObject([
+      { verdict: 'warning', subject: 'old', explanation: expect.stringContaining('speaks only HTTP+SSE of 2024-11-05') },
+      { verdict: 'problem', subject: 'oldAtMcp', explanation: expect.stringContaining(`HTTP+SSE is at ${sse}/sse`) },
+      { verdict: 'problem', subject: 'newAtSse', explanation: expect.stringContaining(`Streamable HTTP is at ${streamable}/mcp`) },
+    ])
   })
 
   it('says that there is nothing anywhere', async () => {

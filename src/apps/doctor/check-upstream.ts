@@ -40,14 +40,16 @@ function statusFinding(one: HttpCase, trial: Trial): Finding {
   const answered = trial.requests.filter(({ status }) => status !== 0)
   const failing = answered.find(({ status }) => status >= 500 || status === 429)
   if (failing !== undefined) {
-    const what = failing.status === 502 || failing.status === 503 || failing.status === 504 ? 'The server behind its proxy is down or overloaded' : failing.status === 429 ? 'It takes no more requests for now' : 'It fails by itself'
-    return problem(server.name, `${where} answers ${failing.status}. ${what}: see its own log.`, curl(one))
+    return problem(server.name, `${where} answers ${failing.status}. ${STATUS_WORDS[failing.status] ?? 'It fails by itself'}: see its own log.`, curl(one))
   }
   const page = answered.find(({ contentType, status }) => contentType.startsWith('text/html') && status < 300)
   if (page !== undefined) return problem(server.name, `${where} answers a web page${titleOf(page.body)}, not MCP: it is the address of a site, a login or a proxy. See the check "url".`, curl(one))
   const statuses = [...new Set(answered.map(({ method, status }) => `${method} ${status}`))].join(', ')
   return problem(server.name, `${where} answers, but not as an MCP server does (${statuses}): ${trial.detail}. See the check "url".`, curl(one))
 }
+
+const BEHIND = 'The server behind its proxy is down or overloaded'
+const STATUS_WORDS: Readonly<Record<number, string>> = { 429: 'It takes no more requests for now', 502: BEHIND, 503: BEHIND, 504: BEHIND }
 
 function titleOf(html: string): string {
   const title = /<title[^>]*>([^<]{1,80})/i.exec(html)?.[1]?.trim() ?? ''

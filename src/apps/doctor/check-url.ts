@@ -36,20 +36,28 @@ async function urlFindings(one: HttpCase, context: DoctorContext): Promise<reado
 /** Portolan follows no redirect: credentials would go along to wherever it leads. */
 function movedFinding({ server, target }: HttpCase, location: string, context: DoctorContext): Finding {
   const to = URL.canParse(location, target.url) ? plainUrl(new URL(location, target.url).href) : location.slice(0, 200)
-  return problem(server.name, `${plainUrl(target.url)} sends clients on to ${to}. Portolan follows no redirects, because credentials would go along: write that address as "url", if you trust it.`, context.editCommand)
+  const advice = 'Portolan follows no redirects, because credentials would go along: write that address as "url", if you trust it.'
+  return problem(server.name, `${plainUrl(target.url)} sends clients on to ${to}. ${advice}`, context.editCommand)
 }
 
 async function transportFinding({ server, target }: HttpCase, trial: Trial, context: DoctorContext): Promise<Finding> {
-  const isSse = trial.profile?.modern === undefined && trial.requests.some(({ method, contentType, status }) => method === 'GET' && status === 200 && contentType.startsWith('text/event-stream')) && trial.requests.every(({ method, url, status }) => method !== 'POST' || url !== target.url || status >= 400)
+  const isSse = speaksOnlySse(trial, target.url)
   const { pathname } = new URL(target.url)
   if (!isSse) {
     const misnamed = pathname.endsWith('/sse') ? ' (though its path says sse)' : ''
     return ok(server.name, `Streamable HTTP at ${plainUrl(target.url)}${misnamed}.`)
   }
-  const better = await findEndpoint({ server, target: { ...target } }, context, ['streamable'])
+  const better = await findEndpoint({ server, target }, context, ['streamable'])
   const what = `${plainUrl(target.url)} speaks only HTTP+SSE of 2024-11-05, which is deprecated and cannot resume`
   if (better !== undefined) return warning(server.name, `${what}; Streamable HTTP is at ${plainUrl(better.url)}: write that as "url".`, context.editCommand)
   return warning(server.name, `${what}. Portolan translates it for every client; ask its operator for Streamable HTTP.`, context.editCommand)
+}
+
+/** It refused to be posted to, and opened a stream of 2024-11-05 instead. */
+function speaksOnlySse({ profile, requests }: Trial, url: string): boolean {
+  if (profile?.modern !== undefined) return false
+  const isRefused = requests.every((one) => one.method !== 'POST' || one.url !== url || one.status >= 400)
+  return isRefused && requests.some(({ method, contentType, status }) => method === 'GET' && status === 200 && contentType.startsWith('text/event-stream'))
 }
 
 interface Endpoint {

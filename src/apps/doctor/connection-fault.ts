@@ -14,23 +14,37 @@ export async function connectionFinding({ server, target }: HttpCase, failure: s
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
   const { name } = server
-  if (/^no such host|name server/.test(failure)) return problem(name, `The name ${host} is not known to the name service. Check its spelling, or the VPN that knows it.`, shellText(['getent', 'hosts', host]))
-  if (failure.startsWith('connection refused')) return problem(name, `Nothing listens on ${url.host}: the server does not run, or on another port.`, shellText(['curl', '-i', '--max-time', '5', plainUrl(target.url)]))
-  if (/^no route|timed out/.test(failure)) return problem(name, `${url.host} cannot be reached (${failure}): a firewall, a VPN that is down, or a wrong address.`, shellText(['curl', '-iv', '--max-time', '10', plainUrl(target.url)]))
+  const curl = (flag: string, sec: string): string => shellText(['curl', flag, '--max-time', sec, plainUrl(target.url)])
+  if (/^no such host|name server/.test(failure)) {
+    const what = `The name ${host} is not known to the name service. Check its spelling, or the VPN that knows it.`
+    return problem(name, what, shellText(['getent', 'hosts', host]))
+  }
+  if (failure.startsWith('connection refused')) {
+    return problem(name, `Nothing listens on ${url.host}: the server does not run, or on another port.`, curl('-i', '5'))
+  }
+  if (/^no route|timed out/.test(failure)) {
+    return problem(name, `${url.host} cannot be reached (${failure}): a firewall, a VPN that is down, or a wrong address.`, curl('-iv', '10'))
+  }
   if (url.protocol === 'https:') {
     const shown = await showCertificate(host, port)
     const explained = certificateText(failure, host, shown, env)
     if (explained !== undefined) return problem(name, explained, nextFor(failure, host, port))
-    if (shown === undefined) return problem(name, `${url.host} does not speak TLS (${failure}): the address may have to begin with http:.`, shellText(['curl', '-i', '--max-time', '5', plainUrl(target.url).replace(/^https/, 'http')]))
+    if (shown === undefined) {
+      const what = `${url.host} does not speak TLS (${failure}): the address may have to begin with http:.`
+      return problem(name, what, curl('-i', '5').replace('https://', 'http://'))
+    }
   }
-  return problem(name, `The connection broke (${failure}).`, shellText(['curl', '-iv', '--max-time', '10', plainUrl(target.url)]))
+  return problem(name, `The connection broke (${failure}).`, curl('-iv', '10'))
 }
 
 /** Undefined: it is not the certificate. */
 function certificateText(failure: string, host: string, shown: ShownCertificate | undefined, env: Env): string | undefined {
   const names = shown === undefined ? '' : ` It is for ${shown.names === '' ? 'no name' : shown.names}, by ${shown.issuer === '' ? 'itself' : shown.issuer}.`
   if (/CERT_HAS_EXPIRED|has expired/.test(failure)) return `Its certificate expired${shown === undefined ? '' : ` on ${shown.validTo}`}: its operator has to renew it.${names}`
-  if (/CERT_NOT_YET_VALID|not yet valid/.test(failure)) return `Its certificate is not yet valid (from ${shown?.validFrom ?? 'later'}; here it is ${new Date().toUTCString()}): most likely this machine's clock is wrong. See the check "clock".`
+  if (/CERT_NOT_YET_VALID|not yet valid/.test(failure)) {
+    const days = `from ${shown?.validFrom ?? 'later'}; here it is ${new Date().toUTCString()}`
+    return `Its certificate is not yet valid (${days}): most likely this machine's clock is wrong. See the check "clock".`
+  }
   if (/ALTNAME|does not match/.test(failure)) return `Its certificate is not for ${host}.${names} Use a name that it is for.`
   if (/SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|self[- ]signed|unable to (?:verify|get)/.test(failure)) {
     const what = shown?.isSelfIssued === true ? 'Its certificate is self-signed' : 'Its certificate is by an authority that Node.js does not know'
