@@ -198,7 +198,8 @@ function pickSource(sources: readonly Source[], name: string | undefined, isDire
   if (name === undefined) throw new ClientError('usage', 'Say which server.', `There are: ${names.join(', ')}`)
   const found = sources.find(({ label }) => label === name)
   if (found !== undefined) return found
-  const near = nearest(name, names)
+  const merged = names.find((one) => name.startsWith(`${one}__`))
+  const near = merged === undefined ? nearest(name, names) : [`${merged}/${name.slice(merged.length + 2)}`]
   const help = near.length > 0 ? `Did you mean ${near.join(' or ')}?` : `There are: ${names.join(', ')}`
   throw new ClientError('unknown_server', `No server is called ${name}.`, `${help} (portolan servers lists them)`)
 }

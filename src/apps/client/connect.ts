@@ -16,7 +16,7 @@ import { answerInput, inputCapabilities } from './input.ts'
 import type { InputHandler } from './input.ts'
 import { createStdioTransport } from './stdio-transport.ts'
 import { createTap } from './tap.ts'
-import type { Heard, Tap } from './tap.ts'
+import type { Fetch, Heard, Tap } from './tap.ts'
 
 /** Where a server is. `headers` go with every request, to this origin only. */
 export type Target =
@@ -169,7 +169,15 @@ function transportOf(options: ConnectOptions, tap: Tap, way: Way): Opened {
   }
   const url = new URL(target.url)
   const parts = { fetch: tap.wrapFetch((address, init) => fetch(address, init)), requestInit: { headers: { ...target.headers } } }
-  if (way === 'sse') return { transport: new SSEClientTransport(url, parts), ended: () => undefined, closeSession: nothing }
+  if (way === 'sse') {
+    // The request that opens the stream takes no headers from the SDK; another origin must not get ours.
+    const own: Fetch = (address, init) => {
+      const headers = new Headers(init?.headers)
+      if (new URL(address).origin === url.origin) for (const [name, value] of Object.entries(target.headers)) headers.set(name, value)
+      return fetch(address, { ...init, headers })
+    }
+    return { transport: new SSEClientTransport(url, { ...parts, fetch: tap.wrapFetch(own) }), ended: () => undefined, closeSession: nothing }
+  }
   const transport = new StreamableHTTPClientTransport(url, parts)
   const closeSession = (): Promise<void> => (transport.sessionId === undefined ? nothing() : transport.terminateSession())
   return { transport, ended: () => undefined, closeSession }
