@@ -17,6 +17,7 @@ export type Key = keyof typeof KEYS
 
 const WAIT_MS = 15_000
 const VIRTUAL_WAIT_MS = 3_000
+const LAST_WORDS_MS = 100
 const SCROLLBACK_LINES = 5_000
 
 export interface RenderedScreen {
@@ -139,7 +140,10 @@ export function startInTerminal(command: readonly string[], options: TerminalPro
   // A terminal answers what is asked of it: so does this one.
   rendered.terminal.onData((answer) => pty.write(answer))
   const exited = new Promise<number>((resolve) => {
-    pty.onExit((exit) => {
+    pty.onExit(async (exit) => {
+      // The end of a process may overtake its last words.
+      await new Promise((settle) => setTimeout(settle, LAST_WORDS_MS))
+      await rendered.settled()
       exitCode = exit.signal === undefined || exit.signal === 0 ? exit.exitCode : 128 + exit.signal
       resolve(exitCode)
     })
