@@ -75,6 +75,23 @@ describe.each(ERAS)('a %s client that listens at a virtual server', (era) => {
     for (const one of [stream, same]) one.drop()
   })
 
+  it('hears of the lists of a server that a reload added to its virtual server', async () => {
+    const [actor, other] = [await startNamed(['modern']), await startNamed(['modern'])]
+    const built = await build({ files: http(actor.url), other: http(other.url) }, [docs])
+    const stream = await listenAt(built, era, '/docs/mcp', [])
+    built.replace([virtual('docs', { use: [...docs.use, { server: 'other', tools: [] }] })])
+    await until(() => other.streamCount > 0)
+    await stream.count(first + 1)
+    await sleep(40)
+    const before = told(stream).length
+    other.announce(changed('tools'))
+    other.announce(changed('resources'))
+    await stream.count(before + 1)
+    await sleep(40)
+    expect(new Set(told(stream).slice(before))).toEqual(new Set([changed('resources')]))
+    stream.drop()
+  })
+
   it('hears nothing more of a resource that a reload hid', async () => {
     const actor = await startNamed([era])
     const built = await build({ files: http(actor.url) }, [docs])

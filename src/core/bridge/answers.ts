@@ -16,15 +16,15 @@ import { resultText } from '../gateway/render.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { ask } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { handleScope, isUriHeard } from '../catalog/endpoint-scope.ts'
+import { handleScope, isUriHeard, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Message } from '../../protocol/message.ts'
 import { endpointProfile } from './endpoint-profile.ts'
 import { onListNews } from './list-news.ts'
 import { sealTask } from './handles.ts'
-import { partyOf, sourceOf } from './party.ts'
-import type { Source } from './party.ts'
+import { ensureLists, partyOf, sourceOf } from './party.ts'
+import type { Party, Source } from './party.ts'
 
 /** How long a client may keep what `server/discover` says, once every server is known. */
 const DISCOVER_TTL_MS = 60_000
@@ -60,7 +60,7 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
   }
   exchange.revision = revision
   exchange.session = session
-  announceLists(context, session)
+  announceLists(context, session, partyOf(exchange))
   const { capabilities, serverInfo, instructions } = profile
   const result = writeInitializeResult({ revision, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) })
   return exchange.transport === 'http' ? answerWith(exchange, result, { [HEADER.sessionId]: session.handle }) : answerWith(exchange, result)
@@ -190,10 +190,14 @@ function deliverUpdated(context: GatewayContext, session: LiveSession, upstream:
 }
 
 /** Sessions hear of list changes on channels that are not their own; their own channels speak for themselves. */
-function announceLists(context: GatewayContext, session: LiveSession): void {
+function announceLists(context: GatewayContext, session: LiveSession, party: Party): void {
   const stop = onListNews(context, session.data.endpoint, {
     hears: ({ id }) => !session.own.has(id) && session.streams.length > 0,
     tell: (noun) => context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`),
+    renew() {
+      if (session.streams.length === 0) return
+      for (const upstream of upstreamsAt(context, session.data.endpoint)) if (!session.own.has(upstream.id)) ensureLists(context, party, upstream)
+    },
   })
   session.onEnded.add(stop)
 }

@@ -12,12 +12,14 @@ export interface NewsReader {
   /** Whether news of this server are to be told here; not given: all. */
   readonly hears?: (upstream: Upstream) => boolean
   tell(noun: Noun): void
+  /** The virtual server here is another one, of other servers perhaps. */
+  renew(): void
 }
 
 const NOUNS: Readonly<Record<ListKind, Noun>> = { tools: 'tools', prompts: 'prompts', resources: 'resources', templates: 'resources' }
 
 /** Returns a function that stops it. */
-export function onListNews(context: GatewayContext, endpoint: string, { hears = () => true, tell }: NewsReader): () => void {
+export function onListNews(context: GatewayContext, endpoint: string, { hears = () => true, tell, renew }: NewsReader): () => void {
   let at: symbol | undefined
   let told = new Set<Noun>()
   const stopLists = context.watches.onListChange((upstream, kinds, together) => {
@@ -32,6 +34,7 @@ export function onListNews(context: GatewayContext, endpoint: string, { hears = 
     }
   })
   const stopVirtual = onVirtualChange(context, endpoint, () => {
+    renew()
     for (const noun of new Set(Object.values(NOUNS))) tell(noun)
   })
   return () => {

@@ -82,10 +82,14 @@ function createQueue(exchange: Exchange, idText: string): Queue {
 }
 
 function watchLists(context: GatewayContext, exchange: Exchange, wanted: SubscriptionFilter, queue: Queue): () => void {
-  const upstreams = upstreamsAt(context, exchange.endpoint)
+  const party = partyOf(exchange)
   const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
-  if (flags) for (const upstream of upstreams) ensureLists(context, partyOf(exchange), upstream)
+  const watch = (): void => {
+    if (flags) for (const upstream of upstreamsAt(context, exchange.endpoint)) ensureLists(context, party, upstream)
+  }
+  watch()
   return onListNews(context, exchange.endpoint, {
+    renew: watch,
     tell(noun) {
       if (wanted[FLAG[noun]] === true) queue.send(`notifications/${noun}/list_changed`)
     },

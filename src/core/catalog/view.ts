@@ -85,6 +85,7 @@ export function createViews(context: GatewayContext): Views {
   const together = (asked: Asked, upstreams: readonly Upstream[]): View | Promise<View> => {
     const merged = (settled: readonly (Part | undefined)[]): View | Promise<View> => {
       const found = settled.filter((part) => part !== undefined)
+      if (found.length === upstreams.length) return cached(asked, found)
       return cached(asked, found, upstreams.filter((upstream) => !found.some(({ source }) => source.upstream === upstream)))
     }
     const parts = upstreams.map((upstream) => partInTime(context, asked.party, upstream, asked.kind))
