@@ -154,7 +154,8 @@ function writeNpx(folder: string): string {
   return bin
 }
 
-function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on; somebody may before it is used: accepted. */
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
     server.listen(0, '127.0.0.1', () => {

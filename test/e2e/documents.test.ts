@@ -83,20 +83,20 @@ describe('docs/reference/command-line.md', () => {
 })
 
 describe('docs/reference/metrics-and-ledger.md', () => {
-  const rows = (title: string): string[] => {
-    const cells = rowsBelow(readDocument('docs/reference/metrics-and-ledger.md'), title).map(([cell = '']) => cell)
-    return cells.flatMap((cell) => (cell.startsWith('`') ? [cell.replaceAll('`', '')] : []))
-  }
+  const rows = (title: string): string[][] => rowsBelow(readDocument('docs/reference/metrics-and-ledger.md'), title).slice(1)
+  const spans = (cell = ''): string[] => [...cell.matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
 
-  it('has the metrics and fields that a gateway gives, and no others', async () => {
+  it('has the metrics and fields that a gateway gives, their kinds and labels, and no others', async () => {
     const data = join(folder, 'data')
     const portolan = await startPortolan(data)
     await callModern(`${portolan.baseUrl}/reference/mcp`, portolan.token, 'tools/list')
     const metrics = await get(join(data, 'operations.sock'), '/metrics')
     await stopPortolan(portolan)
-    expect([...metrics.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name).sort()).toEqual(rows('Metrics').sort())
+    const given = [...metrics.matchAll(/^# TYPE (\w+) (\w+)\n\w+(?:\{(.*)\})? /gm)].map(([, name = '', kind = '', labels = '']) =>
+      [name, kind, ...[...labels.matchAll(/(\w+)="/g)].map(([, label = '']) => label).filter((label) => label !== 'le')].join(' '))
+    expect(rows('Metrics').map(([name, kind = '', labels]) => [...spans(name), kind, ...spans(labels)].join(' ')).sort()).toEqual(given.sort())
     const [line = '{}'] = readFileSync(join(data, 'ledger.jsonl'), 'utf8').split('\n')
-    expect(Object.keys(JSON.parse(line))).toEqual(rows('Ledger'))
+    expect(Object.keys(JSON.parse(line))).toEqual(rows('Ledger').flatMap(([name]) => spans(name)))
   })
 })
 

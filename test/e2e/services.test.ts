@@ -1,8 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../document-runner.ts'
 import { fencesOf, readDocument } from '../document.ts'
 import { runPortolan } from '../portolan-process.ts'
 
@@ -56,3 +59,71 @@ describe('the units of the documents', () => {
     for (const unit of units) expect(unit).toContain('RestartPreventExitStatus=2')
   })
 })
+
+const hasNginx = spawnSync('nginx', ['-v']).status === 0 && spawnSync('openssl', ['version']).status === 0
+
+describe('docs/how-to/run-behind-nginx.md', () => {
+  it.runIf(hasNginx)('lets clients in by its public name, and streams at once', { timeout: 60_000 }, async () => {
+    const page = fencesOf(readDocument('docs/how-to/run-behind-nginx.md'))
+    const config = JSON.parse(page.find(({ mark }) => mark === 'file=portolan.json')?.text ?? '{}')
+    writeFileSync(join(folder, 'portolan.json'), JSON.stringify({ mcpServers: { reference: referenceServer() }, portolan: config.portolan }))
+    const portolan = runPortolan(['up', '--config', join(folder, 'portolan.json'), '--port', String(await freePort()), '--data', join(folder, 'data')])
+    await portolan.waitFor(/all servers +https:\/\/mcp\.example\.com\/mcp/)
+    const upPort = portolan.child.spawnargs[portolan.child.spawnargs.indexOf('--port') + 1]
+    const token = readFileSync(join(folder, 'data/token'), 'utf8').trim()
+    const [certificate, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=mcp.example.com', '-out', certificate, '-keyout', key], { stdio: 'ignore' })
+    const port = await freePort()
+    const server = (page.find(({ language }) => language === 'nginx')?.text ?? '')
+      .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
+      .replace('127.0.0.1:7400', `127.0.0.1:${upPort}`)
+      .replace('/etc/ssl/mcp.example.com.pem', certificate)
+      .replace('/etc/ssl/mcp.example.com.key', key)
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
+    writeFileSync(join(folder, 'nginx.conf'), `daemon off;\nmaster_process off;\npid ${folder}/nginx.pid;\nerror_log ${folder}/error.log;\nevents {}\nhttp {\naccess_log off;\n${temporary}\n${server}\n}\n`)
+    execFileSync('nginx', ['-t', '-q', '-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
+    const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
+    const ended = new Promise((resolve) => nginx.once('close', resolve))
+    try {
+      await expect.poll(async () => (await ask(port, '', 'tools/list', {})).status, { timeout: 10_000 }).toBe(401)
+      const answer = await ask(port, token, 'tools/call', { name: 'test_wait', arguments: { milliseconds: 1_000, steps: 2 }, _meta: { progressToken: 1 } })
+      expect(answer.status).toBe(200)
+      expect(answer.text).toContain('Waited 1000 ms')
+      // The first progress came while the call was under way, not with its result: nothing was held back.
+      expect(answer.endMs - answer.firstMs).toBeGreaterThan(300)
+    } finally {
+      nginx.kill()
+      await ended
+      portolan.child.kill('SIGTERM')
+      await portolan.exited
+    }
+  })
+})
+
+function referenceServer(): object {
+  return { command: process.execPath, args: [fileURLToPath(new URL('../../src/apps/reference-server/main.ts', import.meta.url))] }
+}
+
+/** One modern request to the public name, at nginx. */
+function ask(port: number, token: string, method: string, params: Record<string, unknown>): Promise<{ status: number; text: string; firstMs: number; endMs: number }> {
+  const given = typeof params['_meta'] === 'object' ? params['_meta'] : {}
+  const _meta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {}, ...given }
+  const headers = {
+    host: 'mcp.example.com', 'content-type': 'application/json', accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28', 'mcp-method': method,
+    ...(typeof params['name'] === 'string' ? { 'mcp-name': params['name'] } : {}),
+    ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+  }
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', port, path: '/reference/mcp', method: 'POST', headers, rejectUnauthorized: false, servername: 'mcp.example.com' }, (response) => {
+      let [text, firstMs] = ['', 0]
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        if (text === '') firstMs = performance.now()
+        text += chunk
+      })
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text, firstMs, endMs: performance.now() }))
+    })
+    asked.on('error', () => resolve({ status: 0, text: '', firstMs: 0, endMs: 0 }))
+    asked.on('timeout', () => reject(new Error('no answer')))
+    asked.end(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }))
+  })
+}
