@@ -34,12 +34,15 @@ Examples:
   portolan add memory -- npx -y @modelcontextprotocol/server-memory
   portolan config check --config my.json   what is wrong with a file, all at once
   portolan status                          how the servers are doing
+  portolan doctor                          what is misconfigured, and what to do
 `
 
 const program = new Command('portolan')
   .description('A self-hosted gateway for the Model Context Protocol: many servers behind one address, for every client.')
   .version(readVersion(), '-V, --version', 'print the version')
   .helpOption('-h, --help', 'print help')
+  .option('--no-color', 'no colours; any command takes it')
+  .on('option:no-color', noColor)
   .addHelpText('after', EXAMPLES)
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
@@ -72,6 +75,12 @@ program
 
 for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
   command.copyInheritedSettings(program).exitOverride()
+}
+
+/** As with NO_COLOR: packages that write to the terminal ask the environment. */
+function noColor(): void {
+  process.env['NO_COLOR'] = '1'
+  delete process.env['FORCE_COLOR']
 }
 
 /** What a failure means for whoever ran the command. */
