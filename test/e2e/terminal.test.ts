@@ -261,6 +261,16 @@ describe('what is shown', () => {
     expect(sequences.filter((code) => !['7', '8', '27', '28'].includes(code ?? ''))).toEqual([])
   })
 
+  it('has no colours with --no-color, whatever the environment forces', async () => {
+    const listed = async (...flags: string[]): Promise<string> => {
+      const terminal = start([...PORTOLAN, 'tools', ...flags, ...SERVER], { env: { FORCE_COLOR: '1' } })
+      expect(await terminal.exited).toBe(0)
+      return terminal.raw()
+    }
+    expect(await listed()).toContain('\u001b[2mTOOL')
+    expect(await listed('--no-color')).not.toContain('\u001b[2m')
+  })
+
   it('fits 40 columns: tables fold, forms fold', async () => {
     const tools = start([...PORTOLAN, 'tools', ...SERVER], { columns: 40 })
     expect(await tools.exited).toBe(0)
