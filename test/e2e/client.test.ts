@@ -1,0 +1,317 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
+import type { PortolanProcess } from '../portolan-process.ts'
+import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import type { ReferenceServerProcess } from '../reference-server-process.ts'
+import { startInTerminal } from '../terminal-rig.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const main = join(root, 'src/apps/cli/main.ts')
+const everything = join(root, 'node_modules/.bin/mcp-server-everything')
+const RUN_MS = 30_000
+
+interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+let folder: string
+let portolan: PortolanProcess & { readonly baseUrl: string; readonly token: string }
+let reference: ReferenceServerProcess
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'portolan-client-'))
+  const config = join(folder, 'portolan.json')
+  writeFileSync(config, JSON.stringify({ mcpServers: { reference: REFERENCE_SERVER_COMMAND, everything: { command: everything }, broken: { command: 'no-such-command' } } }))
+  reference = await startReferenceServer()
+  portolan = await startPortolan(join(folder, 'data'), ['--config', config])
+  const isUp = async (): Promise<void> => expect((await viaPortolan('servers')).stdout).toMatch(/^reference +stdio +ready[^]*^everything +stdio +ready/m)
+  await vi.waitFor(isUp, { timeout: 20_000, interval: 300 })
+})
+afterAll(async () => {
+  if (portolan !== undefined) await stopPortolan(portolan)
+  await reference?.stop()
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+})
+
+/** Runs the client to its end, without a terminal. */
+async function run(args: readonly string[], input = ''): Promise<Ran> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', timeout: RUN_MS, env: { ...process.env, NO_COLOR: '1' } })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdin.end(input)
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
+  return { code, stdout, stderr }
+}
+
+/** Against the running Portolan. */
+function viaPortolan(command: string, ...words: string[]): Promise<Ran> {
+  return run([command, '--data', join(folder, 'data'), ...words])
+}
+
+/** The ways to the same reference server, in both eras. */
+const WAYS = (['legacy', 'modern'] as const).flatMap((era) => [
+  { era, way: 'through Portolan', ask: (command: string, name: string, ...words: string[]) => viaPortolan(command, name === '' ? 'reference' : `reference/${name}`, ...words, '--era', era) },
+  { era, way: 'over HTTP', ask: (command: string, name: string, ...words: string[]) => run([command, ...(name === '' ? [] : [name]), ...words, '--url', reference.url, '--era', era]) },
+  {
+    era,
+    way: 'as a child process',
+    ask: (command: string, name: string, ...words: string[]) => (
+      run([command, ...(name === '' ? [] : [name]), ...words, '--era', era, '--', REFERENCE_SERVER_COMMAND.command, ...REFERENCE_SERVER_COMMAND.args])
+    ),
+  },
+])
+
+describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
+  it('lists tools, and shows one with its arguments', async () => {
+    const [list, one] = await Promise.all([ask('tools', ''), ask('tools', 'test_x_mcp_header')])
+    expect(list).toMatchObject({ code: 0 })
+    expect(list.stdout).toMatch(/^(reference\/)?test_simple_text +- +Answers with one text$/m)
+    expect(list.stdout).not.toContain('\t')
+    expect(one.stdout).toMatch(/^region +string +optional/m)
+    expect(one.stdout).toMatch(/^Example:\n {2}portolan call (reference\/)?test_x_mcp_header region=/m)
+  })
+
+  it('prints what the server sent with --json', async () => {
+    const { stdout, code } = await ask('call', 'test_simple_text', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ content: [{ type: 'text', text: expect.stringContaining('simple text') }] })
+    expect('resultType' in JSON.parse(stdout)).toBe(era === 'modern')
+  })
+
+  it('mirrors arguments into headers, which the server compares', async () => {
+    const { code, stderr } = await ask('call', 'test_x_mcp_header', 'region=Zürich', 'depth=3')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  it('answers a form, a model and roots from the command line', async () => {
+    const [form, model, roots] = await Promise.all([
+      ask('call', 'test_elicitation', 'message=Name?', '--answer', 'response=Ada', '--json'),
+      ask('call', 'test_sampling', 'prompt=Hello', '--answer', 'sampling=Good day', '--json'),
+      ask('call', 'test_list_roots', '--root', folder, '--json'),
+    ])
+    expect(form.stdout, form.stderr).toContain('Ada')
+    expect(model.stdout, model.stderr).toContain('Good day')
+    expect(roots.stdout, roots.stderr).toContain(`file://${folder}`)
+  })
+
+  it('declines what it is not told, and says how to answer', async () => {
+    const [{ code, stderr, stdout }, told] = await Promise.all([
+      ask('call', 'test_elicitation', 'message=Name?', '--json'),
+      ask('call', 'test_elicitation', 'message=Name?', '--no-input'),
+    ])
+    expect(code).toBe(0)
+    expect(stdout).toContain('decline')
+    expect(stderr).toMatch(/asks: Name\?\. Declined: no terminal to ask in\. Answer with --answer response=/)
+    expect(told.stderr).toMatch(/Declined \(--no-input\)/)
+  })
+
+  it('ends with 1 and the text where the tool reports an error', async () => {
+    const { code, stdout, stderr } = await ask('call', 'test_error_handling')
+    expect(code).toBe(1)
+    expect(stdout).toContain('intentionally')
+    expect(stderr).toMatch(/reports an error/)
+  })
+
+  it('reads resources, gets prompts, completes', async () => {
+    const [read, get, complete] = await Promise.all([
+      ask('read', 'test://static-text'),
+      ask('get', 'test_prompt_with_arguments', 'arg1=a', 'arg2=5', '--json'),
+      ask('complete', 'test_prompt_with_arguments', 'arg1=te'),
+    ])
+    expect(read.stdout).toBe('This is the content of the static text resource.')
+    expect(get.stdout).toContain(`arg1='a', arg2='5'`)
+    expect(complete.stdout).toContain('testAlpha\n')
+  })
+
+  it('shows log messages beside the result', async () => {
+    const { stdout, stderr } = await ask('call', 'test_tool_with_logging', '--log-level', 'debug')
+    expect(stdout).toContain('executed successfully')
+    expect(stderr).toMatch(/info: Tool execution started\n/)
+  })
+})
+
+describe('arguments that do not fit the tool', () => {
+  it('send nothing, and say what would fit', async () => {
+    const missing = await viaPortolan('call', 'reference/test_elicitation')
+    expect(missing).toMatchObject({ code: 2, stdout: '' })
+    expect(missing.stderr).toMatch(/test_elicitation needs message\.\n {2}For example: portolan call (reference\/)?test_elicitation message=text/)
+    const misspelt = await viaPortolan('call', 'reference/test_elicitaton', 'message=x')
+    expect(misspelt).toMatchObject({ code: 2, stdout: '' })
+    expect(misspelt.stderr).toMatch(/Did you mean (reference\/)?test_elicitation\b/)
+    expect((await viaPortolan('call', 'reference/test_elicitation', 'mesage=x')).stderr).toMatch(/no argument mesage\. Did you mean message\?/)
+  })
+})
+
+describe('in a terminal', () => {
+  it('a call asks for the arguments that are missing, and sends them with those that were given', async () => {
+    const terminal = startInTerminal([process.execPath, main, 'call', 'everything/get-sum', 'a=40', '--data', join(folder, 'data')])
+    try {
+      const asked = await terminal.waitFor(/Second number[^]*b: number/)
+      expect(asked).toContain('everything/get-sum needs b')
+      terminal.type('2')
+      terminal.press('enter')
+      await terminal.waitFor('Send it?')
+      terminal.press('enter')
+      await terminal.waitFor('The sum of 40 and 2 is 42.')
+      expect(await terminal.exited).toBe(0)
+    } finally {
+      await terminal.close()
+    }
+  })
+
+  it('tables fit its width, and JSON is indented', async () => {
+    const tools = startInTerminal([process.execPath, main, 'tools', 'everything', '--data', join(folder, 'data')], { columns: 60 })
+    expect(await tools.exited).toBe(0)
+    await tools.waitFor('everything/get-sum')
+    expect(Math.max(...tools.lines().map(({ length }) => length))).toBeLessThanOrEqual(60)
+    const json = startInTerminal([process.execPath, main, 'call', 'everything/get-sum', 'a=1', 'b=2', '--json', '--data', join(folder, 'data')])
+    await json.waitFor(/^ {6}"text": "The sum of 1 and 2 is 3\."$/m)
+    await Promise.all([tools.close(), json.close()])
+  })
+})
+
+describe('media', () => {
+  it('are saved under safe names, and nothing is overwritten', async () => {
+    const output = join(folder, 'media')
+    const ask = (): Promise<Ran> => viaPortolan('call', 'reference/test_image_content', '--output', output)
+    expect((await ask()).code).toBe(0)
+    expect((await ask()).code).toBe(0)
+    const files = readdirSync(output)
+    expect(files.length).toBe(2)
+    expect(files.every((file) => /^[\w.-]+\.png$/.test(file))).toBe(true)
+    expect(readFileSync(join(output, files[0] ?? '')).subarray(1, 4).toString()).toBe('PNG')
+  })
+})
+
+describe('a multi-round call of 2026-07-28', () => {
+  it.each([
+    ['test_input_required_result_multiple_inputs', ['--answer', 'name=Ada', '--answer', 'sampling=Hello', '--root', '/']],
+    ['test_input_required_result_multi_round', ['--answer', 'name=Ada', '--answer', 'color=blue']],
+    ['test_input_required_result_state_only', []],
+  ])('%s comes to its result', async (tool, answers) => {
+    const { code, stdout, stderr } = await viaPortolan('call', `reference/${tool}`, ...answers, '--era', 'modern', '--json')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toMatchObject({ resultType: 'complete' })
+  })
+})
+
+describe('Ctrl+C', () => {
+  const cancelled = async (url: string, era: string): Promise<number> => {
+    const { stdout } = await run(['read', 'test://cancelled-calls', '--url', url, '--era', era])
+    return Number(stdout)
+  }
+
+  it.each(['legacy', 'modern'])('cancels the call at the server, in the %s era, and ends with 130', async (era) => {
+    const before = await cancelled(reference.url, era)
+    const call = runPortolan(['call', 'test_wait', 'milliseconds=20000', '--url', reference.url, '--era', era])
+    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    call.child.kill('SIGINT')
+    expect(await call.exited).toEqual({ code: 130, signal: null })
+    expect(call.stderr()).toBe('cancelled\n')
+    await expect.poll(() => cancelled(reference.url, era), { timeout: 5_000 }).toBe(before + 1)
+  })
+})
+
+describe('portolan watch', () => {
+  it.each(['legacy', 'modern'])('prints one line an event in the %s era, and ends cleanly', async (era) => {
+    const watch = runPortolan(['watch', '--resource', 'test://watched-resource', '--json', '--url', reference.url, '--era', era])
+    await expect.poll(watch.stderr, { timeout: 10_000 }).toMatch(/watching until Ctrl\+C/)
+    for (const tool of ['test_trigger_resource_update', 'test_trigger_tool_change']) await run(['call', tool, '--url', reference.url])
+    await expect.poll(() => watch.stdout().split('\n').length, { timeout: 10_000 }).toBeGreaterThan(2)
+    watch.child.kill('SIGINT')
+    expect(await watch.exited).toEqual({ code: 0, signal: null })
+    const events = watch.stdout().trim().split('\n').map((line): unknown => JSON.parse(line))
+    expect(events).toEqual(expect.arrayContaining([
+      expect.objectContaining({ message: expect.objectContaining({ method: 'notifications/resources/updated', params: expect.objectContaining({ uri: 'test://watched-resource' }) }) }),
+      expect.objectContaining({ message: expect.objectContaining({ method: 'notifications/tools/list_changed' }) }),
+    ]))
+  })
+})
+
+describe('server-everything', () => {
+  const DIRECT = ['--', everything]
+
+  it('is listed and called, directly and through Portolan', async () => {
+    for (const sum of [await run(['call', 'get-sum', 'a=2', 'b=3', ...DIRECT]), await viaPortolan('call', 'everything/get-sum', 'a=2', 'b=3')]) {
+      expect(sum).toMatchObject({ code: 0, stdout: 'The sum of 2 and 3 is 5.\n' })
+    }
+  })
+
+  it('asks, and is answered, in its own era', async () => {
+    for (const asked of [
+      await run(['call', 'trigger-elicitation-request', '--answer', 'name=Ada', '--json', ...DIRECT]),
+      await viaPortolan('call', 'everything/trigger-elicitation-request', '--answer', 'name=Ada', '--json'),
+    ]) expect(asked.stdout, asked.stderr).toContain('- Name: Ada')
+  })
+})
+
+describe('what went wrong is said with the next step', () => {
+  it.each([
+    ['no Portolan', ['servers', '--data', '/nonexistent'], 1, /^No Portolan runs here.*\n {2}Start one with: portolan up.*--url/],
+    ['no such command', ['tools', '--', 'no-such-command'], 1, /^no-such-command cannot be started.*\n {2}Check the command/],
+    ['a server that dies', ['tools', '--', process.execPath, '-e', 'console.error("boom"); process.exit(3)'], 1, /exited with 3[^]*boom[^]*by hand/],
+    ['nobody listens', ['tools', '--url', 'http://127.0.0.1:9/mcp'], 1, /^http:\/\/127\.0\.0\.1:9\/mcp cannot be reached: .*\n/],
+    ['no address', ['tools', '--url', 'example'], 2, /is no http or https address/],
+    ['no such revision', ['tools', '--url', 'http://127.0.0.1:9/', '--revision', '2020-01-01'], 2, /Known revisions: 2024-11-05/],
+    ['a wrong era', ['tools', '--era', 'modern', '--', everything], 1, /does not speak the modern era\.\n {2}Try --era legacy/],
+  ])('%s', async (_name, args, code, text) => {
+    const { stderr, stdout, ...ran } = await run(args)
+    expect({ ...ran, stdout }).toEqual({ code, stdout: '' })
+    expect(stderr).toMatch(text)
+  })
+
+  it('speaks HTTP+SSE of 2024-11-05 where nothing else answers, with its token', async () => {
+    const sse = await run(['call', 'test_simple_text', '--url', `${portolan.baseUrl}/reference/sse`, '--token', portolan.token])
+    expect(sse, sse.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('simple text') })
+  })
+
+  it('a wrong token, path, server, and one that is down', async () => {
+    expect((await run(['tools', '--url', `${portolan.baseUrl}/reference/mcp`, '--token', 'wrong'])).stderr).toMatch(/refused the credentials \(HTTP 401\)\.\n {2}Give a valid token/)
+    expect((await run(['tools', '--url', reference.url.replace('/mcp', '/other')])).stderr).toMatch(/HTTP 404\.\n {2}Check the path/)
+    expect((await viaPortolan('tools', 'refernce')).stderr).toMatch(/^No server is called refernce\.\n {2}Did you mean reference\?/)
+    expect((await viaPortolan('call', 'everything__echo')).stderr).toMatch(/Did you mean everything\/echo\?/)
+    expect((await viaPortolan('tools', 'broken')).stderr).toMatch(/^broken is degraded: command not found: no-such-command\n {2}portolan status/)
+    const all = await viaPortolan('tools')
+    expect(all).toMatchObject({ code: 1 })
+    expect(all.stdout).toMatch(/^everything\/echo/m)
+    expect(all.stderr).toMatch(/^broken is degraded/)
+  })
+})
+
+describe('completion in bash', () => {
+  const complete = (line: string): string[] => {
+    const script = `
+portolan() { "${process.execPath}" "${main}" "$@"; }
+compopt() { echo "open"; }
+source <(portolan completion bash)
+COMP_LINE=$1; COMP_POINT=\${#COMP_LINE}; COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+_portolan_complete; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const { stdout } = spawnSync('bash', ['-c', script, 'bash', line], { encoding: 'utf8', timeout: RUN_MS, cwd: folder })
+    return stdout.split('\n').filter((one) => one !== '')
+  }
+  const data = (): string => `--data ${join(folder, 'data')}`
+
+  it('knows commands, servers, tools, arguments and their values', () => {
+    expect(complete('portolan ca')).toEqual(['call'])
+    expect(complete(`portolan call ${data()} ev`)).toEqual(['open', 'everything/'])
+    expect(complete(`portolan call ${data()} everything/get-s`)).toEqual(['everything/get-structured-content', 'everything/get-sum'])
+    expect(complete(`portolan call ${data()} everything/get-sum `)).toEqual(['open', 'a=', 'b='])
+    expect(complete(`portolan call ${data()} everything/get-sum a=1 `)).toEqual(['open', 'b='])
+    expect(complete(`portolan call ${data()} everything/get-annotated-message messageType=e`)).toEqual(['error'])
+    expect(complete(`portolan read ${data()} reference test://static-t`)).toEqual(['//static-text'])
+    expect(complete('portolan call --era m')).toEqual(['modern'])
+  })
+
+  it('runs nothing of what is typed, and is silent without a Portolan', () => {
+    expect(complete('portolan call "$(touch evil)" `touch evil` ')).toEqual([])
+    expect(readdirSync(folder)).not.toContain('evil')
+    expect(complete('portolan call --data /nonexistent re')).toEqual([])
+  })
+})
