@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Policy } from '../src/core/policy/policy.ts'
 import type { Actor } from './fixtures/upstream/actor.ts'
-import { http } from './fixtures/upstream/support.ts'
+import { http, startHttp } from './fixtures/upstream/support.ts'
+import { closeAfter } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
 import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest } from './mcp-client.ts'
 import { ERAS, TOOLS, build, lost, clientAt, expectUnknown, namesOf, startNamed, virtual } from './virtual-rig.ts'
@@ -281,6 +282,22 @@ describe('what a picked template lets through', () => {
     const others = ['doc://b', 'doc://%62', 'doc://b?x', 'doc://b#x', 'doc://c/d', 'doc://c%2Fd', 'doc://c%2fd', 'doc://%c3%a9', 'doc://%C3%A9', 'doc://secret1', 'doc://%73ecret1', 'doc://x/../b', 'doc://./b', 'doc://x%2F..%2Fb']
     await expectUnknown(client, 'resources/read', (uri) => ({ uri }), others, 'nothing://x')
   })
+})
+
+it('leaves out, and says so, what cannot be changed because two readers could read two things of it', async () => {
+  const twice = '{"name":"twice","inputSchema":{"type":"object","properties":{"a":{"type":"string"},"a":{"type":"integer"}}}}'
+  const server = closeAfter(await startHttp(({ json: { id, method } }, response) => {
+    const tools = `{"resultType":"complete","ttlMs":0,"cacheScope":"private","tools":[${twice},{"name":"once","inputSchema":{"type":"object"}}]}`
+    const discover = '{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private"}'
+    response.writeHead(method === 'initialize' ? 400 : 200, { 'content-type': 'application/json' }).end(`{"jsonrpc":"2.0","id":${String(id)},"result":${method === 'tools/list' ? tools : discover}}`)
+  }))
+  const view = virtual('v', { use: [{ server: 'odd' }], tools: { twice: { arguments: { a: 1 } } } })
+  const built = await build({ odd: http(server.url) }, [view], { server: { era: 'modern' } })
+  const client = await clientAt(built, 'modern', '/v/mcp')
+  expect(namesOf((await client.result('tools/list'))['tools'])).toEqual(['once'])
+  await expectUnknown(client, 'tools/call', (name) => ({ name }), ['twice'], 'nothing')
+  expect(built.rig.gateway.status().virtualServers).toMatchObject([{ counts: { tools: 1 }, notices: [expect.stringContaining('twice is left out')] }])
+  expect(namesOf((await (await clientAt(built, 'modern', '/odd/mcp')).result('tools/list'))['tools'])).toEqual(['twice', 'once'])
 })
 
 describe('what a virtual server advertises', () => {

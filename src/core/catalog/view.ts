@@ -19,6 +19,7 @@ import type { NameReport } from './naming.ts'
 import { partInTime, partOf } from './part.ts'
 import type { Part } from './part.ts'
 import { markUri } from './uri-mark.ts'
+import { addNotices } from './virtual-report.ts'
 import type { VirtualServer } from './virtual-server.ts'
 import { shownItems } from './virtual-view.ts'
 import type { ShownItem } from './virtual-view.ts'
@@ -142,6 +143,7 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
     const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era })
     return text === undefined ? [] : [{ ...item, text }]
   })
+  if (virtual !== undefined && shown.length < items.length) addNotices(virtual, kind, unreadable(items, shown))
   return {
     texts: shown.map(({ text }) => text),
     byName: new Map(shown.map(({ name, upstream, item, fixed }) => [name, { upstream, item, fixed }])),
@@ -150,6 +152,11 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
     reports,
     missing,
   }
+}
+
+function unreadable(items: readonly ShownItem[], shown: readonly ShownItem[]): readonly string[] {
+  const readable = new Set(shown.map(({ name }) => name))
+  return items.filter(({ name }) => !readable.has(name)).map(({ name, upstream }) => `${name} is left out: what ${upstream.name} says of it has a key twice where it should be changed`)
 }
 
 /** Names before policy: at a virtual server a name must mean the same to all. */

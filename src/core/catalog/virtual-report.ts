@@ -31,6 +31,12 @@ export function noteList(virtual: VirtualServer, kind: ListKind, { count, notice
   notes.set(virtual, ofVirtual.set(kind, { count, notices: notices.slice(0, MAX_NOTICES) }))
 }
 
+/** Adds to what was remembered of that list. */
+export function addNotices(virtual: VirtualServer, kind: ListKind, notices: readonly string[]): void {
+  const known = notes.get(virtual)?.get(kind)
+  if (known !== undefined && notices.length > 0) noteList(virtual, kind, { count: known.count - notices.length, notices: [...notices, ...known.notices] })
+}
+
 /** In the order of the configuration. */
 export function virtualStatus(snapshot: Snapshot): readonly VirtualServerStatus[] {
   return [...virtualServersOf(snapshot).values()].map((virtual) => {
