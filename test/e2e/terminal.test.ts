@@ -294,3 +294,40 @@ describe('what is shown', () => {
     expect(readdirSync(join(folder, 'pictures'))).toEqual(['test_image_content.png'])
   })
 })
+
+describe('a server that would steer the terminal', () => {
+  const HOSTILE = ['--', process.execPath, fileURLToPath(new URL('../fixtures/terminal/hostile-server.ts', import.meta.url))]
+  const EVIL = ['\u001b]0;', '\u001b]8;', '\u001b]52;', '\u001b[2J', '\u001b[31mX', '\u001b[1A\u009b', '\u009b', '\u202e', '\u200b', '\u0007']
+
+  async function shown(words: readonly string[], answer = false): Promise<void> {
+    const terminal = start([...PORTOLAN, ...words, '--era', 'legacy', ...HOSTILE], { columns: 100 })
+    if (answer) {
+      await terminal.waitFor(/\d+ %.*\\u001b/)
+      await terminal.waitFor('No answer')
+      terminal.press('enter')
+      await terminal.waitFor('Send it?')
+      terminal.press('enter')
+    }
+    await terminal.exited
+    expect(terminal.text(), words.join(' ')).toContain('\\u001b')
+    expect(EVIL.filter((sequence) => terminal.raw().includes(sequence)), words.join(' ')).toEqual([])
+  }
+
+  it('steers nothing with its lists', async () => {
+    for (const words of [['servers'], ['tools'], ['tools', 'evil'], ['resources'], ['prompts'], ['tools', 'no-such-tool']]) await shown(words)
+  })
+
+  it('steers nothing with resources, prompts and completions', async () => {
+    for (const words of [['read', 'test://x'], ['get', 'evil', 'a=b'], ['complete', 'evil', 'a=b']]) await shown(words)
+  })
+
+  it('steers nothing with questions, progress, log messages, results and errors', async () => {
+    await shown(['call', 'evil'], true)
+    await shown(['call', 'fails'])
+    await shown(['call', 'refuses'])
+  })
+
+  it('steers nothing with JSON on a terminal', async () => {
+    for (const words of [['tools', '--json'], ['call', 'fails', '--json'], ['get', 'evil', 'a=b', '--json']]) await shown(words)
+  })
+})

@@ -79,6 +79,16 @@ describe('a form', () => {
     expect(await answer).toEqual({ action: 'accept', content: { city: 'Brno', score: 95.5, fast: true, color: 'green' } })
   })
 
+  it('says that a default may apply where an answer with one is taken out', async () => {
+    const { ask, waitFor, press } = person()
+    const answer = ask(formOf({ city: { type: 'string', default: 'Brno' } }))
+    await waitFor('city (optional)')
+    press('ctrl-u', 'enter')
+    expect(await waitFor('Send it?')).toContain('city: (left out: its default is Brno)')
+    press('enter')
+    expect(await answer).toEqual({ action: 'accept', content: {} })
+  })
+
   it('offers titles and sends values, one or several', async () => {
     const { ask, waitFor, press } = person()
     const answer = ask(formOf({

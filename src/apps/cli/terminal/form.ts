@@ -166,7 +166,11 @@ async function review(dialog: Dialog, server: string, fields: readonly FormField
 }
 
 function shownAnswer(field: FormField, value: FormValue | undefined): string {
-  if (value === undefined) return '(left out)'
+  if (value === undefined) {
+    const fallback = initialOf(field)
+    const isBare = fallback === undefined || (Array.isArray(fallback) && fallback.length === 0)
+    return isBare ? '(left out)' : `(left out: its default is ${field.isSecret ? 'hidden' : shownAnswer(field, fallback)})`
+  }
   if (field.isSecret) return '(hidden)'
   if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.join(', ')
   return typeof value === 'boolean' ? (value ? 'Yes' : 'No') : safeLine(String(value))
