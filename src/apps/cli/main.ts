@@ -3,26 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { readVersion } from '../gateway/version.ts'
-import { addCommand } from './add.ts'
-import { callCommand } from './call.ts'
-import { completeCommand } from './complete.ts'
-import { completionCommand } from './completion.ts'
-import { getCommand } from './get.ts'
-import { promptsCommand } from './prompts.ts'
-import { readCommand } from './read.ts'
-import { resourcesCommand } from './resources.ts'
-import { serversCommand } from './servers.ts'
-import { toolsCommand } from './tools.ts'
-import { watchCommand } from './watch.ts'
-import { configCommand } from './config.ts'
-import { disableCommand, enableCommand } from './enable.ts'
-import { removeCommand } from './remove.ts'
-import { renameCommand } from './rename.ts'
-import { doctorCommand } from './doctor.ts'
-import { reloadCommand } from './reload.ts'
-import { statusCommand } from './status.ts'
-import { stdioCommand } from './stdio.ts'
-import { upCommand } from './up.ts'
+import { loadCommands } from './commands.ts'
 
 const EXIT_FAILURE = 1
 const EXIT_USAGE = 2
@@ -47,27 +28,7 @@ const program = new Command('portolan')
   .showHelpAfterError('(add --help for what there is)')
   .exitOverride()
 
-program.addCommand(upCommand())
-program.addCommand(stdioCommand())
-program.addCommand(statusCommand())
-program.addCommand(doctorCommand())
-program.addCommand(reloadCommand())
-program.addCommand(configCommand())
-program.addCommand(addCommand())
-program.addCommand(removeCommand())
-program.addCommand(enableCommand())
-program.addCommand(disableCommand())
-program.addCommand(renameCommand())
-program.addCommand(serversCommand())
-program.addCommand(toolsCommand())
-program.addCommand(callCommand())
-program.addCommand(resourcesCommand())
-program.addCommand(readCommand())
-program.addCommand(promptsCommand())
-program.addCommand(getCommand())
-program.addCommand(completeCommand())
-program.addCommand(watchCommand())
-program.addCommand(completionCommand())
+for (const command of await loadCommands(process.argv.slice(2))) program.addCommand(command)
 program
   .command('version')
   .description('print the version')
