@@ -15,6 +15,8 @@ const told = (stream: Stream): unknown[] => stream.messages().map(({ method, par
 const UPDATED = 'notifications/resources/updated'
 const changed = (noun: string): string => `notifications/${noun}/list_changed`
 
+const result = (answer: Answer): Record<string, unknown> => (messageOf(answer)['result'] ?? {}) as Record<string, unknown>
+
 /** Announces until it arrives: streams to the server open when they like. */
 async function announced(actor: Actor, streamCount: number, announce: () => void, stream: Stream, count: number): Promise<void> {
   await until(() => actor.streamCount >= streamCount)
@@ -184,7 +186,47 @@ describe('a legacy session that may be asked for input', () => {
   })
 })
 
-const result = (answer: Answer): Record<string, unknown> => (messageOf(answer)['result'] ?? {}) as Record<string, unknown>
+describe('a server of the other era that asks for input', () => {
+  const asking = virtual('asking', { use: [{ server: 'files' }], tools: { hold: { name: 'wait', arguments: { ms: 5 } } } })
+  const path = '/asking/mcp'
+
+  it('asks a modern client of a virtual server, whose retry reaches the call that waits, and no other endpoint', async () => {
+    const actor = await startNamed(['legacy'])
+    const built = await build({ files: http(actor.url) }, [asking])
+    const meta = { 'io.modelcontextprotocol/clientCapabilities': { roots: {} } }
+    const first = modern(built.rig.port, 'tools/call', { name: 'wait', arguments: { a: 1 } }, { path, meta })
+    await until(() => held.length === 1)
+    held[0]?.send({ id: 'q', method: 'roots/list' })
+    const { inputRequests, requestState } = result(await first)
+    const inputResponses = Object.fromEntries(Object.keys(inputRequests as object).map((key) => [key, { roots: [] }]))
+    const retry = (name: string, at: string, args: object): Promise<Answer> =>
+      modern(built.rig.port, 'tools/call', { name, arguments: args, inputResponses, requestState }, { path: at, meta, id: 2 })
+    expect(codeOf(await retry('hold', '/files/mcp', { a: 1, ms: 5 }))).toBe(-32_602)
+    const second = retry('wait', path, { a: 1 })
+    await until(() => actor.requests.some(({ json }) => json.id === ('q' as unknown)))
+    held[0]?.answer({ done: true })
+    expect(result(await second)).toMatchObject({ done: true })
+    expect(held.map(({ args }) => args)).toEqual([{ a: 1, ms: 5 }])
+  })
+
+  it('asks a legacy client of a virtual server, and gets its answer with what is fixed', async () => {
+    const actor = await startNamed(['modern'])
+    const built = await build({ files: http(actor.url) }, [asking])
+    const session = await openSession(built.rig.port, { path, capabilities: { roots: {} } })
+    const stream = await openStream(built.rig.port, legacyRequest(session, 'tools/call', { name: 'wait' }, { path, headers: streams }))
+    await until(() => held.length === 1)
+    held[0]?.answer({ resultType: 'input_required', content: undefined, inputRequests: { r: { method: 'roots/list' } }, requestState: 's' })
+    await until(() => stream.messages().some(({ method }) => method === 'roots/list'))
+    const asked = stream.messages().find(({ method }) => method === 'roots/list')
+    await legacy(built.rig.port, session, '', {}, { path, body: JSON.stringify({ jsonrpc: '2.0', id: asked?.['id'], result: { roots: [] } }) })
+    await until(() => held.length === 2)
+    expect(held[1]?.request.json.params).toMatchObject({ name: 'hold', arguments: { ms: 5 }, inputResponses: { r: { roots: [] } }, requestState: 's' })
+    held[1]?.answer({ done: true })
+    await until(() => stream.messages().some((message) => 'result' in message))
+    stream.drop()
+  })
+})
+
 
 describe('a handle', () => {
   const start = async (): Promise<Built> => {
