@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startPortolan, stopPortolan } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 import type { TerminalProcess, TerminalProcessOptions } from '../terminal-rig.ts'
@@ -208,6 +209,34 @@ describe('progress', () => {
     expect(terminal.lines()).toHaveLength(1)
     await terminal.exited
     expect(terminal.lines()).toEqual(['Waited 1500 ms'])
+  })
+})
+
+describe('a live view', () => {
+  it('is redrawn in place, in a window that changes, and gives the terminal back on Ctrl-C', async () => {
+    const data = join(folder, 'data')
+    const portolan = await startPortolan(data)
+    try {
+      const terminal = callUnderShell([...PORTOLAN, 'status', '--watch', '--data', data], { columns: 100 })
+      await terminal.waitFor('Ctrl+C ends it')
+      expect(terminal.isCursorVisible()).toBe(false)
+      const frames = (): number => terminal.raw().split('\u001b[?2026h').length
+      const drawn = frames()
+      await expect.poll(frames, { timeout: 5_000 }).toBeGreaterThan(drawn + 1)
+      expect(terminal.text().split('Ctrl+C ends it')).toHaveLength(2)
+      terminal.resize(60, 24)
+      const resized = frames()
+      await expect.poll(frames, { timeout: 5_000 }).toBeGreaterThan(resized + 1)
+      expect(terminal.text().split('Ctrl+C ends it')).toHaveLength(2)
+      terminal.press('ctrl-c')
+      const left = await terminal.waitFor('exit ')
+      expect(left).not.toContain('Ctrl+C ends it')
+      await terminal.exited
+      expect(terminal.text()).toMatch(/(?<!-)icanon/)
+      expect(terminal.isCursorVisible()).toBe(true)
+    } finally {
+      await stopPortolan(portolan)
+    }
   })
 })
 
