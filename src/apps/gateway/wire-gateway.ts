@@ -28,6 +28,7 @@ import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
 import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
+import { pacedPool } from './paced-pool.ts'
 
 export interface GatewayParts {
   readonly keyring: Keyring
@@ -61,7 +62,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const egress = foreignEgress ?? ownEgress
   const spawner = foreignSpawner ?? ownSpawner
   if (egress === undefined || spawner === undefined) throw new TypeError('egress and spawner are needed')
-  const pool = createChildPool({ limits, clock })
+  const pool = pacedPool(createChildPool({ limits, clock }))
   const self = { name: 'portolan', version: parts.version }
   const upstreamDeps = { egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
   const upstreams = new Set<Upstream>()
@@ -99,8 +100,11 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     ...gateway,
     warm() {
       isWarm = true
-      for (const upstream of upstreams) ask(upstream)
-      upstreams.clear()
+      // After whoever calls this has said that it listens.
+      setImmediate(() => {
+        for (const upstream of upstreams) ask(upstream)
+        upstreams.clear()
+      })
     },
     async close() {
       await gateway.close()
