@@ -132,6 +132,35 @@ describe('the documents', () => {
     expect(commands.filter(({ mark }) => !/^(run|background|terminal|not run: \S.{10,})$/.test(mark)).map(({ at, mark }) => `${at} ${mark}`)).toEqual([])
   })
 
+  const spans = userDocuments().flatMap((path) => [...readDocument(path).replaceAll(/^( *)```[\s\S]*?^ *```$/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => ({ path, span })))
+
+  it('name only settings that there are', () => {
+    const paths = new Set(settingsOf(portolanSchema, 'portolan', () => '').map(({ row }) => /^\| `([^`]+)`/.exec(row)?.[1] ?? ''))
+    const known = (span: string): boolean => [...paths].some((path) => path === span || path.startsWith(`${span}.`))
+    const named = spans.flatMap(({ path, span }) => {
+      const [setting] = /^(?:portolan\.(?!json|service|schema)|limits\.)[\w.<>]+/.exec(span) ?? []
+      return setting === undefined ? [] : [{ path, setting: setting.startsWith('limits.') ? `portolan.${setting}` : setting }]
+    })
+    expect(named.length).toBeGreaterThan(60)
+    expect(named.filter(({ setting }) => !known(setting))).toEqual([])
+  })
+
+  it('name only commands and flags that there are', () => {
+    const sections = readDocument('docs/reference/command-line.md').split(/^## /m).filter((section) => section.startsWith('`portolan '))
+    const flags = new Map(sections.map((section) => [/^`portolan ([^`]+)`/.exec(section)?.[1] ?? '', new Set([...section.matchAll(/(?<=`|, )(--?[\w-]+)/g)].map(([flag]) => flag))]))
+    const inFences = fences.filter(({ mark, language }) => language === 'sh' && /^(run|background|terminal|not run)/.test(mark)).flatMap(({ at, text }) => text.replaceAll('\\\n', ' ').split('\n').map((line) => ({ path: at, span: line.trim() })))
+    const wrong = [...spans, ...inFences].filter(({ span }) => {
+      const [, command = '', rest = ''] = /^(?:\$ )?(?:portolan|npm run -s portolan --) ((?:config )?[a-z]+)(?=\s|$)([^|;&]*)/.exec(span) ?? []
+      if (command === '' || command === 'config') return false
+      const own = rest.split(' -- ')[0]?.replaceAll(/"[^"]*"|'[^']*'/g, '') ?? ''
+      const used = [...own.matchAll(/(?<=\s)--?[a-z][\w-]*/g)].map(([flag]) => flag)
+      const there = flags.get(command)
+      return there === undefined || used.some((flag) => !there.has(flag) && flag !== '--help')
+    })
+    expect(flags.size).toBeGreaterThan(15)
+    expect(wrong).toEqual([])
+  })
+
   it('say of each block what language it is in, and use only marks that a test knows', () => {
     const known = /^$|^(run|background|terminal|shows(?: .+)?|not run: .*|file=\S+|runs|client=\S+ entry=\S+)$/
     expect(fences.filter(({ language, mark }) => language === '' || !known.test(mark)).map(({ at }) => at)).toEqual([])

@@ -128,3 +128,13 @@ describe('docs/explanation/guarantees.md', () => {
     expect(named.filter(({ path, title }) => !readDocument(path).includes(`'${title.replaceAll("'", "\\'")}'`))).toEqual([])
   })
 })
+
+describe('docs/reference/metrics-and-ledger.md', () => {
+  it('has each outcome that an exchange can have', () => {
+    const outcome = sources.find(({ path }) => path === 'src/core/gateway/outcome.ts')?.text ?? ''
+    const kinds = [...outcome.matchAll(/^ {2}\| \{ readonly kind: '(\w+)'/gm)].map(([, kind]) => kind)
+    const [, what = ''] = tableOf('docs/reference/metrics-and-ledger.md', 'Ledger').find(([name = '']) => name === '`outcome`') ?? []
+    expect(kinds.length).toBeGreaterThan(8)
+    expect([...what.matchAll(/`(\w+)`/g)].map(([, kind]) => kind)).toEqual(kinds)
+  })
+})

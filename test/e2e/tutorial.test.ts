@@ -61,6 +61,7 @@ async function openShell(): Promise<Shell> {
   const env = { ...reader.env, NO_COLOR: undefined, TERM: 'xterm-256color' }
   const terminal = startInTerminal(['/bin/bash', '--noprofile', '--rcfile', rc, '-i'], { columns: COLUMNS, rows: 40, cwd: reader.folder, env })
   let done = 1
+  let isRunning = false
   await prompted(terminal, done)
 
   const frame = (command: string, caption: string): Frame => {
@@ -71,7 +72,7 @@ async function openShell(): Promise<Shell> {
     return { caption, lines: shown.at(-1) === '$' ? shown.slice(0, -1) : shown }
   }
 
-  return {
+  const shell: Shell = {
     async run(command) {
       terminal.type(`${command}\r`)
       const frames: Frame[] = []
@@ -89,11 +90,13 @@ async function openShell(): Promise<Shell> {
     },
     async start(command, sees) {
       terminal.type(`${command}\r`)
+      isRunning = true
       await terminal.waitFor(sees, STEP_MS)
       return [frame(command, '')]
     },
     async interrupt() {
       terminal.press('ctrl-c')
+      isRunning = false
       done += 1
       await prompted(terminal, done)
       terminal.type('clear\r')
@@ -101,12 +104,13 @@ async function openShell(): Promise<Shell> {
       await prompted(terminal, done)
     },
     async close() {
-      terminal.press('ctrl-c')
+      if (isRunning) await shell.interrupt()
       terminal.type('exit\r')
-      await Promise.race([terminal.exited, sleep(15_000)])
+      await Promise.race([terminal.exited, sleep(5_000)])
       await terminal.close()
     },
   }
+  return shell
 }
 
 /** The prompt sets the terminal's title to the number of the command to come and the status of the one before, which is given back. */
