@@ -114,7 +114,7 @@ function valueAt<T>(choices: readonly Choice<T>[], index: number): T {
 }
 
 function title({ err, canUnicode }: Terminal, said: string): void {
-  err.write(`\n${err.paint('gray', canUnicode ? '┌' : '+')}  ${err.paint('bold', foldText(safeLine(said), err.width() - 4).join('\n   '))}\n`)
+  err.stream.write(`\n${err.paint('gray', canUnicode ? '┌' : '+')}  ${err.paint('bold', foldText(safeLine(said), err.width() - 4).join('\n   '))}\n`)
 }
 
 /** What is said where nobody can be asked, and what to do about it. */
@@ -126,7 +126,7 @@ export function sayNobody({ err }: Terminal, server: string, what: string, messa
 function say({ err, canUnicode }: Terminal, said: string, format?: Format): void {
   const guide = err.paint('gray', canUnicode ? '│' : '|')
   for (const line of foldText(safeText(said), err.width() - 4)) {
-    err.write(line === '' ? `${guide}\n` : `${guide}  ${format === undefined ? line : err.paint(format, line)}\n`)
+    err.stream.write(line === '' ? `${guide}\n` : `${guide}  ${format === undefined ? line : err.paint(format, line)}\n`)
   }
 }
 

@@ -60,12 +60,24 @@ describe('a terminal', () => {
     expect(order).toEqual(['first begins', 'first ends', 'second'])
   })
 
+  it('holds back what is written in the middle of a question', async () => {
+    const { terminal, screen } = terminalOf({})
+    await terminal.exclusively(async () => {
+      terminal.out.write('result\n')
+      terminal.err.write('log\n')
+      screen.stream.write('question\n')
+    })
+    terminal.out.write('later\n')
+    await screen.settled()
+    expect(screen.lines()).toEqual(['question', 'result', 'log', 'later'])
+  })
+
   it('draws bars again after a question', async () => {
     const { terminal, screen } = terminalOf({})
     const block = terminal.footer.open()
     block.draw(['bar'])
     await terminal.exclusively(async () => {
-      terminal.err.write('question\n')
+      screen.stream.write('question\n')
       await screen.settled()
       expect(screen.lines()).toEqual(['question'])
     })

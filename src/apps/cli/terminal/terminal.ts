@@ -37,7 +37,7 @@ export interface Screen {
   readonly width: () => number
   /** Rows; 24 where unknown. */
   readonly height: () => number
-  /** Writes `text` as it is: what others wrote goes through `safe-text.ts` first. */
+  /** Writes `text` as it is, after the question that is being asked: what others wrote goes through `safe-text.ts` first. */
   readonly write: (text: string) => void
   /** `text` in colour or weight, or unchanged where colours are not wanted. */
   readonly paint: (format: Format, text: string) => string
@@ -54,7 +54,7 @@ export interface Terminal {
   readonly canUnicode: boolean
   /** Where blocks are redrawn in place; used by `live.ts` and `progress.ts`. */
   readonly footer: Footer
-  /** Runs one question at a time, in the order asked, with the footer hidden. */
+  /** Runs one question at a time, in the order asked, with the footer hidden; what is written meanwhile comes after it. */
   readonly exclusively: <T>(question: () => Promise<T>) => Promise<T>
   /** Clears the footer and shows the cursor again. It may be called often. */
   readonly close: () => void
@@ -67,33 +67,51 @@ const DEFAULT_ROWS = 24
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdin, stdout, stderr, env } = options
   const footer = createFooter(stderr, stderr.isTTY === true && env['TERM'] !== 'dumb')
+  // Log messages in the middle of a question would tear it apart: they come after it.
+  let held: (() => void)[] | undefined
+  const release = (): void => {
+    const writes = held ?? []
+    held = undefined
+    for (const write of writes) write()
+  }
+  const writer = (stream: OutputStream): Screen['write'] => {
+    if (stream.isTTY !== true) return (text) => void stream.write(text)
+    const write = (text: string): void => footer.above(text, () => void stream.write(text))
+    return (text) => (held === undefined ? write(text) : void held.push(() => write(text)))
+  }
   let last: Promise<unknown> = Promise.resolve()
   const exclusively = <T>(question: () => Promise<T>): Promise<T> => {
     const asked = last.then(async () => {
       const resume = footer.pause()
+      held = []
       try {
         return await question()
       } finally {
+        release()
         resume()
       }
     })
     last = asked.catch(() => undefined)
     return asked
   }
+  const close = (): void => {
+    release()
+    footer.close()
+  }
   return {
     stdin,
-    out: createScreen(stdout, options, footer),
-    err: createScreen(stderr, options, footer),
+    out: createScreen(stdout, options, writer(stdout)),
+    err: createScreen(stderr, options, writer(stderr)),
     env,
     isInteractive: stdin.isTTY === true && stderr.isTTY === true && env['TERM'] !== 'dumb',
     canUnicode: canUnicode(env),
     footer,
     exclusively,
-    close: footer.close,
+    close,
   }
 }
 
-function createScreen(stream: OutputStream, options: TerminalOptions, footer: Footer): Screen {
+function createScreen(stream: OutputStream, options: TerminalOptions, write: Screen['write']): Screen {
   const canColor = wantsColor(stream, options)
   return {
     stream,
@@ -101,7 +119,7 @@ function createScreen(stream: OutputStream, options: TerminalOptions, footer: Fo
     canColor,
     width: () => positive(stream.columns) ?? positive(Number(options.env['COLUMNS'])) ?? DEFAULT_COLUMNS,
     height: () => positive(stream.rows) ?? DEFAULT_ROWS,
-    write: stream.isTTY === true ? (text) => footer.above(text, () => void stream.write(text)) : (text) => void stream.write(text),
+    write,
     paint: (format, text) => (canColor ? styleText(format, text, { validateStream: false }) : text),
   }
 }

@@ -62,7 +62,7 @@ function showUrl(err: Screen, { parts: [before, host, after] }: UrlCheck & { rea
   const [first = '', ...more] = foldText(head + middle + tail, err.width() - 1)
   const isMarked = first.startsWith(head + middle)
   const marked = isMarked ? head + err.paint(['bold', 'underline'], middle) + first.slice(head.length + middle.length) : first
-  err.write(['', marked, ...more, ''].join('\n'))
+  err.stream.write(['', marked, ...more, ''].join('\n'))
 }
 
 async function openInBrowser(href: string): Promise<void> {
