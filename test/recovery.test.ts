@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { startActor } from './fixtures/upstream/actor.ts'
+import { sleep } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import { legacy, messageOf, modern, openSession } from './mcp-client.ts'
 
@@ -150,5 +152,29 @@ describe('a server that refuses the headers of a call (bridge-rulings §2, −32
     const { error } = messageOf(await modern(rig.port, 'tools/call', params, { path: '/up/mcp', headers })) as { error: { code: number } }
     expect(upstream.state.refused).toBe(2)
     expect(error.code).not.toBe(-32_020)
+  })
+})
+
+describe('a server that changes its era while Portolan runs', () => {
+  it.each([
+    ['modern', 'legacy'],
+    ['legacy', 'modern'],
+  ] as const)('is asked again, and served in its new era, from %s to %s, to clients of both', async (before, after) => {
+    const eras: ('legacy' | 'modern')[] = [before]
+    const actor = closeAfter(await startActor(eras))
+    const rig = await startRig({ servers: { actor: { transport: 'http', url: actor.url, headers: {} } } })
+    const session = await openSession(rig.port, { path: '/actor/mcp' })
+    const ask = async (): Promise<boolean[]> => {
+      const answers = await Promise.all([
+        modern(rig.port, 'tools/call', { name: 'echo' }, { path: '/actor/mcp' }),
+        legacy(rig.port, session, 'tools/call', { name: 'echo' }, { path: '/actor/mcp' }),
+      ])
+      return answers.map((answer) => 'result' in messageOf(answer))
+    }
+    expect(await ask()).toEqual([true, true])
+    eras.splice(0, 1, after)
+    await sleep(1_100)
+    await expect.poll(ask, { timeout: 5_000, interval: 200 }).toEqual([true, true])
+    expect(rig.gateway.status().servers[0]).toMatchObject({ state: 'ready', eras: [after] })
   })
 })

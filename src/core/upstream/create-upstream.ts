@@ -31,7 +31,7 @@ import type { EraProfile, Upstream, UpstreamFault, UpstreamProfile, UpstreamStat
 
 /** What happens around an upstream, for the log. `detail` may name commands and addresses, never a secret. */
 export interface UpstreamEvent {
-  readonly kind: 'ready' | 'degraded' | 'restarted' | 'stray' | 'stderr'
+  readonly kind: 'ready' | 'degraded' | 'restarted' | 'stray' | 'stderr' | 'doubted'
   readonly upstream: string
   readonly detail: string
 }
@@ -58,6 +58,8 @@ const RETRY = { firstMs: 1_000, maxMs: 60_000 }
 const FAIL_FAST_MS = 1_000
 /** Remembered for the status. */
 const KEPT_FAULTS = 5
+/** Between two looks at a server that seems to speak another era by now. */
+const DOUBT_MS = 1_000
 /** A verdict that lacks an era is asked for again after so long. */
 const UNSETTLED_MS = 30_000
 /** A server that is silent for this long is said to be, though it may still be on its way. */
@@ -106,6 +108,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
           // A server that logs to stdout must not fill our log: the 1st, 2nd, 4th, 8th …
           if ((strays & (strays - 1)) === 0) log({ kind: 'stray', upstream: config.name, detail: `${detail} (${strays} so far)` })
         },
+        estranged: (detail: string) => doubt(detail),
         restarted: (detail: string) => log({ kind: 'restarted', upstream: config.name, detail }),
         stderr: (detail: string) => log({ kind: 'stderr', upstream: config.name, detail }),
       },
@@ -202,6 +205,13 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     lastStray = ''
     probing = runProbe().finally(() => (probing = undefined))
     return probing
+  }
+
+  /** A server may change its era while Portolan runs: it is asked again, at most so often, whoever provokes it. */
+  function doubt(detail: string): void {
+    if (isClosed || isRetired || probing !== undefined || clock.ticksMs() - askedTicks < DOUBT_MS) return
+    log({ kind: 'doubted', upstream: config.name, detail })
+    probe().catch(() => undefined)
   }
 
   /** What to say of a server that was asked who it is and has not answered yet; '' for a while. */

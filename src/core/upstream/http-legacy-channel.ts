@@ -18,7 +18,7 @@ import type { ChannelFailure, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { Egress } from './egress.ts'
 import type { ChannelHealth } from './health.ts'
 import { HttpCall, mergeHeaders } from './http-call.ts'
-import { refuseByStatus } from './http-status.ts'
+import { isEstranged, refuseByStatus } from './http-status.ts'
 import type { HeaderPairs, HttpCallRules } from './http-call.ts'
 import { createEventStream } from './http-event-stream.ts'
 import { exchangeStatus, postMessage } from './http-post.ts'
@@ -154,7 +154,11 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     resultBytes,
     batches: traits.batches,
     serverRequests: true,
-    refuse: (status, body, idText) => (isSessionGone(status, body, idText) ? 'session_gone' : refuseByStatus(status, body)),
+    refuse(status, body, idText) {
+      if (isSessionGone(status, body, idText)) return 'session_gone'
+      if (isEstranged('legacy', status, body)) health.estranged(`status ${status} from a legacy server`)
+      return refuseByStatus(status, body)
+    },
     takeUp(call) {
       if (isClosed || call.lastEventId === '' || call.resumeTries >= MAX_RESUME_TRIES) return false
       const delayMs = Math.min(Math.max(MAX_RETRY_MS, call.retryMs ?? 0), (call.retryMs ?? DEFAULT_RETRY_MS) * 2 ** call.resumeTries)

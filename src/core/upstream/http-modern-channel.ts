@@ -11,7 +11,7 @@ import type { Channel, ChannelCall } from './channel.ts'
 import type { Egress } from './egress.ts'
 import type { ChannelHealth } from './health.ts'
 import { HttpCall, mergeHeaders } from './http-call.ts'
-import { refuseByStatus } from './http-status.ts'
+import { isEstranged, refuseByStatus } from './http-status.ts'
 import type { HeaderPairs, HttpCallRules } from './http-call.ts'
 import { postMessage } from './http-post.ts'
 
@@ -50,7 +50,10 @@ export function createHttpModernChannel(options: HttpModernOptions): Channel {
     resultBytes,
     batches: false,
     serverRequests: false,
-    refuse: (status, body) => refuseByStatus(status, options.isProbe === true && status >= 500 ? undefined : body),
+    refuse(status, body) {
+      if (options.isProbe !== true && isEstranged('modern', status, body)) health.estranged(`status ${status} from a modern server`)
+      return refuseByStatus(status, options.isProbe === true && status >= 500 ? undefined : body)
+    },
     onOver(call, outcome) {
       calls.delete(call.idText)
       if (outcome === 'response') health.seen()

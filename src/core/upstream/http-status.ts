@@ -1,5 +1,7 @@
 /** What an upstream's HTTP status and headers say about a call. */
 
+import { member } from '../../protocol/json.ts'
+import type { Era } from '../../protocol/revision.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { ChannelFailure } from './channel.ts'
 
@@ -9,6 +11,23 @@ export function refuseByStatus(status: number, body: Message | undefined): Chann
   if (status === 401 || status === 403 || body === undefined) return 'status'
   // A server that failed without reading the id may have done anything.
   return status >= 500 && body.idText === '' ? 'status' : undefined
+}
+
+/**
+ * Whether a refusal is one that a server of the other era gives to this one's requests: no such route, or a JSON-RPC error
+ * about versions, sessions or `_meta` (S26 basic, Error Codes; S25 basic/transports).
+ */
+export function isEstranged(era: Era, status: number, body: Message | undefined): boolean {
+  if (status !== 400 && status !== 404 && status !== 405) return false
+  const code = member(body?.body, 'code')
+  if (body === undefined || code === undefined) return true
+  return FOREIGN[era].has(Number(body.text.slice(code.start, code.end)))
+}
+
+/** Codes of a legacy server towards a modern channel, and the reverse. */
+const FOREIGN: Readonly<Record<Era, ReadonlySet<number>>> = {
+  modern: new Set([-32000, -32600]),
+  legacy: new Set([-32020, -32021, -32022, -32600, -32601, -32602]),
 }
 
 /** Statuses by which a server says that it did nothing; 408 and 409 may come from the middle of the work. */
