@@ -277,7 +277,7 @@ describe('what went wrong is said with the next step', () => {
     expect((await run(['tools', '--url', reference.url.replace('/mcp', '/other')])).stderr).toMatch(/HTTP 404\.\n {2}Check the path/)
     expect((await viaPortolan('tools', 'refernce')).stderr).toMatch(/^No server is called refernce\.\n {2}Did you mean reference\?/)
     expect((await viaPortolan('call', 'everything__echo')).stderr).toMatch(/Did you mean everything\/echo\?/)
-    expect((await viaPortolan('tools', 'broken')).stderr).toMatch(/^broken is degraded: command not found: no-such-command\n {2}portolan status/)
+    expect((await viaPortolan('tools', 'broken')).stderr).toMatch(/^broken is degraded: command not found: no-such-command\n {2}Install the program.*portolan status broken/)
     const all = await viaPortolan('tools')
     expect(all).toMatchObject({ code: 1 })
     expect(all.stdout).toMatch(/^everything\/echo/m)

@@ -19,6 +19,7 @@ import type { Heard } from '../client/tap.ts'
 import { readVersion } from '../gateway/version.ts'
 import { parseHeader, splitWords } from './client-options.ts'
 import type { ClientFlags } from './client-options.ts'
+import { adviceFor } from './status-advice.ts'
 import { createInterrupt } from './terminal/interrupt.ts'
 import { safeLine, safeName, safeText } from './terminal/safe-text.ts'
 import { createTerminal } from './terminal/terminal.ts'
@@ -207,7 +208,8 @@ function pickSource(sources: readonly Source[], name: string | undefined, isDire
 /** What Portolan knows of the server explains a failure better than the failure itself. */
 function degraded({ known }: Source, error: unknown): unknown {
   if (known?.state !== 'degraded' || (error instanceof ClientError && error.code === 'unauthorized')) return error
-  return new ClientError('server_degraded', `${known.name} is degraded: ${known.detail}`, 'portolan status says what helps.', error)
+  const advice = adviceFor({ state: 'degraded', detail: known.detail })
+  return new ClientError('server_degraded', `${known.name} is degraded: ${known.detail}`, `${advice} (portolan status ${known.name} says more)`, error)
 }
 
 const USAGE_CODES = new Set(['usage', 'unknown_name', 'unknown_server', 'not_a_pair'])
