@@ -116,6 +116,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
 
 const LEVELS: Readonly<Record<UpstreamEvent['kind'], LogEvent['level']>> = {
   ready: 'info',
+  doubted: 'info',
   restarted: 'warn',
   degraded: 'warn',
   stray: 'debug',
