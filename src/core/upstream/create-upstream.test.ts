@@ -122,6 +122,14 @@ describe('an upstream server over stdio', () => {
     expect(await pidOf(second)).toBeGreaterThan(0)
   })
 
+  it('counts as restarted what came in place of a child that ended, and not what is new', async () => {
+    const { upstream } = open(stdio('legacy'))
+    const first = await upstream.openLegacy(hello())
+    await call(first, 'tools/call', { params: '{"name":"crash"}' })
+    for (const owner of ['alice', 'bob', 'carol']) await upstream.openLegacy(hello({ ownerKey: owner }))
+    expect(upstream.status()).toMatchObject({ sessions: 3, restarts: 1 })
+  })
+
   it('lets shared sessions use one child, and answers its requests itself', async () => {
     const { upstream } = open(stdio('legacy'))
     const heard: string[] = []

@@ -62,6 +62,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   let modern: LineChannel | undefined
   let openingModern: Promise<Result<LineChannel, OpenFault>> | undefined
   let restarts = 0
+  /** Children that ended by themselves and have no successor yet. */
+  let owed = 0
   let crashes = 0
   let blockedUntilMs = 0
   let lastCrashMs = 0
@@ -109,7 +111,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       slot.release()
       return fail({ reason: 'unreachable', detail: 'stopped' })
     }
-    if (crashes > 0 && !request.isProbe) {
+    if (owed > 0 && !request.isProbe) {
+      owed -= 1
       restarts += 1
       health.restarted(lastEnd)
     }
@@ -129,6 +132,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         children.delete(opened)
         slot.release()
         if (probes.delete(opened) || end.isWanted) return
+        owed += 1
         noteEnd(end, startedMs)
         health.unreachable(describeEnd(target.command, end))
       },
