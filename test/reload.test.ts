@@ -171,6 +171,37 @@ describe('a server that was replaced', () => {
   })
 })
 
+describe('a call that waits for its client\'s input', () => {
+  it('is taken up where it began, by a retry that comes after its server was replaced', async () => {
+    let calls = 0
+    const ask: Act = (call) => {
+      calls += 1
+      call.send({ id: 'q1', method: 'elicitation/create', params: { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: {} } } })
+      const answered = (): boolean => old.requests.some(({ json }) => String(json.id) === 'q1' && json.method === undefined)
+      void until(answered).then(() => call.answer({ content: [{ type: 'text', text: 'old' }] }))
+    }
+    const other: Act = ({ answer }) => {
+      calls += 1
+      answer({ content: [{ type: 'text', text: 'new' }] })
+    }
+    const old: Actor = closeAfter(await startActor(['legacy'], { ask }))
+    const successor = closeAfter(await startActor(['legacy'], { ask: other }))
+    const { rig, reload } = await start({ a: http(old.url) })
+    const asked = { path: '/a/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } } }
+    const first = messageOf(await modern(rig.port, 'tools/call', { name: 'ask', arguments: {} }, asked))['result'] as Record<string, unknown>
+    expect(first['resultType']).toBe('input_required')
+    reload({ a: http(successor.url) })
+    await modern(rig.port, 'tools/list', {}, asked)
+    expect(rig.gateway.status().leaving).toBe(1)
+    const inputResponses = { 'input-1': { action: 'accept', content: {} } }
+    const second = await modern(rig.port, 'tools/call', { name: 'ask', arguments: {}, inputResponses, requestState: first['requestState'] }, { ...asked, id: 2 })
+    expect(answererOf(messageOf(second))).toBe('old')
+    await until(() => rig.gateway.status().leaving === 0)
+    expect(calls).toBe(1)
+    expect(answererOf(messageOf(await modern(rig.port, 'tools/call', { name: 'ask', arguments: {} }, { ...asked, id: 3 })))).toBe('new')
+  })
+})
+
 describe('a session whose own session at a server was replaced', () => {
   const opaque = (label: string) => ({ target: child(label), state: 'opaque', era: 'legacy' }) as const
 

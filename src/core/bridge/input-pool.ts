@@ -46,8 +46,8 @@ export interface InputPool {
   any(key: InputKey): LegacyChannel | Promise<LegacyChannel>
   /** A session of the key that nobody else uses until it is given back. Rejects with `overloaded`. */
   lease(key: InputKey): Promise<Leased>
-  /** The server was replaced: what is idle ends, what is in use ends with its call. */
-  retire(upstream: Upstream): void
+  /** The server was replaced: what is idle ends, what is in use ends with its call. Calls `onUnused` once nothing is. */
+  retire(upstream: Upstream, onUnused: () => void): void
   close(): Promise<void>
 }
 
@@ -89,12 +89,22 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
 
   const keyOf = ({ principal, upstream, input }: InputKey): string => JSON.stringify([upstream.id, principal.bindingKey, input])
 
+  const unused = new Map<Upstream, () => void>()
+  const tellUnused = (upstream: Upstream): void => {
+    const run = unused.get(upstream)
+    const isUsed = Array.from(pools.values()).some((all) => Array.from(all).some((one) => one.isBusy && one.upstream === upstream))
+    if (run === undefined || isUsed) return
+    unused.delete(upstream)
+    run()
+  }
+
   const drop = (key: string, pooled: Pooled): void => {
     pooled.stopIdle?.()
     const all = pools.get(key)
     all?.delete(pooled)
     if (all?.size === 0) pools.delete(key)
     void pooled.channel.close().catch(() => undefined)
+    tellUnused(pooled.upstream)
   }
 
   const rest = (key: string, pooled: Pooled): void => {
@@ -181,7 +191,8 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       if (all.size >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
       return open(inputKey)
     },
-    retire(upstream) {
+    retire(upstream, onUnused) {
+      unused.set(upstream, onUnused)
       for (const [key, all] of pools) {
         for (const pooled of all) {
           if (pooled.upstream !== upstream) continue
@@ -189,6 +200,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
           if (!pooled.isBusy) drop(key, pooled)
         }
       }
+      tellUnused(upstream)
     },
     async close() {
       const channels = Array.from(pools.values()).flatMap((all) => Array.from(all))

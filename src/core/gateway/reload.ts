@@ -36,12 +36,19 @@ export function createReloads(context: GatewayContext): Reloads {
     const stopTimer = context.deps.clock.after(upstream.config.requestTotalTimeoutMs + SLACK_MS, () => void close())
     const close = async (): Promise<void> => {
       stopTimer()
-      leaving.delete(upstream)
+      if (!leaving.delete(upstream)) return
       context.catalog.forget(upstream)
       await upstream.close()
     }
     leaving.set(upstream, close)
-    afterAll(context.inFlight.values().filter((exchange) => mayUse(exchange, upstream)), () => void close())
+    let uses = 2
+    const unused = (): void => {
+      uses -= 1
+      if (uses === 0) void close()
+    }
+    // A call that waits for its client's input is in flight at the server, though its exchange has ended.
+    context.inputPool.retire(upstream, unused)
+    afterAll(context.inFlight.values().filter((exchange) => mayUse(exchange, upstream)), unused)
   }
 
   return {
@@ -50,7 +57,6 @@ export function createReloads(context: GatewayContext): Reloads {
       for (const { upstream, successor } of change.gone) {
         upstream.retire()
         context.pool.retire(upstream)
-        context.inputPool.retire(upstream)
         context.watches.replace(upstream, successor)
         for (const session of context.sessions.all()) leaveOwn(context, session, upstream, successor)
         leave(upstream)
