@@ -1,6 +1,7 @@
 // The reference client as the official suite drives it: one scenario a process, its name in the environment, its server's URL last.
 import { connect } from '../src/apps/client/connect.ts'
 import type { Connection } from '../src/apps/client/connection.ts'
+import { withDefaults } from '../src/apps/client/input.ts'
 import type { InputHandler } from '../src/apps/client/input.ts'
 import { listAll } from '../src/apps/client/lists.ts'
 import { toolHeaderFault } from '../src/apps/client/tool-headers.ts'
@@ -16,7 +17,7 @@ const url = process.argv.at(-1) ?? ''
 /** Accepts every form with one field, or with its defaults only. */
 function answering(content: JsonObject): InputHandler {
   return {
-    elicit: () => Promise.resolve({ action: 'accept', content }),
+    elicit: (params) => Promise.resolve(withDefaults(params, { action: 'accept', content })),
     sample: () => Promise.resolve({ role: 'assistant', model: 'none', content: { type: 'text', text: 'conformance' } }),
     roots: () => [{ uri: 'file:///conformance' }],
   }

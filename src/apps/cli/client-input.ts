@@ -10,6 +10,7 @@ import { isJsonObject, ownMember } from '../../protocol/json-value.ts'
 import type { JsonObject } from '../../protocol/json-value.ts'
 import { typeArguments } from '../client/arguments.ts'
 import { ClientError } from '../client/client-error.ts'
+import { withDefaults } from '../client/input.ts'
 import type { InputHandler } from '../client/input.ts'
 import { propertiesOf, resolved, schemaNode } from '../client/schema-node.ts'
 import type { SchemaNode } from '../client/schema-node.ts'
@@ -46,7 +47,7 @@ export function createInputHandler({ terminal, flags, server }: InputOptions): I
     }
     const node = schemaNode(params['requestedSchema'])
     const prepared = hasAnswers ? fittingAnswers(node, base, words) : undefined
-    if (prepared?.isComplete === true) return { action: 'accept', content: prepared.content }
+    if (prepared?.isComplete === true) return withDefaults(params, { action: 'accept', content: prepared.content })
     if (isAllowed && terminal.isInteractive) return toObject(await askElicitation(terminal, withFallbacks(params, prepared?.content), { server, signal }))
     const names = [...propertiesOf(node).keys()].map(safeName)
     const how = prepared !== undefined && prepared.problems.length > 0 ? prepared.problems.join(' ') : `Answer with ${names.map((name) => `--answer ${name}=…`).join(' ') || '--input {}'}`

@@ -129,7 +129,7 @@ async function showItems(session: Session, flags: ClientFlags & { readonly isWho
   const rows = lists.flatMap(({ source, value }) => value.items.map((item) => [
     fullName(session, source, nameOf(item)),
     argumentsText(kind.schemaOf(item)),
-    safeLine(descriptionOf(item)),
+    firstSentence(safeLine(descriptionOf(item))),
   ]))
   writeTable(session, [{ title: kind.title }, { title: 'ARGUMENTS', isFlexible: true }, { title: 'DESCRIPTION', isFlexible: true }], rows, `no ${kind.kind}`)
 }
@@ -179,6 +179,14 @@ function writeTable(session: Session, columns: readonly Column[], rows: readonly
 function nameOf(item: JsonObject): string {
   return typeof item['name'] === 'string' ? item['name'] : ''
 }
+
+/** In a list a tool has a line, not its manual: that is what `<server>/<tool>` and --describe show. */
+export function firstSentence(text: string): string {
+  const [sentence = ''] = /^.*?[.!?](?= |$)/.exec(text) ?? [text]
+  return sentence.length <= SENTENCE_LENGTH ? sentence.replace(/\.$/, '') : `${sentence.slice(0, SENTENCE_LENGTH - 1).replace(/\s+\S*$/, '')}…`
+}
+
+const SENTENCE_LENGTH = 120
 
 function descriptionOf({ description, title }: JsonObject): string {
   return typeof description === 'string' ? description : typeof title === 'string' ? title : ''

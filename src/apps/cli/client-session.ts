@@ -71,10 +71,6 @@ export interface RunOptions {
 /** Runs `body`; never rejects. */
 export async function runClient(command: Command, flags: ClientFlags, body: (session: Session) => Promise<void>, { isEndless = false }: RunOptions = {}): Promise<void> {
   const terminal = createTerminal({ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env })
-  // `portolan tools | head` is no failure.
-  process.stdout.on('error', (error) => {
-    if ('code' in error && error.code === 'EPIPE') process.exit(0)
-  })
   const interrupt = createInterrupt(terminal)
   const open = new Set<Connection>()
   let exitCode = 0

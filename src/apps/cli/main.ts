@@ -51,6 +51,14 @@ function exitCodeFor(error: unknown): number {
   return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE
 }
 
+/** A reader that has had enough (`portolan --help | head`) is no failure. `up` and `stdio` end in their own way. */
+if (!['up', 'stdio'].includes(process.argv[2] ?? '')) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
+}
+
 try {
   await program.parseAsync()
 } catch (error) {

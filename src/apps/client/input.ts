@@ -30,11 +30,11 @@ export async function answerInput(handler: InputHandler, method: string, params:
     if (result === undefined) throw new ClientError('declined', 'The server asked for a message of a model (sampling), and that was declined.')
     return result
   }
-  if (method === 'elicitation/create') return withDefaults(params, await handler.elicit(params, signal))
+  if (method === 'elicitation/create') return handler.elicit(params, signal)
   throw new ClientError('declined', `The server asks for ${method}, which this client does not know.`)
 }
 
-/** SEP-1034: what the form left out takes the schema's default. */
+/** SEP-1034: what an answer that nobody looked at leaves out takes the schema's default. A person's answer stays as it is. */
 export function withDefaults(params: JsonObject, answer: JsonObject): JsonObject {
   const schema = ownMember(params, 'requestedSchema')
   const properties = isJsonObject(schema) ? ownMember(schema, 'properties') : undefined
