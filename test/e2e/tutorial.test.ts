@@ -126,12 +126,16 @@ async function prompted(terminal: TerminalProcess, number: number): Promise<numb
   }
 }
 
-/** The digest of the configuration that the gateway serves. */
-function servedDigest(): Promise<string> {
+interface Served {
+  readonly config: { readonly digest: string }
+  readonly servers: readonly { readonly state: string }[]
+}
+
+function served(): Promise<Served> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath: join(reader.folder, '.local/share/portolan/operations.sock'), path: '/status' }, (response) => {
       let text = ''
-      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('end', () => resolve(JSON.parse(text).config.digest))
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('end', () => resolve(JSON.parse(text) as Served))
     })
     asked.on('error', reject)
     asked.end()
@@ -140,10 +144,17 @@ function servedDigest(): Promise<string> {
 
 /** Writes the configuration, and waits until the gateway has noticed by itself. */
 async function rewrite(path: string, text: string): Promise<void> {
-  const before = await servedDigest()
+  const before = await served()
   writeFileSync(path, text)
-  for (const untilMs = Date.now() + STEP_MS; (await servedDigest()) === before; await sleep(50)) {
+  for (const untilMs = Date.now() + STEP_MS; (await served()).config.digest === before.config.digest; await sleep(50)) {
     if (Date.now() > untilMs) throw new Error(`${path} was changed, and the gateway does not notice`)
+  }
+}
+
+/** A reader looks at the banner for longer than servers need to say who they are. */
+async function allKnown(): Promise<void> {
+  for (const untilMs = Date.now() + STEP_MS; (await served()).servers.some(({ state }) => state === 'starting'); await sleep(50)) {
+    if (Date.now() > untilMs) throw new Error('a server does not say who it is')
   }
 }
 
@@ -186,6 +197,7 @@ describe('docs/tutorial.md', () => {
         if (isUp) await first.interrupt()
         recording.push(...recorded('first terminal', text.trim(), await first.start(text.trim(), /Ctrl\+C stops it.*doing\./)))
         isUp = true
+        await allKnown()
       }
       if (mark === 'terminal') {
         frames = []
