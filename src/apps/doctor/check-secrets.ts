@@ -2,14 +2,11 @@
 
 import { chmodSync } from 'node:fs'
 import { pathText } from '../gateway/config-problem.ts'
-import { isReference } from '../gateway/config-reference.ts'
+import { looksSecret } from '../gateway/config-secret.ts'
 import type { ConfiguredServer } from '../gateway/config.ts'
 import { listText, ok, problem, shellText, skipped } from './check.ts'
 import type { Check, Finding } from './check.ts'
 import { statOf } from './file-stat.ts'
-
-const SECRET_NAME = /key|token|secret|passw|credential|auth|cookie/i
-const MIN_LENGTH = 6
 
 export const secretsCheck: Check = {
   id: 'secrets',
@@ -36,27 +33,18 @@ export const secretsCheck: Check = {
 
 /** Where plain secrets stand, never what they are. */
 function plainSecrets({ target, path }: ConfiguredServer): readonly string[] {
-  const member = target.transport === 'stdio' ? 'env' : 'headers'
-  const texts = target.transport === 'stdio' ? target.env : target.headers
-  const named = Object.entries(texts).flatMap(([name, text]) => (SECRET_NAME.test(name) && isPlain(text) ? [pathText([...path, member, name])] : []))
-  if (target.transport === 'http') return isSecretUrl(target.url) ? [...named, pathText([...path, 'url'])] : named
-  const { args } = target
-  return [...named, ...args.flatMap((arg, index) => (isSecretArg(args, arg, index) ? [pathText([...path, 'args', index])] : []))]
+  const isHttp = target.transport === 'http'
+  const named = Object.entries(isHttp ? target.headers : target.env).filter(([name, text]) => looksSecret(name, text))
+  const places = named.map(([name]) => pathText([...path, isHttp ? 'headers' : 'env', name]))
+  if (isHttp) return looksSecret('', target.url) ? [...places, pathText([...path, 'url'])] : places
+  const args = target.args.flatMap((arg, index) => (isSecretArg(target.args, arg, index) ? [pathText([...path, 'args', index])] : []))
+  return [...places, ...args]
 }
 
-function isPlain(text: string): boolean {
-  return text.length >= MIN_LENGTH && !isReference(text) && !text.includes('${') && !/^(?:true|false|\d+)$/.test(text)
-}
-
+/** `--token=…`, `--token …`, or one that says itself what it is. */
 function isSecretArg(args: readonly string[], arg: string, index: number): boolean {
-  const [name = '', value] = arg.split(/=(.*)/s)
-  if (value !== undefined) return name.startsWith('-') && SECRET_NAME.test(name) && isPlain(value)
+  const [option = '', value] = arg.split(/=(.*)/s)
+  if (option.startsWith('-')) return value !== undefined && looksSecret(option, value)
   const before = args[index - 1] ?? ''
-  return before.startsWith('-') && !before.includes('=') && SECRET_NAME.test(before) && !arg.startsWith('-') && isPlain(arg)
-}
-
-function isSecretUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { password, searchParams } = new URL(text)
-  return password !== '' || [...searchParams].some(([name, value]) => SECRET_NAME.test(name) && isPlain(value))
+  return looksSecret(before.startsWith('-') ? before : '', arg)
 }

@@ -18,6 +18,7 @@ import type { Egress } from '../../core/upstream/egress.ts'
 import { createRedaction } from '../../core/upstream/redaction.ts'
 import type { Upstream, UpstreamProfile } from '../../core/upstream/upstream.ts'
 import type { Env } from '../gateway/config-file.ts'
+import { channelTo } from '../gateway/server-trial.ts'
 import { readVersion } from '../gateway/version.ts'
 import { observeEgress } from './observed-egress.ts'
 import type { HttpRecord } from './observed-egress.ts'
@@ -117,19 +118,12 @@ async function lookAt(upstream: Upstream, found: Found, asker: Asker): Promise<v
     return
   }
   try {
-    const channel = await channelOf(upstream, found.profile, asker)
+    const channel = await channelTo(upstream, found.profile, asker)
     found.tools = await namesOf(channel, 'tools', found.profile, asker)
     found.prompts = await namesOf(channel, 'prompts', found.profile, asker)
   } catch {
     // A list that cannot be had is undefined.
   }
-}
-
-async function channelOf(upstream: Upstream, profile: UpstreamProfile, { self }: Asker): Promise<Channel> {
-  if (profile.modern !== undefined) return await upstream.modern()
-  const listener = { onMessage: () => undefined, onClosed: () => undefined }
-  const revision = profile.legacy?.revision ?? '2025-11-25'
-  return await upstream.openLegacy({ clientInfo: JSON.stringify(self), capabilities: '{}', revision, ownerKey: '', shared: true, listener, headers: [] })
 }
 
 async function namesOf(channel: Channel, kind: ListKind & ('tools' | 'prompts'), profile: UpstreamProfile, asker: Asker): Promise<readonly string[]> {

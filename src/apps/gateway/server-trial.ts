@@ -92,7 +92,8 @@ async function countTools(upstream: Upstream, profile: UpstreamProfile, asker: A
   }
 }
 
-async function channelTo(upstream: Upstream, { modern, legacy }: UpstreamProfile, { self }: Asker): Promise<Channel> {
+/** A channel in the newest era that the server speaks, asked for nothing. Rejects with PortolanError. */
+export async function channelTo(upstream: Upstream, { modern, legacy }: UpstreamProfile, { self }: Asker): Promise<Channel> {
   if (modern !== undefined) return await upstream.modern()
   const listener = { onMessage: () => undefined, onClosed: () => undefined }
   const revision = legacy?.revision ?? LATEST_LEGACY
