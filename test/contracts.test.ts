@@ -87,7 +87,11 @@ testSnapshotSource('memory', async () => {
   }
 })
 
-testLimiter('memory', async (bounds) => createLimiter(bounds))
+testLimiter('memory', async ({ files, ...bounds }) => {
+  const clock = createManualClock()
+  const limiter = createLimiter({ ...bounds, server: (id) => (id === 'files' ? files : undefined), clock })
+  return { limiter, pass: async (ms) => clock.advance(ms) }
+})
 testPolicy('open', async () => createOpenPolicy())
 testCredentials('static', async () => createStaticCredentials(new Map([['up', [['authorization', 'Bearer up-token']]]])))
 

@@ -8,7 +8,7 @@ import { countTraffic, trafficBetween } from './traffic.ts'
 import { PassThrough } from 'node:stream'
 
 const server: ServerStatus = {
-  id: 'files', name: 'files', transport: 'stdio', state: 'ready', detail: '', eras: ['legacy', 'modern'], children: 2, sessions: 1, restarts: 0, lastSeenAtMs: 60_000,
+  id: 'files', name: 'files', transport: 'stdio', state: 'ready', detail: '', eras: ['legacy', 'modern'], children: 2, sessions: 1, restarts: 0, lastSeenAtMs: 60_000, breaker: { state: 'closed', failures: 0, retryAfterMs: 0 },
   processes: [{ pid: 41, era: 'legacy', startedAtMs: 30_000 }], faults: [], counts: { tools: 12, prompts: 0, resources: 3, templates: 1 }, legacy: null, names: [], listFaults: [],
   modern: { revision: '2026-07-28', serverInfo: { name: 'Files', version: '2' }, capabilities: { tools: { listChanged: true }, prompts: {} }, instructions: 'Be\u001b[31m careful.\nTwice.' },
 }

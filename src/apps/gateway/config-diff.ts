@@ -8,7 +8,7 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import type { ServerSnapshot } from '../../core/gateway/snapshot.ts'
 import { isAtNextStart } from './config-change.ts'
 import { printableResolved, printableTarget } from './config-print.ts'
-import { settingsOf } from './config-snapshot.ts'
+import { writtenSettings } from './config-snapshot.ts'
 import type { Config, ConfiguredServer } from './config.ts'
 
 /** One setting. */
@@ -73,15 +73,14 @@ type Mark = (text: string) => string
 
 function serverModel(server: ConfiguredServer, mark: Mark, contentOf: ContentOf): ServerModel {
   const { target, key } = server
-  const { id, name, enabled, connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, ...settings } = settingsOf(server)
+  const { id, name, enabled, ...settings } = writtenSettings(server)
   const leaves: Record<string, ConfigLeaf> = {}
   const shown = flat(printableTarget(target))
   for (const [path, { keys, text }] of Object.entries(flat(target))) {
     const content = HAS_FILE.test(text) ? contentOf(server, keys, text) : undefined
     leaves[path] = { shown: shown[path]?.text ?? text, mark: mark(text), ...(content === undefined ? {} : { contentMark: mark(content) }) }
   }
-  const timeouts = { connectMs: connectTimeoutMs, requestIdleMs: requestIdleTimeoutMs, requestTotalMs: requestTotalTimeoutMs }
-  for (const [path, { text }] of Object.entries(flat({ ...settings, timeouts }))) leaves[path] = { shown: text, mark: mark(text) }
+  for (const [path, { text }] of Object.entries(flat(settings))) leaves[path] = { shown: text, mark: mark(text) }
   return { key, name, id, enabled, leaves }
 }
 

@@ -3,7 +3,7 @@
 import { isReference } from './config-reference.ts'
 import { DEFAULTS } from './config-schema.ts'
 import { HIDDEN, shownArgs, shownText, shownUrl } from './config-secret.ts'
-import { limitsOf, settingsOf } from './config-snapshot.ts'
+import { limitsOf, rateOf, writtenSettings } from './config-snapshot.ts'
 import type { Config, ConfiguredServer } from './config.ts'
 import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
 
@@ -23,7 +23,7 @@ export function printableResolved(config: Config, digest: string): unknown {
       auth: auth ?? DEFAULTS.auth,
       separator: separator ?? DEFAULTS.separator,
       pageSize: pageSize ?? DEFAULTS.pageSize,
-      limits: limitsOf(config),
+      limits: { ...limitsOf(config), ratePerPrincipal: rateOf(config) },
       operations: { socket: DEFAULTS.operations.socket, ...operations },
       servers: Object.fromEntries(config.servers.map((server) => [server.key, optionsOf(server)])),
       ...virtualServersOf(config),
@@ -47,9 +47,8 @@ function withoutArguments(value: object, isFixed = false): object {
 }
 
 function optionsOf(server: ConfiguredServer): unknown {
-  const { name: _name, connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, ...settings } = settingsOf(server)
-  const timeouts = { connectMs: connectTimeoutMs, requestIdleMs: requestIdleTimeoutMs, requestTotalMs: requestTotalTimeoutMs }
-  return { ...settings, timeouts }
+  const { name: _name, ...settings } = writtenSettings(server)
+  return settings
 }
 
 function serversOf(config: Config): unknown {

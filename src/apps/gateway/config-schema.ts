@@ -21,6 +21,7 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
   streamsPerPrincipal: 'Open streams of one principal',
   sessionsPerPrincipal: 'Live sessions of one principal',
   exchanges: 'Requests in flight in one process; beyond: 503 with Retry-After',
+  exchangesPerPrincipal: 'Requests of one principal in flight; beyond: 429 with Retry-After',
   sessionIdleMs: 'After this long without a request a session ends, in milliseconds',
   requestStateMs: 'How long a client that was asked for input may take to come back with it, in milliseconds',
   childrenPerUpstream: 'Child processes of one stdio server',
@@ -37,6 +38,10 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
 const MAX_LIMIT = 2 ** 31 - 1
 const limit = (key: keyof Limits, max = MAX_LIMIT) => z.int().min(1).max(max).optional().describe(LIMIT_TEXTS[key])
 
+/** A bucket that fills so slowly that nothing but its burst is ever let through is a mistake. */
+const perSec = z.number().min(0.001).max(1_000_000)
+const burst = z.int().min(1).max(1_000_000).optional()
+
 const limits = z.strictObject({
   headerBytes: limit('headerBytes'),
   bodyBytes: limit('bodyBytes'),
@@ -48,6 +53,7 @@ const limits = z.strictObject({
   streamsPerPrincipal: limit('streamsPerPrincipal'),
   sessionsPerPrincipal: limit('sessionsPerPrincipal'),
   exchanges: limit('exchanges'),
+  exchangesPerPrincipal: limit('exchangesPerPrincipal'),
   sessionIdleMs: limit('sessionIdleMs'),
   requestStateMs: limit('requestStateMs'),
   childrenPerUpstream: limit('childrenPerUpstream'),
@@ -58,9 +64,16 @@ const limits = z.strictObject({
   bufferedEvents: limit('bufferedEvents'),
   bufferedEventBytes: limit('bufferedEventBytes'),
   bufferedEventAgeMs: limit('bufferedEventAgeMs'),
-} satisfies Record<keyof Limits, z.ZodType>)
+  ratePerPrincipal: z
+    .strictObject({
+      perSec: perSec.describe('Requests a second of one principal, for a long time; may be a fraction; beyond: 429 with Retry-After'),
+      burst: burst.describe('So many of them at once; not given: those of one second'),
+    })
+    .optional(),
+} satisfies Record<keyof Limits | 'ratePerPrincipal', z.ZodType>)
 
-const timeMs = z.int().min(1).max(MAX_LIMIT).optional()
+const count = z.int().min(1).max(MAX_LIMIT).optional()
+const timeMs = count
 
 const serverOptions = z.strictObject({
   id: text.max(64).optional().describe('Keeps sessions, tasks and records together when the server is renamed'),
@@ -74,7 +87,24 @@ const serverOptions = z.strictObject({
     .strictObject({
       connectMs: timeMs.describe('Until the server is reached, or its process has answered, in milliseconds'),
       requestIdleMs: timeMs.describe('How long a call may be silent, in milliseconds'),
-      requestTotalMs: timeMs.describe('How long a call may take, in milliseconds'),
+      requestTotalMs: timeMs.describe('How long a call may take, in milliseconds, waiting for its turn and for its server to start included'),
+    })
+    .optional(),
+  limits: z
+    .strictObject({
+      exchanges: count.describe('Calls at this server at a time, of all principals; not given: no bound'),
+      queue: z.int().min(0).max(MAX_LIMIT).optional().describe('Calls that wait where `exchanges` or `ratePerSec` is reached, principals in turn; beyond: 503 with Retry-After'),
+      queueMs: timeMs.describe('How long one of them waits, in milliseconds; then 503 with Retry-After'),
+      ratePerSec: perSec.optional().describe('Calls a second, of all principals, for a long time; may be a fraction; not given: no bound'),
+      burst: burst.describe('So many of them at once; not given: those of one second'),
+    })
+    .optional(),
+  breaker: z
+    .strictObject({
+      failures: z.int().min(0).max(MAX_LIMIT).optional().describe('After so many calls in a row without an answer further ones are refused at once; `0`: never'),
+      windowMs: timeMs.describe('All of them within this time, in milliseconds'),
+      openMs: timeMs.describe('How long they are refused, in milliseconds, before one may try again'),
+      halfOpenProbes: count.describe('How many may try at a time'),
     })
     .optional(),
 })
@@ -193,5 +223,7 @@ export const DEFAULTS = {
     placement: 'replica',
     trustAnnotations: false,
     timeouts: { connectMs: 30_000, requestIdleMs: 5 * 60_000, requestTotalMs: 60 * 60_000 },
+    limits: { queue: 100, queueMs: 10_000 },
+    breaker: { failures: 10, windowMs: 60_000, openMs: 5_000, halfOpenProbes: 1 },
   },
 } as const

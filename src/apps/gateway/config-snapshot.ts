@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto'
 import { parseEnv } from 'node:util'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
 import type { HttpServer, Limits, ServerSnapshot, Snapshot, StdioServer } from '../../core/gateway/snapshot.ts'
+import type { RateLimit, ServerLimits } from '../../core/policy/limiter.ts'
+import type { BreakerSettings } from '../../core/upstream/breaker.ts'
 import type { Result } from '../../protocol/result.ts'
 import { pathText } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
@@ -14,6 +16,7 @@ import type { Config, ConfiguredServer } from './config.ts'
 import { resolveText } from './config-reference.ts'
 import type { ReferencePlace, ReferenceScope } from './config-reference.ts'
 import { DEFAULTS } from './config-schema.ts'
+import type { ServerOptions } from './config-schema.ts'
 import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
 import { compileVirtualServers } from './config-virtual.ts'
 
@@ -44,16 +47,29 @@ export function compileSnapshot(config: Config, scope: ReferenceScope): Result<S
   if (problems.length > 0) return { ok: false, fault: problems }
   const { separator = DEFAULTS.separator, pageSize = DEFAULTS.pageSize } = config.portolan
   const limits = limitsOf(config)
+  const ratePerPrincipal = rateOf(config)
   const { virtualServers: written = {} } = config.portolan
   // Order counts: it is that of lists and of status.
-  const digest = digestOf({ servers: config.servers.map(writtenForm), virtualServers: Object.entries(written), separator, pageSize, limits })
-  return { ok: true, value: deepFreeze({ digest, servers, virtualServers, separator, pageSize, limits }) }
+  const digest = digestOf({ servers: config.servers.map(writtenForm), virtualServers: Object.entries(written), separator, pageSize, limits, ratePerPrincipal })
+  return { ok: true, value: deepFreeze({ digest, servers, virtualServers, separator, pageSize, limits, ratePerPrincipal }) }
 }
 
 /** The limits in force. */
 export function limitsOf(config: Config): Limits {
-  const given = Object.entries(config.portolan.limits ?? {}).filter(([, value]) => value !== undefined)
+  const { ratePerPrincipal: _rate, ...written } = config.portolan.limits ?? {}
+  const given = Object.entries(written).filter(([, value]) => value !== undefined)
   return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) }
+}
+
+/** The rate in force; undefined where there is none. */
+export function rateOf({ portolan: { limits } }: Config): RateLimit | undefined {
+  const { perSec, burst } = limits?.ratePerPrincipal ?? {}
+  return perSec === undefined ? undefined : { perSec, burst: burst ?? burstOf(perSec) }
+}
+
+/** What a rate lets through in one second, at least one. */
+function burstOf(perSec: number): number {
+  return Math.max(1, Math.ceil(perSec))
 }
 
 /** Everything that decides how a server is reached and treated, without what references stand for. */
@@ -77,7 +93,35 @@ export function settingsOf(server: ConfiguredServer): Omit<ServerSnapshot, 'targ
     connectTimeoutMs: options.timeouts?.connectMs ?? fallback.timeouts.connectMs,
     requestIdleTimeoutMs: options.timeouts?.requestIdleMs ?? fallback.timeouts.requestIdleMs,
     requestTotalTimeoutMs: options.timeouts?.requestTotalMs ?? fallback.timeouts.requestTotalMs,
+    limits: serverLimitsOf(options.limits),
+    breaker: breakerOf(options.breaker),
   }
+}
+
+/** The same as a configuration writes them. */
+export function writtenSettings(server: ConfiguredServer): Record<'id' | 'name', string> & { readonly enabled: boolean; readonly [setting: string]: unknown } {
+  const { connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, limits, breaker, ...settings } = settingsOf(server)
+  const { exchanges, rate, ...line } = limits ?? { ...DEFAULTS.server.limits, exchanges: undefined, rate: undefined }
+  return {
+    ...settings,
+    timeouts: { connectMs: connectTimeoutMs, requestIdleMs: requestIdleTimeoutMs, requestTotalMs: requestTotalTimeoutMs },
+    limits: { exchanges, ...line, ratePerSec: rate?.perSec, burst: rate?.burst },
+    breaker: breaker ?? { ...DEFAULTS.server.breaker, failures: 0 },
+  }
+}
+
+function serverLimitsOf({ exchanges, queue, queueMs, ratePerSec, burst }: NonNullable<ServerOptions['limits']> = {}): ServerLimits | undefined {
+  // Who waits for nothing needs no line.
+  if (exchanges === undefined && ratePerSec === undefined) return undefined
+  const fallback = DEFAULTS.server.limits
+  const rate = ratePerSec === undefined ? undefined : { perSec: ratePerSec, burst: burst ?? burstOf(ratePerSec) }
+  return { exchanges, rate, queue: queue ?? fallback.queue, queueMs: queueMs ?? fallback.queueMs }
+}
+
+function breakerOf(written: NonNullable<ServerOptions['breaker']> = {}): BreakerSettings | undefined {
+  const given = Object.entries(written).filter(([, value]) => value !== undefined)
+  const breaker: BreakerSettings = { ...DEFAULTS.server.breaker, ...Object.fromEntries(given) }
+  return breaker.failures === 0 ? undefined : breaker
 }
 
 function compileServer(server: ConfiguredServer, scope: ReferenceScope, problems: ConfigProblem[]): ServerSnapshot[] {

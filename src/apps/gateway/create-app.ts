@@ -223,7 +223,7 @@ function statusOf({ config, ledger, gateway }: Opened, condition: Condition, sta
 }
 
 /** A server that a reload removed must not stay in the metrics. */
-const SERVER_GAUGES = ['server_degraded', 'server_children', 'server_sessions', 'server_restarts'] as const
+const SERVER_GAUGES = ['server_degraded', 'server_breaker_open', 'server_children', 'server_sessions', 'server_restarts'] as const
 
 /** Gauges are read when somebody asks. */
 function metricsText(metrics: Metrics, status: ProcessStatus): string {
@@ -234,8 +234,9 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
   metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
   for (const gauge of SERVER_GAUGES) metrics.dropGauge(gauge)
-  for (const { name, state, children, sessions, restarts } of status.servers) {
+  for (const { name, state, breaker, children, sessions, restarts } of status.servers) {
     metrics.gauge('server_degraded', { server: name }, state === 'degraded' ? 1 : 0)
+    metrics.gauge('server_breaker_open', { server: name }, breaker.state === 'closed' ? 0 : 1)
     metrics.gauge('server_children', { server: name }, children)
     metrics.gauge('server_sessions', { server: name }, sessions)
     metrics.gauge('server_restarts', { server: name }, restarts)

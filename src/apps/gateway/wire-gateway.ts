@@ -26,6 +26,7 @@ import { createUpstream } from '../../core/upstream/create-upstream.ts'
 import type { UpstreamDeps, UpstreamEvent } from '../../core/upstream/create-upstream.ts'
 import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
+import { limiterBounds } from './limiter-bounds.ts'
 import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
 import { pacedPool } from './paced-pool.ts'
@@ -56,6 +57,8 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const clock = createSystemClock()
   const random = createSystemRandom()
   const limits = liveLimits(parts.config)
+  const limiter = createLimiter(Object.assign(limiterBounds(parts.config), { clock }))
+  const stopLimits = parts.config.subscribe(() => limiter.refresh())
   const { egress: foreignEgress, spawner: foreignSpawner, ...ports } = parts.ports ?? {}
   const ownEgress = foreignEgress === undefined ? createEgress({ env: parts.env }) : undefined
   const ownSpawner = foreignSpawner === undefined ? createSpawner() : undefined
@@ -79,7 +82,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     hints: createHints(),
     peers: createPeerNetwork().join(random.id()),
     snapshots: parts.config,
-    limiter: createLimiter(limits),
+    limiter,
     policy: createOpenPolicy(),
     credentials: createStaticCredentials(),
     replayGuard: createReplayGuard(clock),
@@ -107,6 +110,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
       })
     },
     async close() {
+      stopLimits()
       await gateway.close()
       pool.close()
       await Promise.all([ownSpawner?.close(), ownEgress?.close()])

@@ -31,6 +31,7 @@ import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
 import type { HttpHandler } from './http-exchange.ts'
 import { createHttpEntry } from './http-entry.ts'
+import { startLimitMetrics } from './limit.ts'
 import { createPipe, endListen } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
 import { createReloads } from './reload.ts'
@@ -64,6 +65,7 @@ export interface Gateway {
 export function createGateway(deps: GatewayDeps): Gateway {
   const context = createContext(deps)
   const views = createViews(context)
+  startLimitMetrics(context)
   const stopSweep = startSweep(context)
   const reloads = createReloads(context)
   const stopReload = deps.snapshots.subscribe((snapshot) => reloads.take(snapshot))

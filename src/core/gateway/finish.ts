@@ -3,6 +3,7 @@
 import { ERRORS, PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
+import { noteCall } from './limit.ts'
 import type { Outcome } from './outcome.ts'
 import { renderOutcome } from './render.ts'
 
@@ -69,6 +70,7 @@ function logFault(context: GatewayContext, error: unknown): void {
 
 function record(context: GatewayContext, exchange: Exchange, outcome: Outcome, status: number, responseBytes: number): void {
   const { clock, ledger, telemetry } = context.deps
+  noteCall(exchange, outcome)
   const durationMs = clock.ticksMs() - exchange.startedTicks
   const errorCode = 'error' in outcome ? outcome.error.code : ''
   const method = exchange.message?.method ?? ''

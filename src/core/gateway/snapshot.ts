@@ -1,6 +1,8 @@
 /** The configuration as one immutable value, compiled once from whatever it was written in. Pinned per exchange. */
 
 import type { JsonObject } from '../../protocol/json-value.ts'
+import type { RateLimit, ServerLimits } from '../policy/limiter.ts'
+import type { BreakerSettings } from '../upstream/breaker.ts'
 
 export interface StdioServer {
   readonly transport: 'stdio'
@@ -33,6 +35,10 @@ export interface ServerSnapshot {
   readonly connectTimeoutMs: number
   readonly requestIdleTimeoutMs: number
   readonly requestTotalTimeoutMs: number
+  /** Undefined: none of its own. */
+  readonly limits?: ServerLimits | undefined
+  /** Undefined: calls are never kept from it. */
+  readonly breaker?: BreakerSettings | undefined
 }
 
 /** Globs over the names of one kind: undefined is all, none at all is none (decision 0008). */
@@ -84,6 +90,7 @@ export interface Limits {
   readonly streamsPerPrincipal: number
   readonly sessionsPerPrincipal: number
   readonly exchanges: number
+  readonly exchangesPerPrincipal: number
   readonly sessionIdleMs: number
   readonly requestStateMs: number
   readonly childrenPerUpstream: number
@@ -107,6 +114,7 @@ export const DEFAULT_LIMITS: Limits = {
   streamsPerPrincipal: 256,
   sessionsPerPrincipal: 1_000,
   exchanges: 10_000,
+  exchangesPerPrincipal: 10_000,
   sessionIdleMs: 30 * 60_000,
   requestStateMs: 60 * 60_000,
   childrenPerUpstream: 8,
@@ -129,6 +137,8 @@ export interface Snapshot {
   /** Items per page of a list. */
   readonly pageSize: number
   readonly limits: Limits
+  /** Undefined: no bound. */
+  readonly ratePerPrincipal?: RateLimit | undefined
 }
 
 /** Port: where snapshots come from. */

@@ -22,6 +22,7 @@ import { runCustomStage } from './custom-stage.ts'
 import type { CustomStage } from './custom-stage.ts'
 import type { Exchange } from './exchange.ts'
 import { finish, refusalOf } from './finish.ts'
+import { admit, limit } from './limit.ts'
 import type { Outcome } from './outcome.ts'
 import { route } from './route.ts'
 import { takeNotification, takeResponse } from './client-message.ts'
@@ -34,6 +35,7 @@ export type StageTable = readonly (readonly [name: string, stage: Stage])[]
 /** Receive and decode come before (they make the exchange), record after (`finish`). */
 const STAGES: StageTable = [
   ['authenticate', authenticate],
+  ['admit', admit],
   ['session', findSession],
   ['route', (context, exchange, views) => route(context, views, exchange)],
   ['decide', decide],
@@ -175,18 +177,6 @@ function decisionOutcome(decision: PolicyDecision): Verdict {
     case 'approval':
       return { kind: 'approval', url: decision.url }
   }
-}
-
-function limit(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
-  const { principal, route: found } = exchange
-  const admission = context.deps.limiter.admit({ ownerKey: principal?.ownerKey ?? '', upstreamId: found?.upstream.id ?? '' })
-  const take = (ready: Awaited<typeof admission>): Verdict => {
-    if (!ready.ok) return { kind: 'refused', error: new PortolanError('overloaded', { retryAfterSec: ready.fault.retryAfterSec }) }
-    if (exchange.outcome !== undefined) ready.release()
-    else exchange.release = () => ready.release()
-    return undefined
-  }
-  return admission instanceof Promise ? admission.then(take) : take(admission)
 }
 
 function credential(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {

@@ -40,10 +40,12 @@ function sweepExchange(context: GatewayContext, exchange: Exchange, now: number)
     const beats = Math.floor(quietMs / KEEP_ALIVE_MS)
     if (beats > 0 && Math.floor((quietMs - SWEEP_MS) / KEEP_ALIVE_MS) < beats) exchange.reply.keepAlive()
   }
-  if (isListen || exchange.route === undefined || exchange.carriage === undefined) return
+  if (isListen || exchange.route === undefined) return
   const { requestIdleTimeoutMs, requestTotalTimeoutMs } = exchange.route.upstream.config
-  const isQuiet = quietMs >= (exchange.awaitsInput ? exchange.snapshot.limits.requestStateMs : requestIdleTimeoutMs)
+  // In line, or while its server is started: nobody is silent who was not asked. All of it counts for the total.
+  if (exchange.carriage === undefined) exchange.lastActivityTicks = now
+  const isQuiet = exchange.carriage !== undefined && quietMs >= (exchange.awaitsInput ? exchange.snapshot.limits.requestStateMs : requestIdleTimeoutMs)
   if (!isQuiet && now - exchange.startedTicks < requestTotalTimeoutMs) return
-  exchange.carriage.abort('timeout')
+  exchange.carriage?.abort('timeout')
   finish(context, exchange, { kind: 'refused', error: new PortolanError(exchange.awaitsInput ? 'input_refused' : 'upstream_timeout') })
 }

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts'
 import type { HttpServer, Limits, ServerSnapshot } from '../gateway/snapshot.ts'
 import type { Random } from '../random.ts'
 import { backoffMs } from './backoff.ts'
+import { createBreaker } from './breaker.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { ChildPool } from './child-pool.ts'
 import type { Egress } from './egress.ts'
@@ -71,6 +72,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
   const config: { -readonly [K in keyof ServerSnapshot]: ServerSnapshot[K] } = { ...first }
   let redact = createRedaction(config.target)
   const log: UpstreamDeps['log'] = (event) => deps.log({ ...event, detail: redact(event.detail) })
+  const breaker = createBreaker(clock, () => config.breaker, noteBreaker)
   const health = createHealth()
   const link = createLink(config, deps, health.channel)
   const isForAll = config.target.transport === 'stdio' && config.share === 'all'
@@ -122,7 +124,25 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     failures = 0
     stopRetry?.()
     stopRetry = undefined
-    if (wasInTrouble) log({ kind: 'ready', upstream: config.name, detail: '' })
+    if (!wasInTrouble) return
+    breaker.mayTry()
+    log({ kind: 'ready', upstream: config.name, detail: '' })
+  }
+
+  function noteBreaker(isOpen: boolean, count: number): void {
+    if (isClosed) return
+    const detail = `${count} calls in a row failed: further ones are refused for a while`
+    log(isOpen ? { kind: 'degraded', upstream: config.name, detail } : { kind: 'ready', upstream: config.name, detail: 'calls are answered again' })
+    if (isOpen) faults.push({ atMs: clock.nowMs(), detail })
+    if (faults.length > KEPT_FAULTS) faults.shift()
+  }
+
+  /** What to say of a server that calls are kept from; '' where they are not. */
+  function broken(): string {
+    const { state, failures: count, retryAfterMs } = breaker.status()
+    if (state === 'closed') return ''
+    const next = state === 'open' ? `refused for ${Math.ceil(retryAfterMs / 1_000)} s more` : 'the next one tries it again'
+    return `the last ${count} calls failed; ${next}`
   }
 
   function degrade(rawDetail: string, retryAfterSec?: number): void {
@@ -250,6 +270,8 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
       return new PortolanError('overloaded', { message: `Upstream server overloaded: ${config.name}`, cause: fault.detail, retryAfterSec })
     }
     if (fault.reason === 'refused') forgetProfile()
+    // Children have a back-off of their own, by who had them.
+    else if (config.target.transport === 'http') breaker.failed()
     degrade(fault.detail, fault.retryAfterSec)
     return unavailable(fault.detail, fault.retryAfterSec)
   }
@@ -283,10 +305,11 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
       return config.name
     },
     config,
+    breaker,
     status(): UpstreamStatus {
       openSessions()
       const eras = [...(known?.legacy === undefined ? [] : ['legacy' as const]), ...(known?.modern === undefined ? [] : ['modern' as const])]
-      const detail = isClosed ? '' : (trouble?.detail ?? silence())
+      const detail = isClosed ? '' : (trouble?.detail ?? (broken() || silence()))
       const state = isClosed ? 'stopped' : detail !== '' ? 'degraded' : known === undefined ? 'starting' : 'ready'
       return {
         state,
@@ -296,6 +319,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
         sessions: sessions.size,
         restarts: link.restarts(),
         lastSeenAtMs: health.lastSeenAtMs,
+        breaker: breaker.status(),
         processes: link.processes(),
         faults: [...faults],
       }

@@ -6,6 +6,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
+import type { Breaker, BreakerStatus } from './breaker.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
 
 /** What probing found for one era. JSON texts are as the server wrote them. */
@@ -49,6 +50,7 @@ export interface UpstreamStatus {
   readonly restarts: number
   /** Epoch milliseconds of the last success; 0 for never. */
   readonly lastSeenAtMs: number
+  readonly breaker: BreakerStatus
   /** Those that live, the oldest first. */
   readonly processes: readonly ChildProcess[]
   /** The last five, the newest last. */
@@ -59,6 +61,7 @@ export interface Upstream {
   readonly id: string
   readonly name: string
   readonly config: ServerSnapshot
+  readonly breaker: Breaker
   status(): UpstreamStatus
   /** What the server is. Probes at first use and after a failure; rejects with `upstream_unavailable` when it is down. */
   profile(): Promise<UpstreamProfile>
@@ -71,7 +74,7 @@ export interface Upstream {
   /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
   forgetProfile(): void
   /**
-   * Takes over what can change while it runs: name, time limits, trust, `state`, and the headers of HTTP requests.
+   * Takes over what can change while it runs: name, limits, trust, `state`, and the headers of HTTP requests.
    * False, and nothing has changed, where the server must be opened anew.
    */
   adopt(config: ServerSnapshot): boolean
