@@ -25,7 +25,8 @@ import { gatherInput } from './gather-input.ts'
 import type { GatheredInput, InputRounds } from './gather-input.ts'
 import { setLogLevel } from './input-pool.ts'
 import { isSafe } from './repetition.ts'
-import { AFRESH, visitOutcome } from './url-visit.ts'
+import { AFRESH, readParkedState } from './own-state.ts'
+import { visitOutcome } from './url-visit.ts'
 import type { Leased } from './input-pool.ts'
 import { longResponse } from './long-response.ts'
 import { renewedHeaders } from './param-headers.ts'
@@ -60,16 +61,25 @@ const MAX_ATTEMPTS = 2
 export function carryCall(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
-  if (exchange.era === 'modern' && source.era === 'legacy' && isTakenUp(context, exchange, route, source)) return undefined
+  if (exchange.era === 'modern' && isTakenUp(context, exchange, route, source)) return undefined
   const look = responseLook(context, exchange, message, route, source)
   return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined })
 }
 
-/** Throws `outcome_unknown` for a call that waited for this input and is lost (guarantee 1). */
+/**
+ * Whatever the server speaks by now. Throws `outcome_unknown` for a call that waited for this input and is lost
+ * (guarantee 1), `invalid_request_state` for a state that cannot be this one's.
+ */
 function isTakenUp(context: GatewayContext, exchange: Exchange, route: Route, source: Source): boolean {
   const { requestState } = route
   if (requestState === undefined || requestState === AFRESH) return false
-  if (context.parked.resume(exchange, requestState)) return true
+  const parked = readParkedState(requestState)
+  if (parked === undefined) {
+    // A state of the server's own, from when it spoke another era, names nothing in this one.
+    if (source.era === 'legacy') throw new PortolanError('invalid_request_state')
+    return false
+  }
+  if (context.parked.resume(exchange, parked)) return true
   if (isSafe({ context, message: exchange.message, route, source })) return false
   throw new PortolanError('outcome_unknown', { message: 'The call that waited for this input is lost. It may or may not have run.' })
 }
@@ -89,6 +99,7 @@ async function sendParkable(call: Call, leased: Leased, input: ReadonlySet<Input
   if (call.exchange.outcome !== undefined) return leased.release()
   const parkable = context.parked.open({
     exchange: call.exchange,
+    upstream: call.route.upstream,
     leased,
     input,
     adopt: (exchange) => adopt(call, parkable, exchange),
@@ -160,20 +171,21 @@ function handlerFor(call: Call, channel: Channel, idText: IdText): CallHandler {
   return {
     onMessage: (message) => takeNotice(call, channel, message),
     onSuspended: (retryMs) => call.exchange.reply.suspend(retryMs),
-    onResponse: (message) => whenServed(call, () => settle(call, channel, message)),
+    onResponse: (message) => whenServed(call, () => settle(call, channel, message), message.text.length),
     onLong: () => (call.parkable === undefined ? long(call, channel, idText) : undefined),
     onFailure: (failure) => whenServed(call, () => fail(call, channel, failure)),
   }
 }
 
 /** A call that is parked ends when its client is back. */
-function whenServed(call: Call, end: () => void): void {
+function whenServed(call: Call, end: () => void, heldBytes = 0): void {
   const { parkable } = call
   if (parkable === undefined) return end()
-  parkable.settle(() => {
+  const endCall = (): void => {
     parkable.close()
     end()
-  })
+  }
+  parkable.settle(endCall, heldBytes)
 }
 
 function long(call: Call, channel: Channel, idText: IdText): LongResponse | undefined {

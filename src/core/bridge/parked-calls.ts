@@ -17,9 +17,12 @@ import type { Message } from '../../protocol/message.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
 import { partyOf } from './party.ts'
 import { canonicalJson } from './canonical-json.ts'
+import { parkedState } from './own-state.ts'
+import type { ParkedState } from './own-state.ts'
 
 /** One call that its server may interrupt with questions. */
 export interface ParkableCall {
@@ -27,14 +30,15 @@ export interface ParkableCall {
   ask(message: Message): void
   /** The server does not want to know any more. */
   withdraw(upstreamIdText: WireText): void
-  /** Runs `end` now, or once the client is back. */
-  settle(end: () => void): void
+  /** Runs `end` now, or once the client is back; `heldBytes`: what waits with it. */
+  settle(end: () => void, heldBytes?: number): void
   /** It is over. `isSpent`: its server may still ask for something. */
   close(isSpent?: boolean): void
 }
 
 export interface ParkableOptions {
   readonly exchange: Exchange
+  readonly upstream: Upstream
   readonly leased: Leased
   readonly input: ReadonlySet<InputCapability>
   /** Serves this exchange from now on. */
@@ -55,7 +59,7 @@ export interface ParkedCalls {
    * Takes up the call that `state` names and answers its server; false where no such call is there (any more). Throws
    * `invalid_request_state` for a state that was used before, or with another request.
    */
-  resume(exchange: Exchange, state: string): boolean
+  resume(exchange: Exchange, state: ParkedState): boolean
   close(): void
 }
 
@@ -63,7 +67,12 @@ export interface ParkedCalls {
 const BATCH_MS = 50
 const MAX_PARKED = 1_000
 const MAX_PER_PRINCIPAL = 64
-const PREFIX = 'portolan-parked'
+/** Open questions of one call; more get an error. */
+const MAX_QUESTIONS = 64
+/** Requests of one call in all: each is answered, and who asks without end would have us answer without end. */
+const MAX_ASKED = 1_000
+/** What one server may have waiting for clients, questions and answers together: it must not crowd out the others. */
+const HELD_BYTES = 64 * 1024 * 1024
 
 interface Question {
   readonly idText: WireText
@@ -83,6 +92,8 @@ interface Entry {
   /** In the state of the newest round: an older one was used, or answered. */
   round: number
   asked: number
+  /** Of the answer that waits for the client. */
+  endBytes: number
   end: (() => void) | undefined
   stopTimer: (() => void) | undefined
 }
@@ -116,7 +127,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     }
     entry.round += 1
     entry.isParked = true
-    const state = options.seal([PREFIX, entry.id, entry.round].join(':'))
+    const state = options.seal(parkedState(entry))
     for (const question of questions.values()) question.isShown = true
     const requests = objectText(Array.from(questions, ([key, { entry: text }]) => [key, text] as const))
     const result = `{"resultType":"input_required","inputRequests":${requests},"requestState":${asciiJson(state)}}`
@@ -126,10 +137,21 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     options.resumeStream()
   }
 
+  const holds = ({ options: { upstream } }: Entry, moreBytes: number): boolean => {
+    const all = Array.from(entries.values()).filter((one) => one.options.upstream === upstream)
+    return all.reduce((sum, one) => sum + heldBytes(one), moreBytes) <= HELD_BYTES
+  }
+
   const ask = (entry: Entry, message: Message): void => {
+    if (!entries.has(entry.id)) return
+    entry.asked += 1
+    if (entry.asked > MAX_ASKED) {
+      finish(context(), entry.exchange, { kind: 'refused', error: new PortolanError('upstream_malformed', { cause: 'asks without end' }) })
+      return giveUp(entry, 'too many requests')
+    }
     const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
     if (text === undefined) return refuse(entry.options.leased, message)
-    entry.asked += 1
+    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse(entry.options.leased, message, TOO_MANY)
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, isShown: false })
     if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
   }
@@ -149,6 +171,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       answerServer(entry.options.leased, question, answer)
     }
     const { end } = entry
+    entry.endBytes = 0
     if (end !== undefined) return end()
     if (entry.questions.size > 0) later(entry, BATCH_MS, () => show(entry))
   }
@@ -162,7 +185,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       const { bindingKey } = partyOf(exchange).principal
       const id = context().deps.random.id()
       const entry: Entry = {
-        options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, round: 0, asked: 0, end: undefined, stopTimer: undefined,
+        options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, round: 0, asked: 0, endBytes: 0, end: undefined, stopTimer: undefined,
       }
       entries.set(id, entry)
       return {
@@ -170,20 +193,19 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
         withdraw(upstreamIdText) {
           for (const [key, { idText }] of entry.questions) if (idText === upstreamIdText) entry.questions.delete(key)
         },
-        settle(end) {
+        settle(end, bytes = 0) {
           if (!entry.isParked) return end()
+          if (!holds(entry, bytes)) return close(entry, true)
+          entry.endBytes = bytes
           entry.end = end
         },
         close: (isSpent) => close(entry, isSpent),
       }
     },
-    resume(exchange, state) {
-      const [prefix, id = '', round] = state.split(':')
-      // A state of the server's own, from when it spoke another era, names nothing here.
-      if (prefix !== PREFIX) throw new PortolanError('invalid_request_state')
+    resume(exchange, { id, round }) {
       const entry = entries.get(id)
       if (entry === undefined || entry.bindingKey !== partyOf(exchange).principal.bindingKey) return false
-      takeUp(entry, exchange, Number(round))
+      takeUp(entry, exchange, round)
       return true
     },
     close() {
@@ -203,8 +225,15 @@ function mayAsk(input: ReadonlySet<InputCapability>, { text, body, method }: Mes
   return isJsonObject(params) && inputNeededBy(method, params).every((needed) => input.has(needed))
 }
 
-function refuse({ channel }: Leased, message: Message): void {
-  const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"The client cannot be asked for this"}'
+function heldBytes({ questions, endBytes }: Entry): number {
+  return Array.from(questions.values()).reduce((sum, { entry }) => sum + entry.length, endBytes)
+}
+
+const NOT_THIS = '{"code":-32601,"message":"The client cannot be asked for this"}'
+const TOO_MANY = '{"code":-32603,"message":"The client has too many unanswered requests"}'
+
+function refuse({ channel }: Leased, message: Message, error = NOT_THIS): void {
+  const body = message.method === 'ping' ? '"result":{}' : `"error":${error}`
   void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
 }
 

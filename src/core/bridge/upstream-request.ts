@@ -14,6 +14,7 @@ import type { Change } from '../../protocol/splice.ts'
 import { mirrorHeaders } from '../../protocol/modern/request-headers.ts'
 import type { Route } from '../gateway/exchange.ts'
 import type { GatheredInput } from './gather-input.ts'
+import { isOwnState } from './own-state.ts'
 
 export interface RequestLook {
   readonly idText: IdText
@@ -51,8 +52,9 @@ export function upstreamRequest(message: Message, look: RequestLook): WireText {
     if (look.input?.responsesText !== undefined) params.set['inputResponses'] = look.input.responsesText
     if (look.input?.stateText !== undefined) params.set['requestState'] = look.input.stateText
   }
-  if (look.clientEra === 'modern' && look.upstreamEra === 'legacy') params.remove.push('inputResponses', 'requestState')
-  else if (look.route.requestState !== undefined) params.set['requestState'] = asciiJson(look.route.requestState)
+  const { requestState } = look.route
+  if (look.clientEra === 'modern' && (look.upstreamEra === 'legacy' || isOwnState(requestState))) params.remove.push('inputResponses', 'requestState')
+  else if (requestState !== undefined) params.set['requestState'] = asciiJson(requestState)
   if (look.route.params !== undefined) Object.assign(params.set, look.route.params)
   addMeta(changes, params, member(body, '_meta'), metaMembers(message, look))
   if (body === undefined) {

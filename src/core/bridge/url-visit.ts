@@ -7,9 +7,7 @@ import { asciiJson } from '../../protocol/json.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { IdText } from '../../protocol/message.ts'
 import type { Outcome } from '../gateway/outcome.ts'
-
-/** The state of a retry that is a call of its own. */
-export const AFRESH = 'portolan-afresh'
+import { AFRESH } from './own-state.ts'
 
 export interface Visitor {
   /** The client's own id of the call. */

@@ -1,0 +1,124 @@
+/** Servers and clients that would have input across eras hold too much, run twice, or lose what is someone else's. */
+import { describe, expect, it } from 'vitest'
+import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
+import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
+import type { Snapshot } from '../src/core/gateway/snapshot.ts'
+import { startActor } from './fixtures/upstream/actor.ts'
+import type { Act, Actor } from './fixtures/upstream/actor.ts'
+import { configOf, http, sendJson, sleep, until } from './fixtures/upstream/support.ts'
+import { closeAfter, startRig } from './gateway-rig.ts'
+import type { Rig } from './gateway-rig.ts'
+import type { Answer } from './http-rig.ts'
+import { codeOf, messageOf, modern } from './mcp-client.ts'
+
+type Json = Record<string, unknown>
+const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: {} } }
+const CAPABILITIES = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {}, url: {} } } }
+const accept = { action: 'accept', content: {} }
+
+function ask(rig: Rig, more: object = {}, id = 1): Promise<Answer> {
+  return modern(rig.port, 'tools/call', { name: 'ask', arguments: {}, ...more }, { path: '/a/mcp', meta: CAPABILITIES, id })
+}
+
+const resultOf = (answer: Answer): Json => (messageOf(answer)['result'] ?? {}) as Json
+
+/** Comes back with an answer to every question. */
+function retry(rig: Rig, round: Answer): Promise<Answer> {
+  const { inputRequests, requestState } = resultOf(round)
+  const inputResponses = Object.fromEntries(Object.keys(inputRequests as object).map((key) => [key, accept]))
+  return ask(rig, { inputResponses, requestState }, 2)
+}
+
+const received = ({ requests }: Pick<Actor, 'requests'>, method: string | undefined): Json[] =>
+  requests.map(({ json }) => json as unknown as Json).filter((one) => one['method'] === method)
+const refusals = (actor: Actor): number => received(actor, undefined).filter(({ error }) => error !== undefined).length
+const calls = (actor: Pick<Actor, 'requests'>): number => received(actor, 'tools/call').length
+
+async function play(act: Act): Promise<{ rig: Rig; actor: Actor }> {
+  const actor = closeAfter(await startActor(['legacy'], { ask: act }))
+  return { actor, rig: await startRig({ servers: { a: http(actor.url) } }) }
+}
+
+describe('a legacy server that asks too much', () => {
+  it('has 64 questions open at most, and an error for the others', async () => {
+    const { rig, actor } = await play(({ send }) => {
+      for (let n = 0; n < 100; n += 1) send({ id: `q${n}`, method: 'elicitation/create', params: FORM })
+    })
+    const first = await ask(rig)
+    expect(Object.keys(resultOf(first)['inputRequests'] as object)).toHaveLength(64)
+    await until(() => refusals(actor) === 36)
+  })
+
+  it('without end is not answered without end: its call is given up', async () => {
+    const { rig, actor } = await play(({ send }) => {
+      send({ id: 'first', method: 'elicitation/create', params: FORM })
+      setTimeout(() => {
+        for (let n = 0; n < 5_000; n += 1) send({ id: `q${n}`, method: 'elicitation/create', params: FORM })
+      }, 200)
+    })
+    const first = await ask(rig)
+    await until(() => received(actor, 'notifications/cancelled').length === 1)
+    expect(codeOf(await retry(rig, first))).toBe(-31_024)
+    expect(refusals(actor)).toBeLessThan(2_000)
+    expect(calls(actor)).toBe(1)
+  })
+
+  it('cannot have answers kept without bound for clients that do not come back', async () => {
+    const { rig, actor } = await play(({ send, answer }) => {
+      send({ id: 'q', method: 'elicitation/create', params: FORM })
+      setTimeout(() => answer({ content: [{ type: 'text', text: 'x'.repeat(14 * 1024 * 1024) }] }), 150)
+    })
+    const rounds: Answer[] = []
+    for (let n = 0; n < 6; n += 1) {
+      rounds.push(await ask(rig, {}, n))
+      await sleep(250)
+    }
+    expect(calls(actor)).toBe(6)
+    const answers = await Promise.all(rounds.map((round) => retry(rig, round)))
+    expect(answers.filter((answer) => codeOf(answer) === -31_024).length).toBeGreaterThanOrEqual(2)
+    expect(answers.filter((answer) => Array.isArray(resultOf(answer)['content'])).length).toBeGreaterThanOrEqual(3)
+    expect(calls(actor)).toBe(6)
+    // What was taken makes room again.
+    const later = await ask(rig, {}, 9)
+    await sleep(250)
+    expect(codeOf(await retry(rig, later))).toBe(0)
+  })
+})
+
+function snapshotOf(digest: string, url: string): Snapshot {
+  return { digest, servers: [configOf(http(url), { id: 'a', name: 'a' })], separator: '__', pageSize: 100, limits: DEFAULT_LIMITS, virtualServers: [] }
+}
+
+describe('a server that speaks another era by the time of the retry', () => {
+  async function upgrade(act: Act): Promise<{ rig: Rig; old: Actor; successor: Actor; reload(): void }> {
+    const old = closeAfter(await startActor(['legacy'], { ask: act }))
+    const successor = closeAfter(await startActor(['modern'], { ask: ({ answer }) => answer({ from: 'successor' }) }))
+    const snapshots = createSnapshotSource(snapshotOf('1', old.url))
+    const rig = await startRig({ deps: { snapshots } })
+    return { rig, old, successor, reload: () => snapshots.replace(snapshotOf('2', successor.url)) }
+  }
+
+  it('does not run the call again: its answer comes from where it waits', async () => {
+    const { rig, old, successor, reload } = await upgrade(({ send, answer }) => {
+      send({ id: 'q', method: 'elicitation/create', params: FORM })
+      void until(() => received(old, undefined).some(({ id }) => id === 'q')).then(() => answer({ from: 'old' }))
+    })
+    const first = await ask(rig)
+    reload()
+    await modern(rig.port, 'tools/list', {}, { path: '/a/mcp', meta: CAPABILITIES })
+    expect(resultOf(await retry(rig, first))).toMatchObject({ from: 'old' })
+    expect(codeOf(await retry(rig, first))).toBe(-31_024)
+    expect([calls(old), calls(successor)]).toEqual([1, 0])
+  })
+
+  it('gets a call afresh, without a state that it never made', async () => {
+    const data = { elicitations: [{ mode: 'url', message: 'Go', url: 'https://a.example/x', elicitationId: 'e' }] }
+    const { rig, successor, reload } = await upgrade(({ id, response }) => sendJson(response, { jsonrpc: '2.0', id, error: { code: -32_042, message: 'visit', data } }))
+    const first = await ask(rig)
+    reload()
+    expect(resultOf(await retry(rig, first))).toMatchObject({ from: 'successor' })
+    const [call] = received(successor, 'tools/call')
+    expect(call?.['params']).not.toHaveProperty('requestState')
+    expect(call?.['params']).not.toHaveProperty('inputResponses')
+  })
+})
