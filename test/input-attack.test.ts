@@ -1,15 +1,17 @@
 /** Servers and clients that would have input across eras hold too much, run twice, or lose what is someone else's. */
+import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { Snapshot } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
-import { configOf, http, sendJson, sleep, until } from './fixtures/upstream/support.ts'
+import { configOf, event, http, sendJson, sleep, sse, startHttp, until } from './fixtures/upstream/support.ts'
+import type { Request, TestServer } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig } from './gateway-rig.ts'
 import type { Answer } from './http-rig.ts'
-import { codeOf, messageOf, modern } from './mcp-client.ts'
+import { codeOf, legacy, legacyRequest, messageOf, modern, openSession, openStream } from './mcp-client.ts'
 
 type Json = Record<string, unknown>
 const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: {} } }
@@ -120,5 +122,110 @@ describe('a server that speaks another era by the time of the retry', () => {
     const [call] = received(successor, 'tools/call')
     expect(call?.['params']).not.toHaveProperty('requestState')
     expect(call?.['params']).not.toHaveProperty('inputResponses')
+  })
+})
+
+type Serve = (request: Request, done: () => void, response: ServerResponse) => void
+
+/** A legacy server without GET streams; it can forget its sessions, and takes its time for the handshake. */
+async function startSessions(): Promise<TestServer & { forget(): void; opened: number; openMs: number; answer: Serve }> {
+  const sessions = new Set<string>()
+  const server = closeAfter(
+    await startHttp((request, response) => {
+      const { id, method, params } = request.json
+      if (request.method !== 'POST') return void response.writeHead(request.method === 'DELETE' ? 200 : 405).end()
+      if (JSON.stringify(params?.['_meta'] ?? {}).includes('protocolVersion')) return sendJson(response, { jsonrpc: '2.0', id, error: { code: -32_600, message: 'no' } }, 400)
+      if (method === 'initialize') {
+        const session = `session-${(all.opened += 1)}`
+        sessions.add(session)
+        const result = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 's', version: '1' } }
+        return void setTimeout(() => sendJson(response, { jsonrpc: '2.0', id, result }, 200, { 'mcp-session-id': session }), all.openMs)
+      }
+      if (!sessions.has(String(request.headers['mcp-session-id']))) return void response.writeHead(404).end()
+      if (id === undefined || method === undefined) return void response.writeHead(202).end()
+      if (method === 'tools/list') return sendJson(response, { jsonrpc: '2.0', id, result: { tools: [{ name: 'ask', inputSchema: { type: 'object' } }] } })
+      all.answer(request, () => sendJson(response, { jsonrpc: '2.0', id, result: { content: [], ok: true } }), response)
+    }),
+  )
+  const answer: Serve = (_request, done) => done()
+  const all = { ...server, opened: 0, openMs: 0, forget: () => sessions.clear(), answer }
+  return all
+}
+
+describe('sessions for one call each', () => {
+  it('are 32 at most for one client, however many it wants at once', async () => {
+    const server = await startSessions()
+    const held: (() => void)[] = []
+    server.answer = (_request, done) => void held.push(done)
+    const rig = await startRig({ servers: { a: http(server.url) } })
+    await modern(rig.port, 'tools/list', {}, { path: '/a/mcp', meta: CAPABILITIES })
+    const answers = Promise.all(Array.from({ length: 50 }, (_, n) => ask(rig, {}, n)))
+    await until(() => held.length >= 31)
+    await sleep(300)
+    expect(held.length).toBeLessThanOrEqual(32)
+    for (const done of held) done()
+    const codes = (await answers).map((answer) => codeOf(answer))
+    expect(codes.filter((code) => code === 0).length).toBe(held.length)
+  })
+
+  it('that the server has forgotten all at once cost no call', async () => {
+    const server = await startSessions()
+    const rig = await startRig({ servers: { a: http(server.url) } })
+    await Promise.all([1, 2, 3, 4].map((id) => ask(rig, {}, id)))
+    server.forget()
+    for (const id of [5, 6, 7]) expect(resultOf(await ask(rig, {}, id))).toMatchObject({ ok: true })
+  })
+
+  it('outlive a reload that comes while they are opened', async () => {
+    const server = await startSessions()
+    server.answer = (_request, _done, response) => {
+      sse(response)
+      event(response, { jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: FORM })
+    }
+    const successor = closeAfter(await startActor(['legacy'], { ask: ({ answer }) => answer() }))
+    const snapshots = createSnapshotSource(snapshotOf('1', server.url))
+    const rig = await startRig({ deps: { snapshots } })
+    await modern(rig.port, 'tools/list', {}, { path: '/a/mcp', meta: CAPABILITIES })
+    const before = server.opened
+    server.openMs = 300
+    server.forget()
+    const first = ask(rig)
+    await until(() => server.opened > before)
+    snapshots.replace(snapshotOf('2', successor.url))
+    expect(resultOf(await first)['resultType']).toBe('input_required')
+    await sleep(300)
+    expect(rig.gateway.status().leaving).toBe(1)
+    expect(received(server, 'notifications/cancelled')).toEqual([])
+  })
+})
+
+describe('a legacy client with too many open questions', () => {
+  it('is told which ones of a call that was given up need no answer', async () => {
+    const inputRequests = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`q${n}`, { method: 'elicitation/create', params: FORM }]))
+    const actor = closeAfter(await startActor(['modern'], { ask: ({ answer }) => answer({ resultType: 'input_required', content: undefined, inputRequests }) }))
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const session = await openSession(rig.port, { path: '/a/mcp', capabilities: { elicitation: {} } })
+    const streams = []
+    for (let id = 1; id <= 5; id += 1) {
+      const stream = await openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'ask' }, { path: '/a/mcp', id }))
+      streams.push(closeAfter(stream))
+      await stream.count(64)
+    }
+    const [first] = streams
+    await until(() => first?.ended === true)
+    const cancelled = (first?.messages() ?? []).filter(({ method }) => method === 'notifications/cancelled')
+    expect(cancelled).toHaveLength(64)
+    await legacy(rig.port, session, '', {}, { path: '/a/mcp', body: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}' })
+  })
+})
+
+describe('a modern server that would have a legacy client host a task', () => {
+  it('gets no task: nobody told it of any', async () => {
+    const inputRequests = { q: { method: 'elicitation/create', params: { ...FORM, task: {} } } }
+    const actor = closeAfter(await startActor(['modern'], { ask: ({ answer }) => answer({ resultType: 'input_required', content: undefined, inputRequests }) }))
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const capabilities = { elicitation: {}, tasks: { requests: { elicitation: { create: {} } } } }
+    const session = await openSession(rig.port, { path: '/a/mcp', capabilities })
+    expect(codeOf(await legacy(rig.port, session, 'tools/call', { name: 'ask' }, { path: '/a/mcp' }))).toBe(-31_022)
   })
 })

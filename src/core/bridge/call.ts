@@ -301,9 +301,10 @@ function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
   again(call, refuse)
 }
 
-function dropSession({ context, exchange, route }: Call, channel: Channel): void {
+function dropSession({ context, exchange, route, source }: Call, channel: Channel): void {
   void channel.close().catch(() => undefined)
-  if (exchange.session !== undefined) forgetOwn(exchange.session, route.upstream.id)
+  if (exchange.session === undefined) context.inputPool.forget(source.upstream)
+  else forgetOwn(exchange.session, route.upstream.id)
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
 }
 

@@ -61,7 +61,8 @@ export async function gatherInput(asking: Asking, message: Message): Promise<Gat
   const { requests, stateText } = read.value
   const declared = declaredInput(sessionCapabilities(session), session.data.revision)
   for (const { method, params } of requests) {
-    const missing = inputNeededBy(method, params).find((needed) => !declared.has(needed))
+    // A modern server is told of no task that a client hosts.
+    const missing = inputNeededBy(method, params).find((needed) => !declared.has(needed) || needed.startsWith('tasks.'))
     if (missing !== undefined) throw new PortolanError('upstream_malformed', { cause: `asks for ${missing}, which is not declared` })
   }
   const gathering = startGathering(asking)
@@ -115,7 +116,7 @@ async function answerOf(asking: Asking, gathering: Gathering, request: InputRequ
 }
 
 function ask({ context, exchange, session, upstream, channel }: Asking, { open }: Gathering, request: InputRequest): Promise<Message> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const idText = addPending(session, {
       channel,
       upstream,
@@ -128,11 +129,11 @@ function ask({ context, exchange, session, upstream, channel }: Asking, { open }
           exchange.lastActivityTicks = context.deps.clock.ticksMs()
           resolve(message)
         },
-        giveUp: () => reject(new PortolanError('input_refused', { cause: 'too many open questions' })),
+        giveUp: () => exchange.carriage?.abort('too many open questions'),
       },
     })
     const withdraw = (): void => {
-      if (!session.pending.delete(idText)) return
+      session.pending.delete(idText)
       const params = asciiJson({ requestId: Number(idText), reason: 'The call was given up' })
       exchange.reply.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`)
     }

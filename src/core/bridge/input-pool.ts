@@ -48,6 +48,8 @@ export interface InputPool {
   lease(key: InputKey): Promise<Leased>
   /** The server was replaced: what is idle ends, what is in use ends with its call. Calls `onUnused` once nothing is. */
   retire(upstream: Upstream, onUnused: () => void): void
+  /** The server has forgotten a session: what is idle there ends, and is not tried one by one. */
+  forget(upstream: Upstream): void
   close(): Promise<void>
 }
 
@@ -89,11 +91,14 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
 
   const keyOf = ({ principal, upstream, input }: InputKey): string => JSON.stringify([upstream.id, principal.bindingKey, input])
 
+  /** Sessions on their way: they count as what they will be. */
+  const handshakes = new Set<{ readonly key: string; readonly upstream: Upstream }>()
+
   const unused = new Map<Upstream, () => void>()
   const tellUnused = (upstream: Upstream): void => {
     const run = unused.get(upstream)
     const isUsed = Array.from(pools.values()).some((all) => Array.from(all).some((one) => one.isBusy && one.upstream === upstream))
-    if (run === undefined || isUsed) return
+    if (run === undefined || isUsed || Array.from(handshakes).some((one) => one.upstream === upstream)) return
     unused.delete(upstream)
     run()
   }
@@ -107,14 +112,30 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     tellUnused(pooled.upstream)
   }
 
-  const rest = (key: string, pooled: Pooled): void => {
-    pooled.isBusy = false
-    pooled.onMessage = undefined
+  const awaitUse = (key: string, pooled: Pooled): void => {
+    pooled.stopIdle?.()
     pooled.stopIdle = deps.clock.after(deps.idleMs(), () => drop(key, pooled))
   }
 
+  const rest = (key: string, pooled: Pooled): void => {
+    pooled.isBusy = false
+    pooled.onMessage = undefined
+    awaitUse(key, pooled)
+    tellUnused(pooled.upstream)
+  }
+
   const open = async (inputKey: InputKey): Promise<Pooled> => {
-    const key = keyOf(inputKey)
+    const handshake = { key: keyOf(inputKey), upstream: inputKey.upstream }
+    handshakes.add(handshake)
+    try {
+      return await openPooled(handshake.key, inputKey)
+    } finally {
+      handshakes.delete(handshake)
+      tellUnused(handshake.upstream)
+    }
+  }
+
+  const openPooled = async (key: string, inputKey: InputKey): Promise<Pooled> => {
     const { upstream, principal, capabilities } = inputKey
     let pooled: Pooled | undefined
     const channel = await upstream.openLegacy({
@@ -136,7 +157,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       roots: '',
       logLevel: '',
       isBusy: true,
-      isRetired: false,
+      isRetired: unused.has(upstream),
       stopIdle: undefined,
       release(isSpent = false) {
         if (!created.isBusy) return
@@ -164,7 +185,11 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
   return {
     any(inputKey) {
       const key = keyOf(inputKey)
-      for (const pooled of pools.get(key) ?? []) if (isUsable(pooled, inputKey)) return pooled.channel
+      for (const pooled of pools.get(key) ?? []) {
+        if (!isUsable(pooled, inputKey)) continue
+        if (!pooled.isBusy) awaitUse(key, pooled)
+        return pooled.channel
+      }
       const begun = opening.get(key) ?? open(inputKey)
       opening.set(key, begun)
       const settled = (): boolean => opening.get(key) === begun && opening.delete(key)
@@ -183,12 +208,14 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       const key = keyOf(inputKey)
       const all = pools.get(key) ?? new Set()
       for (const pooled of all) {
+        if (!pooled.isBusy && pooled.channel.closed) drop(key, pooled)
         if (pooled.isBusy || !isUsable(pooled, inputKey)) continue
         pooled.stopIdle?.()
         pooled.isBusy = true
         return pooled
       }
-      if (all.size >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
+      const begun = Array.from(handshakes).filter((one) => one.key === key).length
+      if (all.size + begun >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
       return open(inputKey)
     },
     retire(upstream, onUnused) {
@@ -201,6 +228,9 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
         }
       }
       tellUnused(upstream)
+    },
+    forget(upstream) {
+      for (const [key, all] of pools) for (const pooled of all) if (pooled.upstream === upstream && !pooled.isBusy) drop(key, pooled)
     },
     async close() {
       const channels = Array.from(pools.values()).flatMap((all) => Array.from(all))
