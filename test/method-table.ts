@@ -24,6 +24,7 @@ function word(row: CarrierRow | undefined): string {
     case 'carry':
       return 'carried'
     case 'translate':
+    case 'task':
       return 'translated'
     case 'answer':
       return 'answered'

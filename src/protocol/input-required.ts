@@ -8,6 +8,7 @@ import type { JsonNode, WireText } from './json.ts'
 import { scanJson } from './json-scan.ts'
 import { isJsonObject } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
+import { META } from './meta.ts'
 import { fail, ok } from './result.ts'
 import type { Result } from './result.ts'
 import { splice } from './splice.ts'
@@ -89,6 +90,9 @@ export function legacyInputRequest({ method, paramsText, params }: InputRequest,
   return `{"jsonrpc":"2.0","id":${idText},"method":"${method}","params":${text}}`
 }
 
+/** What of a request's `_meta` has no place in an entry of a result; the task's id is the server's own besides. */
+const LEGACY_META: readonly string[] = [META.progressToken, META.relatedTask]
+
 /** One entry for `inputRequests`, from a legacy server's request; undefined for what a modern client cannot be asked. */
 export function modernInputRequest(text: WireText): WireText | undefined {
   const scan = scanJson(text, { params: { _meta: {} } }, Infinity)
@@ -99,9 +103,11 @@ export function modernInputRequest(text: WireText): WireText | undefined {
   if (params.members === undefined) return undefined
   // No progress and no task belongs to an entry of a result; `elicitationId` does not exist any more.
   const meta = member(params, '_meta')
+  const metaKeys = Array.from(meta?.members ?? [], ([key]) => key)
+  const isMetaKept = metaKeys.some((key) => !LEGACY_META.includes(key))
   const own = splice(text, [
-    ...(meta?.members?.has('progressToken') === true ? [{ node: meta, remove: ['progressToken'] }] : []),
-    { node: params, remove: ['elicitationId', 'task'] },
+    ...(meta?.members !== undefined && isMetaKept ? [{ node: meta, remove: LEGACY_META }] : []),
+    { node: params, remove: ['elicitationId', 'task', ...(metaKeys.length > 0 && !isMetaKept ? ['_meta'] : [])] },
   ])
   const after = own.length - (text.length - params.end)
   return `{"method":"${method}","params":${own.slice(params.start, after)}}`

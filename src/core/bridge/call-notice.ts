@@ -6,6 +6,7 @@ import type { Message } from '../../protocol/message.ts'
 import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
 import { PortolanError, toErrorObject } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
+import { unrelated } from '../../protocol/task.ts'
 import { virtualAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
@@ -31,9 +32,14 @@ export function takeNotice(call: NoticedCall, channel: Channel, message: Message
   const { context, exchange, parkable } = call
   exchange.lastActivityTicks = context.deps.clock.ticksMs()
   if (message.kind === 'request') return answerServer(call, channel, message)
-  if (message.method === 'notifications/progress') return pass(exchange, progressText(message, clientToken(call.message)))
+  if (message.method === 'notifications/progress') return pass(exchange, progressText(wordsFor(exchange, channel, message), clientToken(call.message)))
   if (parkable !== undefined && message.method === 'notifications/cancelled') withdraw(parkable, message)
-  return pass(exchange, notificationText(call, channel, message))
+  return pass(exchange, notificationText(call, channel, wordsFor(exchange, channel, message)))
+}
+
+/** A task that Portolan waits for is none of a modern client's (`task-await.ts`). */
+function wordsFor({ era }: Exchange, channel: Channel, message: Message): Message {
+  return era === 'modern' && channel.era === 'legacy' ? unrelated(message) : message
 }
 
 function withdraw(parkable: ParkableCall, { text, body }: Message): void {

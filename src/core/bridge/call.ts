@@ -9,11 +9,14 @@ import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { ASKING_METHODS } from '../../protocol/input-required.ts'
 import { splice } from '../../protocol/splice.ts'
+import { legacyTaskOf } from '../../protocol/task.ts'
+import type { ReadTask } from '../../protocol/task.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
+import type { Outcome } from '../gateway/outcome.ts'
 import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
 import type { CallControl, CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
 import { failureError } from '../upstream/request.ts'
@@ -35,6 +38,10 @@ import { modernCapabilities } from './party.ts'
 import type { Source } from './party.ts'
 import { passNotification, passRequest } from './server-message.ts'
 import type { ServerSide } from './server-message.ts'
+import { awaitTask } from './task-await.ts'
+import { createdTask } from './task-for-modern.ts'
+import { planTask, withTasksDeclared } from './task-support.ts'
+import type { TaskPlan } from './task-support.ts'
 import { clientToken, upstreamHeaders, upstreamRequest } from './upstream-request.ts'
 
 interface Call {
@@ -52,18 +59,29 @@ interface Call {
   /** Of a legacy client, for a modern server that asked for it. */
   input: GatheredInput | undefined
   rounds: InputRounds | undefined
+  plan: TaskPlan
+  /** Under which the server reports progress; '' for none. */
+  token: string
+  readonly take: TakeResult | undefined
 }
+
+/** Takes what a modern server answered to a legacy client's call that became a task; undefined leaves it to the call. */
+export type TakeResult = (message: Message) => Outcome
 
 /** At most one repetition, whatever the reason. */
 const MAX_ATTEMPTS = 2
 
-/** Sends the exchange's request to its upstream; the exchange finishes when the upstream has answered or failed. */
-export function carryCall(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
+/**
+ * Sends the exchange's request to its upstream; the exchange finishes when the upstream has answered or failed. `take`: the
+ * call may become a task there, and whoever asked for that gets the result as the server wrote it.
+ */
+export function carryCall(context: GatewayContext, exchange: Exchange, source: Source, take?: TakeResult): void | Promise<void> {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
   if (exchange.era === 'modern' && isTakenUp(context, exchange, route, source)) return undefined
   const look = responseLook(context, exchange, message, route, source)
-  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined })
+  const plan = planTask(context, exchange, route, source)
+  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take })
 }
 
 /**
@@ -142,7 +160,8 @@ function send(call: Call, channel: Channel): void {
   if (exchange.outcome !== undefined) return
   call.attempts += 1
   const idText = channel.nextId()
-  const token = clientToken(message)
+  call.token = clientToken(message) === '' ? '' : idText
+  const declared = exchange.session === undefined || !ASKING_METHODS.has(message.method) ? '{}' : modernCapabilities(exchange.session)
   const text = upstreamRequest(message, {
     idText,
     route,
@@ -152,14 +171,15 @@ function send(call: Call, channel: Channel): void {
     selfText: call.look.selfText,
     logLevel: exchange.session?.data.logLevel ?? '',
     relatedTask: relatedTask(context, exchange, route, message),
-    clientCapabilities: exchange.session === undefined || !ASKING_METHODS.has(message.method) ? '{}' : modernCapabilities(exchange.session),
+    clientCapabilities: call.take === undefined ? declared : withTasksDeclared(declared),
     input: call.input,
+    becomesTask: call.plan !== 'none',
   })
   const control = channel.send({
     text,
     idText,
     method: message.method,
-    progressToken: token === '' ? '' : idText,
+    progressToken: call.token,
     headers: channel.transport === 'stdio' ? [] : channel.era === 'modern' ? upstreamHeaders(message, route, exchange.credential) : exchange.credential,
     handler: handlerFor(call, channel, idText),
   })
@@ -171,10 +191,42 @@ function handlerFor(call: Call, channel: Channel, idText: IdText): CallHandler {
   return {
     onMessage: (message) => takeNotice(call, channel, message),
     onSuspended: (retryMs) => call.exchange.reply.suspend(retryMs),
-    onResponse: (message) => whenServed(call, () => settle(call, channel, message), message.text.length),
+    onResponse(message) {
+      const task = call.plan === 'none' ? undefined : legacyTaskOf(message)
+      if (task === undefined) whenServed(call, () => settle(call, channel, message), message.text.length)
+      else if (call.plan === 'await') follow(call, channel, task.taskId)
+      else whenBack(call, () => become(call, channel, message, task))
+    },
     onLong: () => (call.parkable === undefined ? long(call, channel, idText) : undefined),
     onFailure: (failure) => whenServed(call, () => fail(call, channel, failure)),
   }
+}
+
+/** The client cannot take a task: it waits for the result, and is asked as in any other call. */
+function follow(call: Call, channel: Channel, taskId: string): void {
+  const { context, exchange, parkable, token } = call
+  call.plan = 'none'
+  const headers = channel.transport === 'stdio' ? [] : exchange.credential
+  call.control = awaitTask(context.deps, { channel, taskId, token, headers, handler: handlerFor(call, channel, '') })
+  if (parkable === undefined && exchange.outcome === undefined) exchange.carriage = call.control
+}
+
+/** The client takes the task; the session in which it was made goes on for it. */
+function become(call: Call, channel: Channel, message: Message, task: ReadTask): void {
+  const { context, exchange, parkable, token, look } = call
+  const leased = parkable?.handOver()
+  try {
+    if (exchange.outcome !== undefined) return leased?.release(true)
+    finish(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
+  } catch (error) {
+    leased?.release(true)
+    finish(context, exchange, refusalOf(context, error))
+  }
+}
+
+function whenBack({ parkable }: Call, run: () => void): void {
+  if (parkable === undefined) run()
+  else parkable.settle(run)
 }
 
 /** A call that is parked ends when its client is back. */
@@ -208,6 +260,7 @@ function settle(call: Call, channel: Channel, message: Message): void {
   try {
     if (message.kind === 'error') return settleError(call, channel, message)
     if (asksForInput(call, channel, message)) return askClient(call, channel, message)
+    if (call.take !== undefined) return void finish(context, exchange, call.take(message))
     const outcome = clientResponse(message, look)
     indexTask(call, outcome.kind, message)
     finish(context, exchange, outcome)

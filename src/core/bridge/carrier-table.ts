@@ -21,6 +21,8 @@ export type CarrierRow =
   | { readonly kind: 'carry' }
   /** Other era: the same call in the upstream's words. */
   | { readonly kind: 'translate' }
+  /** Other era: a task that Portolan follows at the upstream. */
+  | { readonly kind: 'task' }
   /** Answered by Portolan itself, from what it keeps. */
   | { readonly kind: 'answer'; readonly by: Answer }
   /** Not here: `method_not_found`, as the client's revision says it. */
@@ -28,6 +30,7 @@ export type CarrierRow =
 
 const CARRY: CarrierRow = { kind: 'carry' }
 const TRANSLATE: CarrierRow = { kind: 'translate' }
+const TASK: CarrierRow = { kind: 'task' }
 const answer = (by: Answer): CarrierRow => ({ kind: 'answer', by })
 const unsupported = (reason: string): CarrierRow => ({ kind: 'unsupported', reason })
 
@@ -36,7 +39,6 @@ const whatever = (row: CarrierRow): UpstreamRows => ({ legacy: row, modern: row 
 
 const REMOVED = whatever(unsupported('removed in 2026-07-28'))
 const NOT_YET = whatever(unsupported('does not exist before 2026-07-28'))
-const TASKS_ACROSS = unsupported('tasks are not carried between eras')
 
 const MODERN_CLIENT: Readonly<Record<string, UpstreamRows>> = {
   'server/discover': whatever(answer('discover')),
@@ -49,9 +51,9 @@ const MODERN_CLIENT: Readonly<Record<string, UpstreamRows>> = {
   'resources/read': { modern: CARRY, legacy: TRANSLATE },
   'completion/complete': { modern: CARRY, legacy: TRANSLATE },
   'subscriptions/listen': whatever(answer('listen')),
-  'tasks/get': { modern: CARRY, legacy: TASKS_ACROSS },
-  'tasks/update': { modern: CARRY, legacy: TASKS_ACROSS },
-  'tasks/cancel': { modern: CARRY, legacy: TASKS_ACROSS },
+  'tasks/get': { modern: CARRY, legacy: TASK },
+  'tasks/update': { modern: CARRY, legacy: TASK },
+  'tasks/cancel': { modern: CARRY, legacy: TASK },
   initialize: REMOVED,
   ping: REMOVED,
   'logging/setLevel': REMOVED,
@@ -75,9 +77,9 @@ const LEGACY_CLIENT: Readonly<Record<string, UpstreamRows>> = {
   'prompts/get': { legacy: CARRY, modern: TRANSLATE },
   'resources/read': { legacy: CARRY, modern: TRANSLATE },
   'completion/complete': { legacy: CARRY, modern: TRANSLATE },
-  'tasks/get': { legacy: CARRY, modern: TASKS_ACROSS },
-  'tasks/result': { legacy: CARRY, modern: TASKS_ACROSS },
-  'tasks/cancel': { legacy: CARRY, modern: TASKS_ACROSS },
+  'tasks/get': { legacy: CARRY, modern: TASK },
+  'tasks/result': { legacy: CARRY, modern: TASK },
+  'tasks/cancel': { legacy: CARRY, modern: TASK },
   'tasks/list': whatever(answer('taskList')),
   'server/discover': NOT_YET,
   'subscriptions/listen': NOT_YET,

@@ -1,7 +1,7 @@
 /** What an endpoint says it is: capabilities, name and instructions, computed from its upstreams and the carrier table. */
 
 import type { ServerCapabilities } from '../../protocol/capability.ts'
-import { convertServerCapabilities, mergeServerCapabilities } from '../../protocol/capability.ts'
+import { convertServerCapabilities, mergeServerCapabilities, withTasks } from '../../protocol/capability.ts'
 import { TASKS_EXTENSION } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Implementation } from '../../protocol/implementation.ts'
@@ -10,12 +10,14 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonValue } from '../../protocol/json-value.ts'
 import { utf8Of } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
+import { LATEST_MODERN, traitsOf } from '../../protocol/revision.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { upstreamsOf, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { VirtualServer } from '../catalog/virtual-server.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import { inTime } from '../upstream/patience.ts'
 import type { EraProfile, Upstream, UpstreamProfile } from '../upstream/upstream.ts'
+import { hasTasks } from './task-support.ts'
 
 export interface EndpointProfile {
   readonly capabilities: ServerCapabilities
@@ -130,7 +132,10 @@ function spokenTo(profile: UpstreamProfile, era: Era): EraProfile {
 }
 
 function capabilitiesOf(profile: EraProfile, client: Revision): ServerCapabilities {
-  return convertServerCapabilities(jsonObject(profile.capabilities), { client, upstream: profile.revision })
+  const capabilities = convertServerCapabilities(jsonObject(profile.capabilities), { client, upstream: profile.revision })
+  // Bridge-rulings §4, Tasks: in every cell whose upstream has a form of them.
+  const isOtherForm = client === LATEST_MODERN && traitsOf(client).tasks !== traitsOf(profile.revision).tasks
+  return isOtherForm && hasTasks(profile) ? withTasks(capabilities, client) : capabilities
 }
 
 function implementationOf(text: WireText): Implementation | undefined {

@@ -10,10 +10,12 @@ import { inputNeededBy } from '../../protocol/capability.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { modernInputRequest, objectText, readInputResponses } from '../../protocol/input-required.ts'
-import { asciiJson, member, readJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { relateTask } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
@@ -34,6 +36,8 @@ export interface ParkableCall {
   settle(end: () => void, heldBytes?: number): void
   /** It is over. `isSpent`: its server may still ask for something. */
   close(isSpent?: boolean): void
+  /** It is over, but what it began goes on in its session, which whoever takes it gives back. */
+  handOver(): Leased
 }
 
 export interface ParkableOptions {
@@ -78,6 +82,8 @@ interface Question {
   readonly idText: WireText
   readonly method: string
   readonly entry: WireText
+  /** The server's own id of the task that it belongs to; undefined for none. */
+  readonly taskId: string | undefined
   isShown: boolean
 }
 
@@ -152,7 +158,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
     if (text === undefined) return refuse(entry.options.leased, message)
     if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse(entry.options.leased, message, TOO_MANY)
-    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, isShown: false })
+    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, taskId: taskOf(message), isShown: false })
     if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
   }
 
@@ -200,6 +206,11 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
           entry.end = end
         },
         close: (isSpent) => close(entry, isSpent),
+        handOver() {
+          entry.stopTimer?.()
+          entries.delete(entry.id)
+          return options.leased
+        },
       }
     },
     resume(exchange, { id, round }) {
@@ -220,7 +231,7 @@ function isCrowded(entries: ReadonlyMap<string, Entry>, bindingKey: string): boo
 }
 
 /** A server was told what may be asked for; one that asks for more gets an error, and the client never hears of it. */
-function mayAsk(input: ReadonlySet<InputCapability>, { text, body, method }: Message): boolean {
+export function mayAsk(input: ReadonlySet<InputCapability>, { text, body, method }: Message): boolean {
   const params = body === undefined ? {} : readJson(text, body)
   return isJsonObject(params) && inputNeededBy(method, params).every((needed) => input.has(needed))
 }
@@ -232,22 +243,28 @@ function heldBytes({ questions, endBytes }: Entry): number {
 const NOT_THIS = '{"code":-32601,"message":"The client cannot be asked for this"}'
 const TOO_MANY = '{"code":-32603,"message":"The client has too many unanswered requests"}'
 
-function refuse({ channel }: Leased, message: Message, error = NOT_THIS): void {
+/** An error, never an empty answer, which servers would keep (bridge-rulings §3). */
+export function refuse({ channel }: { readonly channel: Pick<Leased['channel'], 'notify'> }, message: Message, error = NOT_THIS): void {
   const body = message.method === 'ping' ? '"result":{}' : `"error":${error}`
   void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
 }
 
+function taskOf({ text, body }: Message): string | undefined {
+  return readString(text, member(member(member(body, '_meta'), META.relatedTask), 'taskId'))
+}
+
 /** Roots that differ from what the client said before have changed: servers keep what they were told (bridge-rulings §4, Roots). */
-function answerServer(leased: Leased, { idText, method }: Question, answer: WireText): void {
+function answerServer(leased: Leased, { idText, method, taskId }: Question, answer: WireText): void {
   const { channel } = leased
-  const said = channel.notify(`{"jsonrpc":"2.0","id":${idText},"result":${answer}}`)
+  const text = `{"jsonrpc":"2.0","id":${idText},"result":${answer}}`
+  const said = channel.notify(taskId === undefined ? text : relateTask(text, taskId))
   const isChanged = method === 'roots/list' && leased.roots !== '' && leased.roots !== answer
   if (method === 'roots/list') leased.roots = answer
   void said.then(() => (isChanged ? channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}') : undefined)).catch(() => undefined)
 }
 
 /** Throws `invalid_params` for what is no `inputResponses`; whatever else it holds is ignored (S26 mrtr, Error Handling). */
-function answersOf({ message }: Exchange): ReadonlyMap<string, WireText> {
+export function answersOf({ message }: Exchange): ReadonlyMap<string, WireText> {
   const node = member(message?.body, 'inputResponses')
   if (message === undefined || node === undefined) return new Map()
   const answers = readInputResponses(message.text.slice(node.start, node.end))

@@ -32,6 +32,8 @@ export interface RequestLook {
   readonly clientCapabilities: WireText
   /** What it answered: this is the retry. */
   readonly input: GatheredInput | undefined
+  /** Between eras the call becomes a task: a modern server is told that it may, a legacy one that it must. */
+  readonly becomesTask?: boolean
 }
 
 interface Members {
@@ -53,7 +55,12 @@ export function upstreamRequest(message: Message, look: RequestLook): WireText {
     if (look.input?.stateText !== undefined) params.set['requestState'] = look.input.stateText
   }
   const { requestState } = look.route
-  if (look.clientEra === 'modern' && (look.upstreamEra === 'legacy' || isOwnState(requestState))) params.remove.push('inputResponses', 'requestState')
+  if (look.clientEra === 'modern' && look.upstreamEra === 'legacy') {
+    params.remove.push('inputResponses', 'requestState')
+    // Not the client's to say in its era (ext-tasks, Capability Negotiation).
+    if (message.method === 'tools/call') params.remove.push('task')
+    if (look.becomesTask === true) params.set['task'] = '{}'
+  } else if (isOwnState(requestState)) params.remove.push('inputResponses', 'requestState')
   else if (requestState !== undefined) params.set['requestState'] = asciiJson(requestState)
   if (look.route.params !== undefined) Object.assign(params.set, look.route.params)
   addMeta(changes, params, member(body, '_meta'), metaMembers(message, look))

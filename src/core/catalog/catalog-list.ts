@@ -7,6 +7,7 @@ import type { JsonPlan, WireText } from '../../protocol/json.ts'
 import { readToolHeaders } from '../../protocol/tool-header.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import type { Message } from '../../protocol/message.ts'
+import type { TaskSupport } from '../../protocol/task.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
@@ -22,6 +23,8 @@ export interface CatalogItem {
   readonly headerRules: readonly ToolHeaderRule[]
   /** Declared read-only or idempotent (tools only): untrusted unless the configuration says otherwise. */
   readonly repeatable: boolean
+  /** Whether it may be called as a task (2025-11-25; tools only). */
+  readonly taskSupport?: TaskSupport
 }
 
 export interface CatalogList {
@@ -97,7 +100,7 @@ interface Page {
 
 function readPage(message: Message, kind: ListKind, channel: Channel, faults: string[]): Page {
   const { field } = LISTS[kind]
-  const plan: JsonPlan = { result: { [field]: { '*': { annotations: {} } } } }
+  const plan: JsonPlan = { result: { [field]: { '*': { annotations: {}, execution: {} } } } }
   const scan = scanJson(message.text, plan)
   if (!scan.ok) {
     throw new PortolanError('upstream_malformed', { message: `The server's ${LISTS[kind].method} answer is malformed` })
@@ -125,7 +128,7 @@ function readPage(message: Message, kind: ListKind, channel: Channel, faults: st
         continue
       }
     }
-    items.push({ key, text: item, headerRules: typeof rules === 'string' ? [] : rules, repeatable })
+    items.push({ key, text: item, headerRules: typeof rules === 'string' ? [] : rules, repeatable, ...taskSupportOf(text, member(node, 'execution')) })
   }
   const ttl = member(result, 'ttlMs')
   return {
@@ -134,6 +137,11 @@ function readPage(message: Message, kind: ListKind, channel: Channel, faults: st
     ttlMs: ttl?.kind === 'number' ? Math.max(0, Number(text.slice(ttl.start, ttl.end))) : 0,
     isPublic: readString(text, member(result, 'cacheScope')) === 'public',
   }
+}
+
+function taskSupportOf(text: WireText, execution: ReturnType<typeof member>): Pick<CatalogItem, 'taskSupport'> {
+  const said = readString(text, member(execution, 'taskSupport'))
+  return said === 'optional' || said === 'required' ? { taskSupport: said } : {}
 }
 
 function rulesOf(text: WireText, schema: ReturnType<typeof member>): readonly ToolHeaderRule[] | string {

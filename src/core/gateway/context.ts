@@ -8,6 +8,7 @@ import type { ReplayGuard } from '../auth/replay-guard.ts'
 import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import type { ParkedCalls } from '../bridge/parked-calls.ts'
+import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { Watches } from '../bridge/watches.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Clock } from '../clock.ts'
@@ -70,6 +71,7 @@ export interface GatewayContext {
   readonly pool: LegacyPool
   readonly inputPool: InputPool
   readonly parked: ParkedCalls
+  readonly tasksAtLegacy: TasksAtLegacy
   readonly watches: Watches
   /** Every exchange that has not finished. */
   readonly inFlight: LiveMap<string, Exchange>

@@ -8,6 +8,8 @@ import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/call.ts'
 import { sealTask } from '../bridge/handles.ts'
 import { createParkedCalls } from '../bridge/parked-calls.ts'
+import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
+import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
@@ -80,6 +82,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopSweep()
       await drain(context, 0)
       context.parked.close()
+      context.tasksAtLegacy.close()
       await Promise.all([context.pool.close(), context.inputPool.close()])
       await Promise.all([context.upstreams.close(), reloads.close()])
       await deps.ledger.flush()
@@ -96,7 +99,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     clock: deps.clock,
     self: deps.self,
     credentials: deps.credentials,
-    onSharedMessage: (upstream, channel, message) => sharedMessage(watches, upstream, channel, message),
+    onSharedMessage: (upstream, channel, message) => sharedMessage(context, upstream, channel, message),
     onSharedClosed: (upstream) => watches.renew(upstream),
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
@@ -109,6 +112,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onAnnounced: (upstream, message) => watches.announce(upstream, 'legacy', message),
   })
   const parked = createParkedCalls(() => context)
+  const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, inputMs: () => deps.snapshots.current().limits.requestStateMs })
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,
@@ -121,7 +125,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   })
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, tasksAtLegacy, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }
@@ -144,7 +148,8 @@ function endSession(context: GatewayContext, session: LiveSession): void {
 }
 
 /** Nobody in particular is behind a shared session: what it asks is refused, what it announces is for all. */
-function sharedMessage(watches: Watches, upstream: Upstream, channel: LegacyChannel, message: Message): void {
+function sharedMessage({ watches, tasksAtLegacy }: GatewayContext, upstream: Upstream, channel: LegacyChannel, message: Message): void {
+  if (message.method === 'notifications/tasks/status') return tasksAtLegacy.announce(channel, message)
   if (message.kind === 'notification') return watches.announce(upstream, 'legacy', message)
   const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
   void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)

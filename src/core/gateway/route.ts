@@ -8,6 +8,7 @@ import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { openState, openTask } from '../bridge/handles.ts'
 import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
+import { demandTasks } from '../bridge/task-support.ts'
 import type { Source } from '../bridge/party.ts'
 import { handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
@@ -69,6 +70,7 @@ function onlyUpstream(context: GatewayContext): Found {
 }
 
 function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found {
+  if (exchange.era === 'modern') demandTasks(exchange.message)
   const scope = handleScope(context, exchange.endpoint)
   const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
   const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)

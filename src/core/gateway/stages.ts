@@ -12,6 +12,7 @@ import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
 import type { Answer } from '../bridge/carrier-table.ts'
 import { openListen } from '../bridge/listen.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
+import { answerModernTask } from '../bridge/task-for-modern.ts'
 import type { Source } from '../bridge/party.ts'
 import { answerList } from '../catalog/list-answer.ts'
 import { LIST_OF_METHOD } from '../catalog/list-kind.ts'
@@ -209,10 +210,12 @@ function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdi
   return source instanceof Promise ? source.then((ready) => carryVia(context, exchange, ready)) : carryVia(context, exchange, source)
 }
 
-function carryVia(context: GatewayContext, exchange: Exchange, source: Source): void | Promise<void> {
+function carryVia(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
+  if (row?.kind === 'task' && exchange.era === 'legacy') throw new PortolanError('method_not_found')
+  if (row?.kind === 'task') return answerModernTask(context, exchange, source)
   // A modern server over HTTP gets the method as a header, too: what cannot stand in one is no method of its.
   const mirrored = row === undefined && source.era === 'modern' && source.upstream.config.target.transport === 'http'
   if (mirrored && encodeHeaderValue(method) !== method) throw new PortolanError('method_not_found')

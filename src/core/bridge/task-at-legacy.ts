@@ -1,0 +1,326 @@
+/**
+ * Tasks at legacy servers, for modern clients (bridge-rulings §4, Tasks). The server's `tasks/result` is held open from the
+ * beginning: what it asks for in it appears in `tasks/get`, and its answer is what became of the task. The session in
+ * which a task was made is its own until it has ended (§3).
+ *
+ *   working ⇄ input_required ──tasks/result answered──▶ completed, failed only with a JSON-RPC error
+ *          ├──tasks/cancel, or input that comes too late──▶ cancelled
+ *          └──the session is lost──▶ failed: its outcome is unknown
+ */
+
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { modernInputRequest } from '../../protocol/input-required.ts'
+import type { InputCapability } from '../../protocol/capability.ts'
+import type { Message } from '../../protocol/message.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { isOver, readTask, relateTask } from '../../protocol/task.ts'
+import type { TaskState } from '../../protocol/task.ts'
+import type { Random } from '../random.ts'
+import type { CallControl, Channel, ChannelFailure } from '../upstream/channel.ts'
+import { ask, ownRequestText } from '../upstream/request.ts'
+import type { Asker } from '../upstream/request.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Leased } from './input-pool.ts'
+import { mayAsk, refuse } from './parked-calls.ts'
+import { MAX_TASK_MS, createTaskIndex } from './task-index.ts'
+import type { IndexedTask } from './task-index.ts'
+
+/** A task as the server made it of a call. */
+export interface MadeTask {
+  readonly ownerKey: string
+  readonly upstream: Upstream
+  readonly channel: Channel
+  /** Its session for itself, where the server may ask for something. */
+  readonly leased: Leased | undefined
+  readonly input: ReadonlySet<InputCapability>
+  readonly taskId: string
+  readonly state: TaskState
+  /** Under which the server reports progress; '' for none. */
+  readonly token: WireText
+}
+
+export interface LegacyTask extends IndexedTask {
+  readonly upstream: Upstream
+  /** As a modern client may see it. */
+  readonly state: TaskState
+  /** What the server waits for: entries of `inputRequests`, by key. */
+  readonly questions: ReadonlyMap<string, { readonly entry: WireText }>
+  /** The response to `tasks/result`; '' where there is none, or the task was lost. */
+  readonly responseText: WireText
+}
+
+export interface TasksAtLegacy {
+  hasRoom(ownerKey: string): boolean
+  /** Follows it from now on. Throws `overloaded`. */
+  begin(made: MadeTask): LegacyTask
+  find(ownerKey: string, key: string): LegacyTask | undefined
+  /** Brings it up to date. Rejects with `task_not_found` where the server has forgotten it, or as `ask`. */
+  refresh(task: LegacyTask): Promise<void>
+  /** Answers what is asked; what is not is ignored (ext-tasks, Task Update Requests). */
+  answer(task: LegacyTask, answers: ReadonlyMap<string, WireText>): void
+  /** Tells the server. Rejects as `ask`. */
+  cancel(task: LegacyTask): Promise<void>
+  /** Calls `run` at every change. Returns a function that ends it. */
+  watch(task: LegacyTask, run: () => void): () => void
+  /** `notifications/tasks/status` of a session that nobody has for himself. */
+  announce(channel: Channel, message: Message): void
+  close(): void
+}
+
+export interface TasksAtLegacyDeps extends Asker {
+  readonly random: Random
+  /** How long a person may be asked something. */
+  readonly inputMs: () => number
+}
+
+interface Question {
+  readonly idText: WireText
+  readonly method: string
+  readonly entry: WireText
+}
+
+interface Entry extends LegacyTask {
+  readonly made: MadeTask
+  readonly createdTicks: number
+  questions: Map<string, Question>
+  asked: number
+  said: TaskState
+  responseText: WireText
+  heldBytes: number
+  isOver: boolean
+  tries: number
+  held: CallControl | undefined
+  stopInput: (() => void) | undefined
+  stopRetry: (() => void) | undefined
+  readonly watchers: Set<() => void>
+}
+
+export const TASK_KEY = 'portolan-task'
+const DEFAULT_POLL_MS = 1_000
+const MAX_RETRY_MS = 30_000
+const MAX_TRIES = 8
+/** What has ended is answered at once; a server that lets its result wait is not waited for. */
+const RESULT_WAIT_MS = 5_000
+
+export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
+  const { clock } = deps
+  const index = createTaskIndex<Entry>(clock)
+  const entryOf = (task: LegacyTask): Entry | undefined => index.get(task.ownerKey, task.key)
+  const changed = (entry: Entry): void => {
+    for (const run of entry.watchers) run()
+  }
+
+  /** What the server says of it while it goes on. */
+  const note = (entry: Entry, state: TaskState): void => {
+    if (entry.isOver || isOver(state.status)) return
+    const { ttlMs, status, statusMessage } = entry.said
+    entry.said = state
+    if (state.ttlMs !== ttlMs) index.renew(entry, boundedTtlMs(state) - (clock.ticksMs() - entry.createdTicks))
+    if (state.status !== status || state.statusMessage !== statusMessage) changed(entry)
+  }
+
+  const release = (entry: Entry, isSpent: boolean): void => {
+    entry.held?.abort('the task is over')
+    entry.held = undefined
+    entry.stopInput?.()
+    entry.stopRetry?.()
+    entry.made.leased?.release(isSpent || entry.questions.size > 0)
+    entry.questions.clear()
+  }
+
+  const settle = (entry: Entry, state: TaskState, responseText: WireText): void => {
+    if (entry.isOver) return
+    entry.isOver = true
+    entry.said = state
+    entry.responseText = responseText
+    entry.heldBytes = responseText.length
+    release(entry, entry.held !== undefined)
+    index.settled(entry)
+    changed(entry)
+  }
+
+  const now = (entry: Entry, status: TaskState['status']): TaskState => ({ ...entry.said, status, lastUpdatedAt: new Date(clock.nowMs()).toISOString() })
+
+  const stateAt = async (entry: Entry): Promise<TaskState | undefined> => {
+    const answer = await ask(entry.made.channel, 'tasks/get', { taskId: asciiJson(entry.made.taskId) }, deps)
+    const value = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
+    return readTask(value, 'legacy')?.state
+  }
+
+  const responded = async (entry: Entry, message: Message): Promise<void> => {
+    entry.held = undefined
+    const state = await stateAt(entry).catch(() => undefined)
+    if (state?.status === 'cancelled') return settle(entry, state, '')
+    if (message.kind === 'result') return settle(entry, { ...(state ?? now(entry, 'completed')), status: 'completed' }, message.text)
+    // An error is the task's own only where it has ended: a server may also refuse to be asked before.
+    if (state === undefined || isOver(state.status)) return settle(entry, { ...(state ?? now(entry, 'failed')), status: 'failed' }, message.text)
+    note(entry, state)
+    retry(entry, state.pollIntervalMs ?? DEFAULT_POLL_MS)
+  }
+
+  const retry = (entry: Entry, delayMs: number): void => {
+    if (entry.isOver) return
+    entry.stopRetry = clock.after(Math.min(delayMs, MAX_RETRY_MS), () => hold(entry))
+  }
+
+  const failed = (entry: Entry, { reason }: ChannelFailure): void => {
+    entry.held = undefined
+    entry.tries += 1
+    const isLost = reason === 'session_gone' || entry.made.channel.closed || entry.tries > MAX_TRIES
+    if (isLost) settle(entry, now(entry, 'failed'), '')
+    else retry(entry, DEFAULT_POLL_MS * 2 ** (entry.tries - 1))
+  }
+
+  const hold = (entry: Entry): void => {
+    const { channel, taskId, token } = entry.made
+    if (entry.isOver) return
+    const idText = channel.nextId()
+    entry.held = channel.send({
+      text: ownRequestText(channel, idText, 'tasks/result', { taskId: asciiJson(taskId) }, deps.self),
+      idText,
+      method: 'tasks/result',
+      progressToken: token,
+      headers: [],
+      handler: {
+        onMessage(message) {
+          take(entry, message)
+          return true
+        },
+        onResponse: (message) => void responded(entry, message),
+        onFailure: (failure) => failed(entry, failure),
+      },
+    })
+  }
+
+  const question = (entry: Entry, message: Message): void => {
+    const { channel, input } = entry.made
+    const text = mayAsk(input, message) ? modernInputRequest(message.text) : undefined
+    if (text === undefined || entry.isOver) return refuse({ channel }, message)
+    entry.asked += 1
+    // Unique over the task's lifetime (ext-tasks, Task Update Requests).
+    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
+    entry.stopInput ??= clock.after(deps.inputMs(), () => void cancel(entry).catch(() => undefined))
+    changed(entry)
+  }
+
+  const take = (entry: Entry, message: Message): void => {
+    if (message.kind === 'request') return question(entry, message)
+    const { text, body, method } = message
+    if (method === 'notifications/tasks/status') {
+      const task = body === undefined ? undefined : readTask(readJson(text, body), 'legacy')
+      if (task?.taskId === entry.made.taskId) note(entry, task.state)
+    } else if (method === 'notifications/progress') {
+      // Progress does not follow a call that became a task; what it says in words may (bridge-rulings §4, Tasks).
+      const said = readString(text, member(body, 'message'))
+      if (said !== undefined) note(entry, { ...entry.said, statusMessage: said })
+    } else if (method === 'notifications/cancelled') {
+      const id = member(body, 'requestId')
+      for (const [key, { idText }] of entry.questions) if (id !== undefined && idText === text.slice(id.start, id.end)) entry.questions.delete(key)
+      changed(entry)
+    }
+  }
+
+  const cancel = async (entry: Entry): Promise<void> => {
+    if (entry.isOver) return
+    const { channel, taskId } = entry.made
+    const answer = await ask(channel, 'tasks/cancel', { taskId: asciiJson(taskId) }, deps)
+    const value = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
+    const state = readTask(value, 'legacy')?.state
+    // One that had ended meanwhile stays what it is; its result is on its way.
+    if (answer.kind === 'result') settle(entry, { ...(state ?? now(entry, 'cancelled')), status: 'cancelled' }, '')
+  }
+
+  const whenOver = (entry: Entry): Promise<void> =>
+    new Promise((resolve) => {
+      const stop = (): void => {
+        entry.watchers.delete(check)
+        stopTimer()
+        resolve()
+      }
+      const check = (): void => void (entry.isOver && stop())
+      const stopTimer = clock.after(RESULT_WAIT_MS, stop)
+      entry.watchers.add(check)
+      check()
+    })
+
+  return {
+    hasRoom: (ownerKey) => index.hasRoom(ownerKey),
+    begin(made) {
+      const entry: Entry = {
+        made, key: `${TASK_KEY}:${deps.random.id()}`, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
+        said: made.state, responseText: '', heldBytes: 0, isOver: false, tries: 0, held: undefined, stopInput: undefined, stopRetry: undefined, watchers: new Set(),
+        get state() {
+          return shownState(entry)
+        },
+        forget() {
+          if (!entry.isOver) release(entry, true)
+          entry.isOver = true
+          entry.watchers.clear()
+        },
+      }
+      index.add(entry, boundedTtlMs(made.state))
+      if (made.leased !== undefined) made.leased.onMessage = (message) => take(entry, message)
+      hold(entry)
+      return entry
+    },
+    find: (ownerKey, key) => index.get(ownerKey, key),
+    async refresh(task) {
+      const entry = entryOf(task)
+      if (entry === undefined) throw new PortolanError('task_not_found')
+      if (entry.isOver) return
+      const state = entry.made.channel.closed ? undefined : await stateAt(entry)
+      if (entry.isOver) return
+      if (entry.made.channel.closed) return settle(entry, now(entry, 'failed'), '')
+      if (state === undefined) throw new PortolanError('task_not_found')
+      if (state.status === 'cancelled') settle(entry, state, '')
+      else if (isOver(state.status)) await whenOver(entry)
+      else note(entry, state)
+    },
+    answer(task, answers) {
+      const entry = entryOf(task)
+      if (entry === undefined) return
+      for (const [key, question] of entry.questions) {
+        const answer = answers.get(key)
+        if (answer === undefined) continue
+        entry.questions.delete(key)
+        answerServer(entry.made, question, answer)
+      }
+      if (entry.questions.size > 0) return
+      entry.stopInput?.()
+      entry.stopInput = undefined
+      // Until the server says otherwise it goes on.
+      note(entry, { ...entry.said, status: 'working' })
+    },
+    async cancel(task) {
+      const entry = entryOf(task)
+      if (entry !== undefined) await cancel(entry)
+    },
+    watch(task, run) {
+      const entry = entryOf(task)
+      entry?.watchers.add(run)
+      return () => void entry?.watchers.delete(run)
+    },
+    announce(channel, message) {
+      for (const entry of index.all()) if (entry.made.channel === channel) take(entry, message)
+    },
+    close: () => index.close(),
+  }
+}
+
+function boundedTtlMs({ ttlMs }: TaskState): number {
+  return Math.min(ttlMs ?? MAX_TASK_MS, MAX_TASK_MS)
+}
+
+/** What it waits for decides, not what the server last said: questions arrive by another way than its status. */
+function shownState({ said, isOver: over, questions }: Entry): TaskState {
+  const ttlMs = boundedTtlMs(said)
+  return over ? { ...said, ttlMs } : { ...said, ttlMs, status: questions.size > 0 ? 'input_required' : 'working' }
+}
+
+function answerServer({ channel, leased, taskId }: MadeTask, { idText, method }: Question, answer: WireText): void {
+  const said = channel.notify(relateTask(`{"jsonrpc":"2.0","id":${idText},"result":${answer}}`, taskId))
+  const isChanged = method === 'roots/list' && leased !== undefined && leased.roots !== '' && leased.roots !== answer
+  if (method === 'roots/list' && leased !== undefined) leased.roots = answer
+  void said.then(() => (isChanged ? channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}') : undefined)).catch(() => undefined)
+}
