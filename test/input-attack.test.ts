@@ -1,9 +1,10 @@
 /** Servers and clients that would have input across eras hold too much, run twice, or lose what is someone else's. */
-import type { ServerResponse } from 'node:http'
+import { request } from 'node:http'
+import type { ClientRequest, ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
-import type { Snapshot } from '../src/core/gateway/snapshot.ts'
+import type { Snapshot, StdioServer } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { configOf, event, http, sendJson, sleep, sse, startHttp, until } from './fixtures/upstream/support.ts'
@@ -11,7 +12,9 @@ import type { Request, TestServer } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig } from './gateway-rig.ts'
 import type { Answer } from './http-rig.ts'
-import { codeOf, legacy, legacyRequest, messageOf, modern, openSession, openStream } from './mcp-client.ts'
+import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import type { WireRequest } from './mcp-client.ts'
+import { virtual } from './virtual-rig.ts'
 
 type Json = Record<string, unknown>
 const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: {} } }
@@ -66,15 +69,18 @@ describe('a legacy server that asks too much', () => {
   })
 
   it('cannot have answers kept without bound for clients that do not come back', async () => {
-    const { rig, actor } = await play(({ send, answer }) => {
+    let arrived = 0
+    const { rig, actor } = await play(({ send, answer, response }) => {
       send({ id: 'q', method: 'elicitation/create', params: FORM })
+      response.on('finish', () => (arrived += 1))
       setTimeout(() => answer({ content: [{ type: 'text', text: 'x'.repeat(14 * 1024 * 1024) }] }), 150)
     })
     const rounds: Answer[] = []
-    for (let n = 0; n < 6; n += 1) {
+    for (let n = 1; n <= 6; n += 1) {
       rounds.push(await ask(rig, {}, n))
-      await sleep(250)
+      await until(() => arrived === n)
     }
+    await sleep(300)
     expect(calls(actor)).toBe(6)
     const answers = await Promise.all(rounds.map((round) => retry(rig, round)))
     expect(answers.filter((answer) => codeOf(answer) === -31_024).length).toBeGreaterThanOrEqual(2)
@@ -82,9 +88,9 @@ describe('a legacy server that asks too much', () => {
     expect(calls(actor)).toBe(6)
     // What was taken makes room again.
     const later = await ask(rig, {}, 9)
-    await sleep(250)
+    await until(() => arrived === 7)
     expect(codeOf(await retry(rig, later))).toBe(0)
-  })
+  }, 20_000)
 })
 
 function snapshotOf(digest: string, url: string): Snapshot {
@@ -227,5 +233,206 @@ describe('a modern server that would have a legacy client host a task', () => {
     const capabilities = { elicitation: {}, tasks: { requests: { elicitation: { create: {} } } } }
     const session = await openSession(rig.port, { path: '/a/mcp', capabilities })
     expect(codeOf(await legacy(rig.port, session, 'tools/call', { name: 'ask' }, { path: '/a/mcp' }))).toBe(-31_022)
+  })
+})
+
+describe('a legacy client', () => {
+  it('answers questions whatever their names are', async () => {
+    const names = ['__proto__', 'constructor', 'toString', 'имя', 'a"b\\c', '']
+    const inputRequests = `{${names.map((name) => `${JSON.stringify(name)}:{"method":"elicitation/create","params":${JSON.stringify(FORM)}}`).join(',')}}`
+    const actor = closeAfter(
+      await startActor(['modern'], {
+        ask({ id, request, response, answer }) {
+          if (request.json.params?.['inputResponses'] !== undefined) return answer({ done: true })
+          const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"input_required","inputRequests":${inputRequests}}}`
+          response.writeHead(200, { 'content-type': 'application/json' }).end(text)
+        },
+      }),
+    )
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const session = await openSession(rig.port, { path: '/a/mcp', capabilities: { elicitation: {} } })
+    const stream = closeAfter(await openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'ask' }, { path: '/a/mcp' })))
+    for (const { id } of await stream.count(names.length)) {
+      await legacy(rig.port, session, '', {}, { path: '/a/mcp', body: JSON.stringify({ jsonrpc: '2.0', id, result: { action: 'accept', content: { n: id } } }) })
+    }
+    await until(() => stream.ended)
+    expect(stream.messages().at(-1)).toMatchObject({ result: { done: true } })
+    const retried = received(actor, 'tools/call').at(-1) as { params: { inputResponses: Json } }
+    expect(Object.keys(retried.params.inputResponses).toSorted()).toEqual(names.toSorted())
+  })
+
+  it('is asked in the middle of a batch, and all of the batch is answered', async () => {
+    const required = { resultType: 'input_required', content: undefined, inputRequests: { q: { method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } } } }
+    const actor = closeAfter(await startActor(['modern'], { ask: ({ request, answer }) => answer(request.json.params?.['inputResponses'] === undefined ? required : { done: true }) }))
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const path = '/a/mcp'
+    const session = await openSession(rig.port, { path, revision: '2025-03-26', capabilities: { sampling: {} } })
+    const one = (id: number, name: string): Json => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: {} } })
+    const body = JSON.stringify([one(1, 'ask'), one(2, 'echo'), one(3, 'ask')])
+    const stream = closeAfter(await openStream(rig.port, legacyRequest(session, '', {}, { path, body })))
+    const questions = (await stream.count(3)).filter(({ method }) => method === 'sampling/createMessage')
+    const answers = questions.map(({ id }) => ({ jsonrpc: '2.0', id, result: { role: 'assistant', content: { type: 'text', text: 'x' }, model: 'm' } }))
+    await legacy(rig.port, session, '', {}, { path, body: JSON.stringify(answers) })
+    await until(() => stream.ended)
+    const results = stream.messages().filter(({ result }) => result !== undefined)
+    expect(results.map(({ id }) => id).toSorted()).toEqual([1, 2, 3])
+    expect((await rig.settled()).filter(({ method }) => method === 'tools/call')).toHaveLength(3)
+  })
+})
+
+/** Sends it, and waits for nothing. */
+function beginRequest(rig: Rig, { verb, path, headers, body }: WireRequest): ClientRequest {
+  const outgoing = request({ host: '127.0.0.1', port: rig.port, method: verb, path, headers, agent: false })
+  outgoing.on('error', () => undefined)
+  outgoing.end(body)
+  return outgoing
+}
+
+describe('a modern client', () => {
+  it('that goes away before its question was put to it has cancelled, and leaves nothing', async () => {
+    const { rig, actor } = await play(({ send }) => {
+      send({ id: 'q', method: 'elicitation/create', params: FORM })
+      outgoing.destroy()
+    })
+    const outgoing = beginRequest(rig, modernRequest('tools/call', { name: 'ask', arguments: {} }, { path: '/a/mcp', meta: CAPABILITIES }))
+    await until(() => received(actor, 'notifications/cancelled').length === 1)
+    const records = await rig.settled()
+    expect(records.filter(({ method }) => method === 'tools/call').map(({ outcome }) => outcome)).toEqual(['disconnected'])
+    await sleep(100)
+    expect(rig.records()).toEqual([])
+  })
+
+  it('that comes back twice at once is served once', async () => {
+    const { rig, actor } = await play(({ send, answer }) => {
+      send({ id: 'q', method: 'elicitation/create', params: FORM })
+      void until(() => received(actor, undefined).some(({ id }) => id === 'q')).then(() => answer({ done: true }))
+    })
+    const first = await ask(rig)
+    const answers = await Promise.all([1, 2, 3, 4].map(() => retry(rig, first)))
+    expect(answers.filter((answer) => resultOf(answer)['done'] === true)).toHaveLength(1)
+    expect(answers.filter((answer) => codeOf(answer) !== 0)).toHaveLength(3)
+    expect([calls(actor), received(actor, undefined).filter(({ id }) => id === 'q').length]).toEqual([1, 1])
+    expect((await rig.settled()).filter(({ method }) => method === 'tools/call')).toHaveLength(5)
+  })
+
+  it.each([
+    ['prompts/get', { name: 'ask' }],
+    ['resources/read', { uri: 'test://ask' }],
+  ])('is asked by %s, too, and only its own request may go on', async (method, params) => {
+    const server = await startSessions()
+    server.answer = ({ json: { id } }, _done, response) => {
+      sse(response)
+      event(response, { jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: FORM })
+      void until(() => received(server, undefined).some((one) => one['id'] === 'q')).then(() => {
+        event(response, { jsonrpc: '2.0', id, result: { messages: [], contents: [], ok: true } })
+        response.end()
+      })
+    }
+    const rig = await startRig({ servers: { a: http(server.url) } })
+    const asked = { path: '/a/mcp', meta: CAPABILITIES }
+    const first = await modern(rig.port, method, params, asked)
+    const more = { requestState: resultOf(first)['requestState'], inputResponses: { 'input-1': accept } }
+    const other = method === 'prompts/get' ? { name: 'other' } : { uri: 'test://other' }
+    expect(codeOf(await modern(rig.port, method, { ...other, ...more }, asked))).toBe(-32_602)
+    expect(codeOf(await modern(rig.port, 'tools/call', { name: 'ask', ...more }, asked))).toBe(-32_602)
+    expect(resultOf(await modern(rig.port, method, { ...params, ...more }, { ...asked, id: 2 }))).toMatchObject({ ok: true, resultType: 'complete' })
+    expect(received(server, method)).toHaveLength(1)
+  })
+
+  it('cannot take its state to another virtual server, or past one', async () => {
+    const actor: Actor = closeAfter(
+      await startActor(['legacy'], {
+        ask({ send, answer }) {
+          send({ id: 'q', method: 'elicitation/create', params: FORM })
+          void until(() => received(actor, undefined).some(({ id }) => id === 'q')).then(() => answer({ done: true }))
+        },
+      }),
+    )
+    const virtualServers = ['one', 'two'].map((name) => virtual(name, { use: [{ server: 'a', tools: ['*'] }] }))
+    const rig = await startRig({ servers: { a: http(actor.url) }, virtualServers })
+    const at = (path: string, more: object = {}): Promise<Answer> => modern(rig.port, 'tools/call', { name: 'ask', arguments: {}, ...more }, { path, meta: CAPABILITIES })
+    const first = await at('/one/mcp')
+    expect(resultOf(first)).toMatchObject({ resultType: 'input_required' })
+    const more = { requestState: resultOf(first)['requestState'], inputResponses: { 'input-1': accept } }
+    for (const path of ['/two/mcp', '/a/mcp']) expect(codeOf(await at(path, more))).toBe(-32_602)
+    expect(resultOf(await at('/one/mcp', more))).toMatchObject({ done: true })
+    expect(calls(actor)).toBe(1)
+  })
+})
+
+/** A legacy server of one tool: asks, and ends itself 150 ms later where it is told to. */
+const CHILD = `
+  const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', ...message }) + '\\n')
+  let waiting
+  require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const { id, method, params, result } = JSON.parse(line)
+    if (method === 'initialize') say({ id, result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'c', version: '1' } } })
+    else if (method === 'tools/list') say({ id, result: { tools: [{ name: 'ask', inputSchema: { type: 'object' } }] } })
+    else if (method === 'tools/call') {
+      waiting = { id, ...params.arguments }
+      say({ id: 'q', method: 'elicitation/create', params: ${JSON.stringify(FORM)} })
+      if (params.arguments.dies) setTimeout(() => process.exit(1), 150)
+    } else if (id === 'q' && result !== undefined && !waiting.silent) say({ id: waiting.id, result: { content: [], pid: process.pid } })
+    else if (id !== undefined && method !== undefined) say({ id, error: { code: -32601, message: 'no' } })
+  })
+`
+const stdio = (script: string): StdioServer => ({ transport: 'stdio', command: process.execPath, args: ['-e', script], env: { PATH: process.env['PATH'] ?? '' }, cwd: undefined })
+
+describe('a child that asks', () => {
+  const at = (rig: Rig, args: object, more: object = {}): Promise<Answer> =>
+    modern(rig.port, 'tools/call', { name: 'ask', arguments: args, ...more }, { path: '/a/mcp', meta: CAPABILITIES })
+  const back = (round: Answer): object => ({ requestState: resultOf(round)['requestState'], inputResponses: { 'input-1': accept } })
+
+  it('and dies before its client is back: the client hears so, and nothing is left of it', async () => {
+    const rig = await startRig({ servers: { a: stdio(CHILD) }, server: { era: 'legacy' } })
+    const first = await at(rig, { dies: true })
+    await sleep(400)
+    expect(codeOf(await at(rig, { dies: true }, back(first)))).toBe(-31_024)
+    const second = await at(rig, {})
+    expect(resultOf(await at(rig, {}, back(second)))).toMatchObject({ pid: expect.any(Number) as unknown })
+    expect((await rig.settled()).filter(({ method }) => method === 'tools/call').map(({ outcome }) => outcome)).toEqual(['inputRequired', 'refused', 'inputRequired', 'answered'])
+  })
+
+  it('and does not answer a call that was cancelled is ended, so that its place is free', async () => {
+    const rig = await startRig({ servers: { a: stdio(CHILD) }, server: { era: 'legacy' } })
+    for (let n = 0; n < 5; n += 1) {
+      const first = await at(rig, { silent: true })
+      expect(resultOf(first)['resultType']).toBe('input_required')
+      const wire = modernRequest('tools/call', { name: 'ask', arguments: { silent: true }, ...back(first) }, { path: '/a/mcp', meta: CAPABILITIES })
+      const outgoing = beginRequest(rig, wire)
+      await sleep(100)
+      outgoing.destroy()
+      await rig.settled()
+    }
+  })
+})
+
+describe('a legacy client on stdio', () => {
+  it('is asked, and its answer reaches the modern server', async () => {
+    const actor = closeAfter(
+      await startActor(['modern'], {
+        ask: ({ request: { json }, answer }) => answer(json.params?.['inputResponses'] === undefined ? { resultType: 'input_required', content: undefined, inputRequests: { q: { method: 'elicitation/create', params: FORM } } } : { done: true }),
+      }),
+    )
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const said: Json[] = []
+    const pipe = rig.gateway.stdio({ write: (text) => said.push(JSON.parse(text) as Json) > 0, onDrain: () => undefined, keepAlive: () => undefined, end: () => undefined }, 'a')
+    const take = (message: object): void => pipe.take(JSON.stringify({ jsonrpc: '2.0', ...message }))
+    const answerOf = async (id: unknown): Promise<Json> => {
+      await until(() => said.some((one) => one['id'] === id))
+      return said.find((one) => one['id'] === id) ?? {}
+    }
+    take({ id: 'i', method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: { elicitation: {} }, clientInfo: { name: 't', version: '1' } } })
+    await answerOf('i')
+    take({ method: 'notifications/initialized' })
+    take({ id: 'c', method: 'tools/call', params: { name: 'ask', arguments: {} } })
+    await until(() => said.some(({ method }) => method === 'elicitation/create'))
+    const question = said.find(({ method }) => method === 'elicitation/create')
+    take({ id: question?.['id'], result: accept })
+    expect(await answerOf('c')).toMatchObject({ result: { done: true } })
+    take({ id: 'd', method: 'tools/call', params: { name: 'ask', arguments: {} } })
+    await until(() => said.filter(({ method }) => method === 'elicitation/create').length === 2)
+    pipe.close()
+    await rig.settled()
   })
 })
