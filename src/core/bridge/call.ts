@@ -354,8 +354,8 @@ function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
   again(call, refuse)
 }
 
+/** Not closed: other calls that are in flight there may still be answered. */
 function dropSession({ context, exchange, route, source }: Call, channel: Channel): void {
-  void channel.close().catch(() => undefined)
   if (exchange.session === undefined) context.inputPool.forget(source.upstream)
   else forgetOwn(exchange.session, route.upstream.id)
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])

@@ -237,9 +237,11 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     for (const call of calls.values()) call.fail({ reason: 'closed', sent: true, detail })
   }
 
+  /** Nothing new goes there. What is in flight may still be answered, each on its own connection. */
   function lose(detail: string): void {
     if (isClosed) return
-    end(detail)
+    isClosed = true
+    stream.close()
     open.listener.onClosed({ gone: true, detail })
   }
 
