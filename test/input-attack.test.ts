@@ -9,6 +9,7 @@ import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { configOf, event, http, sendJson, sleep, sse, startHttp, until } from './fixtures/upstream/support.ts'
 import type { Request, TestServer } from './fixtures/upstream/support.ts'
+import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig } from './gateway-rig.ts'
 import type { Answer } from './http-rig.ts'
@@ -68,6 +69,18 @@ describe('a legacy server that asks too much', () => {
     expect(calls(actor)).toBe(1)
   })
 
+  it('has no more than 64 calls wait for one client, and what became of the next one is not known', async () => {
+    const { rig, actor } = await play(({ send, args }) => send({ id: `q${String(args['n'])}`, method: args['n'] === 0 ? 'roots/list' : Number(args['n']) > 32 ? 'elicitation/create' : 'sampling/createMessage', params: FORM }))
+    const declared = (n: number): object => (n === 0 ? { roots: {} } : n > 32 ? { elicitation: {} } : { sampling: {} })
+    const call = (n: number): Promise<Answer> =>
+      modern(rig.port, 'tools/call', { name: 'ask', arguments: { n } }, { path: '/a/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': declared(n) } })
+    const waiting = await Promise.all(Array.from({ length: 64 }, (_, n) => call(n + 1)))
+    expect(waiting.every((round) => resultOf(round)['resultType'] === 'input_required')).toBe(true)
+    // It ran: a code by which clients try again would run it twice.
+    expect(codeOf(await call(0))).toBe(-31_024)
+    await until(() => received(actor, 'notifications/cancelled').length === 1)
+  })
+
   it('cannot have answers kept without bound for clients that do not come back', async () => {
     let arrived = 0
     const { rig, actor } = await play(({ send, answer, response }) => {
@@ -91,6 +104,22 @@ describe('a legacy server that asks too much', () => {
     await until(() => arrived === 7)
     expect(codeOf(await retry(rig, later))).toBe(0)
   }, 20_000)
+})
+
+describe('a task of a legacy server that asks too much', () => {
+  it('has 64 questions open at most, and an error for the others', async () => {
+    const actor = closeAfter(await startLegacyTasks())
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const meta = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} }, extensions: { 'io.modelcontextprotocol/tasks': {} } } }
+    const made = resultOf(await modern(rig.port, 'tools/call', { name: 'slow', arguments: {} }, { path: '/a/mcp', meta }))
+    const taskId = String(made['taskId'])
+    const [task] = actor.tasks
+    let refused = 0
+    for (let n = 0; n < 100; n += 1) void task?.ask('elicitation/create', FORM).then(({ error }) => (refused += error === undefined ? 0 : 1), () => undefined)
+    await until(() => refused === 36)
+    const got = resultOf(await modern(rig.port, 'tasks/get', { taskId }, { path: '/a/mcp', meta, headers: { 'mcp-name': taskId } }))
+    expect(Object.keys(got['inputRequests'] as object)).toHaveLength(64)
+  })
 })
 
 function snapshotOf(digest: string, url: string): Snapshot {
@@ -404,6 +433,20 @@ describe('a child that asks', () => {
       outgoing.destroy()
       await rig.settled()
     }
+  })
+})
+
+describe('a child that announces something in the middle of a call', () => {
+  it('is heard once', async () => {
+    const script = CHILD.replace('tools: {}', 'tools: { listChanged: true }').replace("waiting = {", "say({ method: 'notifications/tools/list_changed' }); waiting = {")
+    const rig = await startRig({ servers: { a: stdio(script) }, server: { era: 'legacy' } })
+    const asked = { path: '/a/mcp', meta: CAPABILITIES }
+    const listen = closeAfter(await openStream(rig.port, modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }, asked)))
+    await listen.count(1)
+    await modern(rig.port, 'tools/call', { name: 'ask', arguments: {} }, { ...asked, id: 2 })
+    await listen.count(2)
+    await sleep(100)
+    expect(listen.messages().filter(({ method }) => method === 'notifications/tools/list_changed')).toHaveLength(1)
   })
 })
 

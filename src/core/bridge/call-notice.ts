@@ -27,13 +27,14 @@ export interface NoticedCall {
   readonly parkable: ParkableCall | undefined
 }
 
-/** False: the client is slow. What comes while nobody is served is dropped. */
-export function takeNotice(call: NoticedCall, channel: Channel, message: Message): boolean {
+/** False: the client is slow. What comes while nobody is served is dropped. `isAnnounced`: who watches the server knows of it. */
+export function takeNotice(call: NoticedCall, channel: Channel, message: Message, isAnnounced = false): boolean {
   const { context, exchange, parkable } = call
   exchange.lastActivityTicks = context.deps.clock.ticksMs()
   if (message.kind === 'request') return answerServer(call, channel, message)
   if (message.method === 'notifications/progress') return pass(exchange, progressText(wordsFor(exchange, channel, message), clientToken(call.message)))
   if (parkable !== undefined && message.method === 'notifications/cancelled') withdraw(parkable, message)
+  if (!isAnnounced) context.watches.announce(call.route.upstream, channel.era, message)
   return pass(exchange, notificationText(call, channel, wordsFor(exchange, channel, message)))
 }
 
@@ -79,8 +80,7 @@ function progressText(message: Message, token: WireText): WireText | undefined {
 
 /** Undefined where it is none of the client's business. */
 function notificationText(call: NoticedCall, channel: Channel, message: Message): WireText | undefined {
-  const { context, exchange, route } = call
-  context.watches.announce(route.upstream, channel.era, message)
+  const { exchange } = call
   if (exchange.era === 'legacy') {
     if (channel.era === 'legacy' && exchange.session !== undefined) return passNotification(serverSide(call, channel), message)
     return message.method === 'notifications/message' ? message.text : undefined

@@ -126,7 +126,7 @@ async function sendParkable(call: Call, leased: Leased, input: ReadonlySet<Input
     seal: (state) => call.look.sealState(state),
   })
   call.parkable = parkable
-  leased.onMessage = (message) => void takeNotice(call, leased.channel, message)
+  leased.onMessage = (message) => void takeNotice(call, leased.channel, message, true)
   try {
     send(call, leased.channel)
   } catch (error) {

@@ -72,11 +72,12 @@ const BATCH_MS = 50
 const MAX_PARKED = 1_000
 const MAX_PER_PRINCIPAL = 64
 /** Open questions of one call; more get an error. */
-const MAX_QUESTIONS = 64
+export const MAX_QUESTIONS = 64
 /** Requests of one call in all: each is answered, and who asks without end would have us answer without end. */
-const MAX_ASKED = 1_000
+export const MAX_ASKED = 1_000
 /** What one server may have waiting for clients, questions and answers together: it must not crowd out the others. */
-const HELD_BYTES = 64 * 1024 * 1024
+export const HELD_BYTES = 64 * 1024 * 1024
+const CROWDED = 'Too many calls wait for input. This one was cancelled: it may or may not have run.'
 
 interface Question {
   readonly idText: WireText
@@ -128,7 +129,8 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     if (questions.size === 0) return
     if (exchange.outcome !== undefined) return giveUp(entry, 'the client went away')
     if (isCrowded(entries, entry.bindingKey)) {
-      finish(context(), exchange, { kind: 'refused', error: new PortolanError('overloaded', { retryAfterSec: 1 }) })
+      // It runs: what says "try again" would have it run twice (guarantee 1).
+      finish(context(), exchange, { kind: 'refused', error: new PortolanError('outcome_unknown', { message: CROWDED }) })
       return giveUp(entry, 'too many calls wait for input')
     }
     entry.round += 1
@@ -241,7 +243,7 @@ function heldBytes({ questions, endBytes }: Entry): number {
 }
 
 const NOT_THIS = '{"code":-32601,"message":"The client cannot be asked for this"}'
-const TOO_MANY = '{"code":-32603,"message":"The client has too many unanswered requests"}'
+export const TOO_MANY = '{"code":-32603,"message":"The client has too many unanswered requests"}'
 
 /** An error, never an empty answer, which servers would keep (bridge-rulings §3). */
 export function refuse({ channel }: { readonly channel: Pick<Leased['channel'], 'notify'> }, message: Message, error = NOT_THIS): void {

@@ -22,7 +22,7 @@ import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
-import { mayAsk, refuse } from './parked-calls.ts'
+import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, TOO_MANY, mayAsk, refuse } from './parked-calls.ts'
 import { MAX_TASK_MS, createTaskIndex } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
 
@@ -193,11 +193,20 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     })
   }
 
+  /** What one server has waiting for clients must not crowd out the others. */
+  const holds = ({ upstream }: Entry, moreBytes: number): boolean => {
+    const all = index.all().filter((one) => one.upstream === upstream)
+    const questions = all.flatMap((one) => Array.from(one.questions.values()))
+    return questions.reduce((sum, { entry }) => sum + entry.length, moreBytes) <= HELD_BYTES
+  }
+
   const question = (entry: Entry, message: Message): void => {
     const { channel, input } = entry.made
     const text = mayAsk(input, message) ? modernInputRequest(message.text) : undefined
     if (text === undefined || entry.isOver) return refuse({ channel }, message)
     entry.asked += 1
+    if (entry.asked > MAX_ASKED) return settle(entry, now(entry, 'failed'), '')
+    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse({ channel }, message, TOO_MANY)
     // Unique over the task's lifetime (ext-tasks, Task Update Requests).
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
     entry.stopInput ??= clock.after(deps.inputMs(), () => void cancel(entry).catch(() => undefined))
