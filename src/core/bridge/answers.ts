@@ -25,6 +25,7 @@ import { onListNews } from './list-news.ts'
 import { sealTask } from './handles.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
 import type { Party, Source } from './party.ts'
+import { listedTasks } from './task-for-legacy.ts'
 
 /** How long a client may keep what `server/discover` says, once every server is known. */
 const DISCOVER_TTL_MS = 60_000
@@ -220,5 +221,6 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
       tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, id, handleScope(context, exchange.endpoint)) })
     }
   }
+  tasks.push(...(await listedTasks(context, exchange, principal.ownerKey)))
   return answerWith(exchange, { tasks })
 }

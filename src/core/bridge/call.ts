@@ -260,6 +260,7 @@ function settle(call: Call, channel: Channel, message: Message): void {
   try {
     if (message.kind === 'error') return settleError(call, channel, message)
     if (asksForInput(call, channel, message)) return askClient(call, channel, message)
+    if (exchange.era === 'legacy' && isUnasked(call, channel, message)) throw new PortolanError('upstream_malformed', { cause: 'a task that nobody asked for' })
     if (call.take !== undefined) return void finish(context, exchange, call.take(message))
     const outcome = clientResponse(message, look)
     indexTask(call, outcome.kind, message)
@@ -267,6 +268,11 @@ function settle(call: Call, channel: Channel, message: Message): void {
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
   }
+}
+
+/** Servers must not make tasks of calls that declare no tasks (ext-tasks, Capability Negotiation). */
+function isUnasked({ take }: Call, channel: Channel, { text, body }: Message): boolean {
+  return take === undefined && channel.era === 'modern' && readString(text, member(body, 'resultType')) === 'task'
 }
 
 /** Only where the eras differ: a modern client is asked by the result itself. */

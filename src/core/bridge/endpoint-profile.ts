@@ -10,7 +10,7 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonValue } from '../../protocol/json-value.ts'
 import { utf8Of } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
-import { LATEST_MODERN, traitsOf } from '../../protocol/revision.ts'
+import { traitsOf } from '../../protocol/revision.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { upstreamsOf, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { VirtualServer } from '../catalog/virtual-server.ts'
@@ -134,7 +134,7 @@ function spokenTo(profile: UpstreamProfile, era: Era): EraProfile {
 function capabilitiesOf(profile: EraProfile, client: Revision): ServerCapabilities {
   const capabilities = convertServerCapabilities(jsonObject(profile.capabilities), { client, upstream: profile.revision })
   // Bridge-rulings §4, Tasks: in every cell whose upstream has a form of them.
-  const isOtherForm = client === LATEST_MODERN && traitsOf(client).tasks !== traitsOf(profile.revision).tasks
+  const isOtherForm = traitsOf(client).tasks !== traitsOf(profile.revision).tasks
   return isOtherForm && hasTasks(profile) ? withTasks(capabilities, client) : capabilities
 }
 

@@ -76,10 +76,10 @@ export function planTask(context: GatewayContext, { era, message, principal }: E
 }
 
 /** A legacy client that wants a task, where its revision and its server have them; `ttlMs` as it asked for it. */
-export function wantsTask({ era, message, revision }: Exchange, { upstream }: Route, source: Source): { readonly ttlMs: number | undefined } | undefined {
+export function wantsTask({ era, message, revision }: Exchange, source: Source): { readonly ttlMs: number | undefined } | undefined {
   if (era !== 'legacy' || source.era !== 'modern' || message?.method !== 'tools/call' || revision === undefined) return undefined
   const task = member(message.body, 'task')
-  if (task?.kind !== 'object' || traitsOf(revision).tasks !== 'core' || !hasTasks(upstream.knownProfile()?.modern)) return undefined
+  if (task?.kind !== 'object' || traitsOf(revision).tasks !== 'core' || !hasTasks(source.upstream.knownProfile()?.modern)) return undefined
   const ttl = readJson(message.text, task)
   const ttlMs = isJsonObject(ttl) ? ttl['ttl'] : undefined
   return { ttlMs: typeof ttlMs === 'number' && ttlMs > 0 ? ttlMs : undefined }

@@ -22,9 +22,11 @@ export interface ItemLook {
   readonly slug: string | undefined
   readonly era: Era
   readonly override?: ItemOverride | undefined
+  /** Any of this server's tools may become a task, and a legacy client has to be told for each. */
+  readonly taskSupport?: 'optional' | undefined
 }
 
-const ITEM_PLAN: JsonPlan = { outputSchema: {}, _meta: { ui: {} } }
+const ITEM_PLAN: JsonPlan = { outputSchema: {}, execution: {}, _meta: { ui: {} } }
 const OVERRIDE_PLAN: JsonPlan = {
   ...ITEM_PLAN,
   annotations: {},
@@ -34,9 +36,9 @@ const OVERRIDE_PLAN: JsonPlan = {
 
 /** Undefined where an override should change what cannot be read: then the item is better not shown at all. */
 export function itemText(text: WireText, look: ItemLook): WireText | undefined {
-  const { kind, key, name, slug, override } = look
+  const { kind, key, name, slug, override, taskSupport } = look
   const dropsOutput = look.era === 'legacy' && kind === 'tools'
-  if (override === undefined && name === key && slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
+  if (override === undefined && taskSupport === undefined && name === key && slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
   const scan = scanJson(text, override === undefined ? ITEM_PLAN : OVERRIDE_PLAN)
   if (!scan.ok) return override === undefined ? text : undefined
   const root = scan.value
@@ -48,6 +50,9 @@ export function itemText(text: WireText, look: ItemLook): WireText | undefined {
   const output = member(root, 'outputSchema')
   // Bridge-rulings §5: legacy revisions know only objects as structured output.
   if (dropsOutput && output !== undefined && readString(text, member(output, 'type')) !== 'object') remove.push('outputSchema')
+  const execution = member(root, 'execution')
+  if (taskSupport !== undefined && execution?.members === undefined) set['execution'] = asciiJson({ taskSupport })
+  else if (taskSupport !== undefined && execution !== undefined && member(execution, 'taskSupport') === undefined) changes.push({ node: execution, set: { taskSupport: asciiJson(taskSupport) } })
   if (override !== undefined) {
     for (const word of ['title', 'description'] as const) if (override[word] !== undefined) set[word] = asciiJson(override[word])
     if (override.name !== undefined && LISTS[kind].key !== 'name') set['name'] = asciiJson(override.name)

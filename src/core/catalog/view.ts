@@ -6,6 +6,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Party } from '../bridge/party.ts'
+import { hasTasks } from '../bridge/task-support.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { PolicyAction } from '../policy/policy.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -139,8 +140,8 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
   const { kind, virtual, parts, missing, party } = ingredients
   const { items, reports, isWhole } = await (virtual === undefined ? plainItems(context, ingredients) : curatedItems(context, ingredients, virtual))
   const shown = items.flatMap((item): (ShownItem & { readonly text: WireText })[] => {
-    const { name, slug, override } = item
-    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era })
+    const { name, slug, override, upstream } = item
+    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era, taskSupport: kind === 'tools' ? taskSupportAt(party, upstream) : undefined })
     return text === undefined ? [] : [{ ...item, text }]
   })
   if (virtual !== undefined && shown.length < items.length) addNotices(virtual, kind, unreadable(items, shown))
@@ -152,6 +153,12 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
     reports,
     missing,
   }
+}
+
+/** Bridge-rulings §4, Tasks: synthesized, since servers of the extension decide call by call. */
+function taskSupportAt({ era }: Party, upstream: Upstream): 'optional' | undefined {
+  const profile = upstream.knownProfile()
+  return era === 'legacy' && profile?.legacy === undefined && hasTasks(profile?.modern) ? 'optional' : undefined
 }
 
 function unreadable(items: readonly ShownItem[], shown: readonly ShownItem[]): readonly string[] {

@@ -9,6 +9,7 @@ import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import type { ParkedCalls } from '../bridge/parked-calls.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
+import type { TasksAtModern } from '../bridge/task-at-modern.ts'
 import type { Watches } from '../bridge/watches.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { Clock } from '../clock.ts'
@@ -72,6 +73,7 @@ export interface GatewayContext {
   readonly inputPool: InputPool
   readonly parked: ParkedCalls
   readonly tasksAtLegacy: TasksAtLegacy
+  readonly tasksAtModern: TasksAtModern
   readonly watches: Watches
   /** Every exchange that has not finished. */
   readonly inFlight: LiveMap<string, Exchange>

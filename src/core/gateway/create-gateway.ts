@@ -10,6 +10,7 @@ import { sealTask } from '../bridge/handles.ts'
 import { createParkedCalls } from '../bridge/parked-calls.ts'
 import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
+import { createTasksAtModern } from '../bridge/task-at-modern.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
@@ -83,6 +84,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await drain(context, 0)
       context.parked.close()
       context.tasksAtLegacy.close()
+      context.tasksAtModern.close()
       await Promise.all([context.pool.close(), context.inputPool.close()])
       await Promise.all([context.upstreams.close(), reloads.close()])
       await deps.ledger.flush()
@@ -113,6 +115,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   })
   const parked = createParkedCalls(() => context)
   const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, inputMs: () => deps.snapshots.current().limits.requestStateMs })
+  const tasksAtModern = createTasksAtModern(deps.clock, () => context)
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,
@@ -125,7 +128,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   })
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, tasksAtLegacy, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

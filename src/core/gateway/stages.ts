@@ -12,8 +12,11 @@ import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
 import type { Answer } from '../bridge/carrier-table.ts'
 import { openListen } from '../bridge/listen.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
+import { answerLegacyTask } from '../bridge/task-for-legacy.ts'
 import { answerModernTask } from '../bridge/task-for-modern.ts'
 import type { Source } from '../bridge/party.ts'
+import { holdTask } from '../bridge/task-hold.ts'
+import { wantsTask } from '../bridge/task-support.ts'
 import { answerList } from '../catalog/list-answer.ts'
 import { LIST_OF_METHOD } from '../catalog/list-kind.ts'
 import type { Views } from '../catalog/view.ts'
@@ -214,8 +217,9 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
-  if (row?.kind === 'task' && exchange.era === 'legacy') throw new PortolanError('method_not_found')
-  if (row?.kind === 'task') return answerModernTask(context, exchange, source)
+  if (row?.kind === 'task') return exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source)
+  const held = wantsTask(exchange, source)
+  if (held !== undefined) return holdTask(context, exchange, source, held.ttlMs)
   // A modern server over HTTP gets the method as a header, too: what cannot stand in one is no method of its.
   const mirrored = row === undefined && source.era === 'modern' && source.upstream.config.target.transport === 'http'
   if (mirrored && encodeHeaderValue(method) !== method) throw new PortolanError('method_not_found')

@@ -1,0 +1,310 @@
+/**
+ * Tasks of legacy clients at modern servers (bridge-rulings §4, Tasks). A call that asked to be a task is one from the
+ * beginning, whatever its server makes of it: a result that comes at once is held, a task of the server's is followed.
+ *
+ *   calling ──result or error──▶ over: held until its time is up
+ *      └──the server made a task──▶ followed ──its end is seen──▶ over: its server keeps the result
+ *   tasks/cancel: over, and `cancelled` for good, before its answer
+ */
+
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { isJsonObject } from '../../protocol/json-value.ts'
+import type { Message } from '../../protocol/message.ts'
+import { META } from '../../protocol/meta.ts'
+import { mirrorHeaders } from '../../protocol/modern/request-headers.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { isOver, isToolError, readDetailedTask, writeTask } from '../../protocol/task.ts'
+import type { DetailedTask, TaskState } from '../../protocol/task.ts'
+import type { Clock } from '../clock.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import { deliver } from '../session/live-session.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import { failureError } from '../upstream/request.ts'
+import { requestOnce } from '../upstream/request-once.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { readError } from './client-response.ts'
+import { sealTask } from './handles.ts'
+import { modernCapabilities } from './party.ts'
+import { MAX_TASK_MS, createTaskIndex } from './task-index.ts'
+import type { IndexedTask } from './task-index.ts'
+import { withTasksDeclared } from './task-support.ts'
+import { watchTask } from './task-watch.ts'
+
+/** One task as a legacy client knows it. */
+export interface HeldTask extends IndexedTask {
+  readonly upstream: Upstream
+  readonly session: LiveSession
+  /** The virtual server that it belongs to; '' for none. */
+  readonly scope: string
+  /** The server's own id of it; undefined while its call has not become a task there. */
+  readonly taskId: string | undefined
+  /** What is sealed into the client's id of it. */
+  readonly subject: string
+  /** In legacy terms: a result with `isError` is `failed` (S25 tasks, Task Status). */
+  readonly state: TaskState
+  /** The server's response to the call, or the error that the client gets; '' where its server keeps the result. */
+  readonly responseText: WireText
+  readonly hasFailed: boolean
+  /** Requests to the client that wait for it to ask for the result, by their ids. */
+  readonly questions: ReadonlyMap<string, WireText>
+  /** What the server's task asked for, by its own keys: those that the client is asked at the moment, and has answered. */
+  readonly asked: Map<string, 'open' | 'answered'>
+  /** The client has its id. */
+  readonly isNamed: boolean
+}
+
+export interface BegunTask {
+  readonly ownerKey: string
+  readonly upstream: Upstream
+  readonly session: LiveSession
+  readonly scope: string
+  readonly ttlMs: number | undefined
+  /** Gives its call up. */
+  readonly abort: () => void
+}
+
+export interface TasksAtModern {
+  /** Throws `overloaded`. */
+  begin(begun: BegunTask): HeldTask
+  /** The client has its id from now on. */
+  named(task: HeldTask): void
+  /** By what the client's id of it holds; the server's own task where only it still knows. */
+  find(session: LiveSession, at: { readonly upstream: Upstream; readonly subject: string; readonly scope: string }): HeldTask | undefined
+  of(ownerKey: string): readonly HeldTask[]
+  /** Asks the server for news; undefined where it has none to tell. Rejects with PortolanError. */
+  refresh(task: HeldTask): Promise<Message | undefined>
+  /** The result that its server keeps. Rejects with PortolanError. */
+  result(task: HeldTask): Promise<DetailedTask>
+  /** The call was answered, by a result or by a task of the server's. */
+  answered(task: HeldTask, message: Message): void
+  failed(task: HeldTask, errorText: WireText): void
+  ask(task: HeldTask, idText: string, text: WireText): void
+  /** Tells the server first. Rejects with PortolanError; one that has ended, with `invalid_params`. */
+  cancel(task: HeldTask): Promise<void>
+  /** Tells the server what the client answered. */
+  update(task: HeldTask, key: string, answer: WireText): Promise<void>
+  watch(task: HeldTask, run: () => void): () => void
+  forget(task: HeldTask): void
+  close(): void
+}
+
+interface Entry extends HeldTask {
+  taskId: string | undefined
+  subject: string
+  state: TaskState
+  responseText: WireText
+  hasFailed: boolean
+  heldBytes: number
+  isOver: boolean
+  readonly questions: Map<string, WireText>
+  isNamed: boolean
+  readonly abort: () => void
+  stopWatch: (() => void) | undefined
+  readonly watchers: Set<() => void>
+}
+
+export const HELD_KEY = 'portolan-held'
+/** For who did not say how long. */
+const DEFAULT_TTL_MS = 60 * 60_000
+const DEFAULT_POLL_MS = 1_000
+const ASK_MS = 30_000
+
+export function createTasksAtModern(clock: Clock, context: () => GatewayContext): TasksAtModern {
+  const index = createTaskIndex<Entry>(clock)
+  const entryOf = (task: HeldTask): Entry | undefined => index.get(task.ownerKey, task.key)
+  const isoNow = (): string => new Date(clock.nowMs()).toISOString()
+
+  const changed = (entry: Entry, before: TaskState): void => {
+    for (const run of entry.watchers) run()
+    if (before.status !== entry.state.status) announce(context(), entry)
+  }
+  const move = (entry: Entry, state: TaskState): void => {
+    // Terminal states never change again (S25 tasks, Task Status Lifecycle).
+    if (entry.isOver) return
+    const before = entry.state
+    entry.state = state
+    if (state.ttlMs !== before.ttlMs) index.renew(entry, state.ttlMs ?? MAX_TASK_MS)
+    if (isOver(state.status)) {
+      entry.isOver = true
+      entry.stopWatch?.()
+      entry.questions.clear()
+      index.settled(entry)
+    }
+    changed(entry, before)
+  }
+  const settle = (entry: Entry, status: TaskState['status'], text: WireText, hasFailed: boolean): void => {
+    if (entry.isOver) return
+    Object.assign(entry, { responseText: text, heldBytes: text.length, hasFailed })
+    move(entry, { ...entry.state, status, lastUpdatedAt: isoNow() })
+  }
+  const follow = (entry: Entry, task: DetailedTask): void => {
+    entry.taskId = task.taskId
+    move(entry, legacyState(task))
+    if (entry.isOver) return
+    const run = (message: Message): void => {
+      const seen = readDetailedTask(message)
+      if (seen !== undefined) move(entry, legacyState(seen))
+    }
+    entry.stopWatch = watchTask(context(), { upstream: entry.upstream, ownerKey: entry.ownerKey, taskId: task.taskId, capabilities: declared(entry), run }).stop
+  }
+  const create = (begun: BegunTask, id: string, state: TaskState): Entry => {
+    const { ownerKey, upstream, session, scope, abort } = begun
+    const key = `${HELD_KEY}:${id}`
+    const entry: Entry = {
+      key, ownerKey, upstream, session, scope, abort, taskId: undefined, subject: key, state, responseText: '', hasFailed: false, heldBytes: 0, isOver: false,
+      questions: new Map(), asked: new Map(), isNamed: false, stopWatch: undefined, watchers: new Set(),
+      forget() {
+        entry.stopWatch?.()
+        if (!entry.isOver && entry.taskId === undefined) entry.abort()
+        entry.isOver = true
+        for (const run of entry.watchers) run()
+      },
+    }
+    return entry
+  }
+  const requestOf = (task: HeldTask, method: string, more: Readonly<Record<string, WireText>> = {}): Promise<Message> => askServer(context(), task, method, more)
+
+  const detail = async (task: HeldTask): Promise<readonly [Message, DetailedTask]> => {
+    const answer = await requestOf(task, 'tasks/get')
+    const detailed = answer.kind === 'result' ? readDetailedTask(answer) : undefined
+    if (detailed === undefined) throw refused(answer)
+    return [answer, detailed]
+  }
+  const refresh = async (task: HeldTask): Promise<Message | undefined> => {
+    if (task.taskId === undefined || task.isOver) return undefined
+    const [answer, detailed] = await detail(task)
+    const entry = entryOf(task)
+    if (entry !== undefined) move(entry, legacyState(detailed))
+    return answer
+  }
+
+  return {
+    begin(begun) {
+      const now = isoNow()
+      const ttlMs = Math.min(begun.ttlMs ?? DEFAULT_TTL_MS, MAX_TASK_MS)
+      const entry = create(begun, context().deps.random.id(), { status: 'working', statusMessage: undefined, createdAt: now, lastUpdatedAt: now, ttlMs, pollIntervalMs: DEFAULT_POLL_MS, other: {} })
+      index.add(entry, ttlMs)
+      return entry
+    },
+    named(task) {
+      const entry = entryOf(task)
+      if (entry === undefined) return
+      entry.isNamed = true
+      if (entry.taskId !== undefined) entry.subject = `${entry.key}:${entry.taskId}`
+    },
+    find(session, { upstream, subject, scope }) {
+      const { ownerKey } = session.data
+      const [prefix, id = '', ...rest] = subject.split(':')
+      if (prefix !== HELD_KEY) return undefined
+      const known = index.get(ownerKey, `${prefix}:${id}`)
+      if (known !== undefined || rest.length === 0) return known?.upstream.id === upstream.id ? known : undefined
+      // Portolan was restarted, and the server was not: what it says of the task is all there is to know.
+      const now = isoNow()
+      const state: TaskState = { status: 'working', statusMessage: undefined, createdAt: now, lastUpdatedAt: now, ttlMs: null, pollIntervalMs: undefined, other: {} }
+      const entry = create({ ownerKey, upstream, session, scope, ttlMs: undefined, abort: () => undefined }, id, state)
+      Object.assign(entry, { taskId: rest.join(':'), subject, isNamed: true })
+      index.add(entry, DEFAULT_TTL_MS)
+      return entry
+    },
+    of: (ownerKey) => index.of(ownerKey),
+    refresh,
+    result: async (task) => (await detail(task))[1],
+    answered(task, message) {
+      const entry = entryOf(task)
+      const made = readDetailedTask(message)
+      if (entry === undefined) return
+      if (made !== undefined && isTask(message)) return follow(entry, made)
+      const isFailed = member(message.body, 'isError')?.kind === 'true'
+      settle(entry, isFailed ? 'failed' : 'completed', message.text, false)
+    },
+    failed(task, errorText) {
+      const entry = entryOf(task)
+      if (entry !== undefined) settle(entry, 'failed', errorText, true)
+    },
+    ask(task, idText, text) {
+      const entry = entryOf(task)
+      if (entry === undefined || entry.isOver) return
+      entry.questions.set(idText, text)
+      changed(entry, { ...entry.state, status: 'working' })
+    },
+    async cancel(task) {
+      const entry = entryOf(task)
+      if (entry === undefined) throw new PortolanError('task_not_found')
+      if (!entry.isOver && entry.taskId !== undefined) await refresh(entry)
+      if (entry.isOver) throw new PortolanError('invalid_params', { message: `Cannot cancel task: already in terminal status '${entry.state.status}'` })
+      if (entry.taskId === undefined) entry.abort()
+      else {
+        const answer = await requestOf(entry, 'tasks/cancel')
+        if (answer.kind === 'error') throw refused(answer)
+      }
+      settle(entry, 'cancelled', '', false)
+    },
+    async update(task, key, answer) {
+      const response = await requestOf(task, 'tasks/update', { inputResponses: `{${asciiJson(key)}:${answer}}` })
+      if (response.kind === 'error') throw refused(response)
+    },
+    watch(task, run) {
+      const entry = entryOf(task)
+      entry?.watchers.add(run)
+      return () => void entry?.watchers.delete(run)
+    },
+    forget(task) {
+      const entry = entryOf(task)
+      if (entry !== undefined) index.renew(entry, 0)
+    },
+    close: () => index.close(),
+  }
+}
+
+function isTask({ text, body }: Message): boolean {
+  const node = member(body, 'resultType')
+  return node !== undefined && readJson(text, node) === 'task'
+}
+
+/** What the server may know of the client: what this session declared, and that it takes tasks. */
+function declared({ session }: HeldTask): WireText {
+  return withTasksDeclared(modernCapabilities(session))
+}
+
+function legacyState({ state, resultText, errorText }: DetailedTask): TaskState {
+  if (state.status === 'completed' && resultText !== undefined && isToolError(resultText)) return { ...state, status: 'failed' }
+  if (state.status !== 'failed' || state.statusMessage !== undefined || errorText === undefined) return state
+  const error: unknown = JSON.parse(errorText)
+  const message = isJsonObject(error) ? error['message'] : undefined
+  return { ...state, statusMessage: typeof message === 'string' ? message : undefined }
+}
+
+async function askServer({ deps, selfText }: GatewayContext, task: HeldTask, method: string, more: Readonly<Record<string, WireText>>): Promise<Message> {
+  const { upstream, ownerKey, taskId = '' } = task
+  const channel = await upstream.modern()
+  const idText = channel.nextId()
+  const meta = `{"${META.protocolVersion}":"${channel.revision}","${META.clientInfo}":${selfText},"${META.clientCapabilities}":${declared(task)}}`
+  const members = Object.entries({ taskId: asciiJson(taskId), ...more, _meta: meta }).map(([key, value]) => `"${key}":${value}`)
+  const headers = channel.transport === 'stdio' ? [] : [...mirrorHeaders(method, taskId), ...(await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey }))]
+  const text = `{"jsonrpc":"2.0","id":${idText},"method":"${method}","params":{${members.join(',')}}}`
+  const answer = await requestOnce(channel, deps.clock, { text, idText, method, headers, timeoutMs: ASK_MS })
+  // Nothing is lost by asking again: the client may.
+  if (!answer.ok) throw failureError(answer.failure, true)
+  return answer.message
+}
+
+/** Why a server does not speak of a task; its message is the server's to the client. */
+function refused(answer: Message): PortolanError {
+  if (answer.kind !== 'error') return new PortolanError('upstream_malformed')
+  const { code, message } = readError(answer)
+  return code === -32602 ? new PortolanError('task_not_found', { message }) : new PortolanError('upstream_malformed', { message })
+}
+
+/** The client's id of the task. */
+export function heldHandle({ deps }: GatewayContext, { session: { data }, upstream, subject, scope }: HeldTask): string {
+  const principal = { ownerKey: data.ownerKey, bindingKey: data.bindingKey, label: '', scopes: new Set<string>() }
+  return sealTask(deps.keyring, principal, upstream.id, subject, scope)
+}
+
+/** `notifications/tasks/status` to the session that made it. */
+function announce(context: GatewayContext, entry: Entry): void {
+  if (entry.session.ended || !entry.isNamed) return
+  const params = asciiJson(writeTask(heldHandle(context, entry), entry.state, 'legacy'))
+  deliver(entry.session, `{"jsonrpc":"2.0","method":"notifications/tasks/status","params":${params}}`)
+}
