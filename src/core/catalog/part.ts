@@ -3,6 +3,8 @@
  * is left out, until it has answered: one server never holds up the others (guarantee 6).
  */
 
+import { PortolanError } from '../../protocol/error.ts'
+import type { ErrorCode } from '../../protocol/error.ts'
 import { sourceOf } from '../bridge/party.ts'
 import type { Party, Source } from '../bridge/party.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -17,7 +19,7 @@ export interface Part {
   readonly list: CatalogList
 }
 
-/** At once where the list is fresh; rejects with PortolanError where the server does not answer. */
+/** At once where the list is fresh; rejects with PortolanError where the server does not answer and never did. */
 export function partOf(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | Promise<Part> {
   const source = sourceOf(context, party, upstream)
   if (source instanceof Promise) return source.then((ready) => partOfSource(context, ready, kind))
@@ -25,9 +27,23 @@ export function partOf(context: GatewayContext, party: Party, upstream: Upstream
 }
 
 function partOfSource(context: GatewayContext, source: Source, kind: ListKind): Part | Promise<Part> {
+  const before = context.catalog.known(source, kind)
+  // One that answers no calls is not asked for its lists either.
+  if (before !== undefined && source.upstream.breaker.refusedForMs() > 0) return { source, list: before }
   const list = context.catalog.list(source, kind)
-  return list instanceof Promise ? list.then((ready) => ({ source, list: ready })) : { source, list }
+  if (!(list instanceof Promise)) return { source, list }
+  return list.then(
+    (ready) => ({ source, list: ready }),
+    (error: unknown) => {
+      const last = context.catalog.known(source, kind)
+      if (last === undefined || !(error instanceof PortolanError) || !DOWN.has(error.code)) throw error
+      return { source, list: last }
+    },
+  )
 }
+
+/** What a server that is down said last stands: its tools do not vanish from clients for a restart. Calls tell the truth. */
+const DOWN: ReadonlySet<ErrorCode> = new Set(['upstream_unavailable', 'upstream_timeout', 'overloaded'])
 
 /** At once or soon; undefined where the server is left out. Never rejects. */
 export function partInTime(context: GatewayContext, party: Party, upstream: Upstream, kind: ListKind): Part | undefined | Promise<Part | undefined> {

@@ -52,6 +52,9 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   const pending = session.pending.get(message.idText)
   if (pending === undefined) return ACCEPTED
   session.pending.delete(message.idText)
+  // The server's silence begins now, for whichever of the calls it had asked.
+  const ticks = context.deps.clock.ticksMs()
+  for (const call of session.inFlight.values()) if (call.route?.upstream === pending.upstream) call.lastActivityTicks = ticks
   if (pending.gather !== undefined) {
     pending.gather.answer(message)
     return ACCEPTED

@@ -50,7 +50,8 @@ const STAGES: StageTable = [
 
 /** The table with stages of others in their places. Throws TypeError for a place that there is not. */
 export function stagesWith(custom: readonly CustomStage[]): StageTable {
-  const places = STAGES.slice(0, -1).map(([name]) => name)
+  // `admit` is half of `limit`, and no place of its own.
+  const places = STAGES.slice(0, -1).flatMap(([name]) => (name === 'admit' ? [] : [name]))
   for (const { name, after = DEFAULT_PLACE } of custom) {
     if (!places.includes(after)) throw new TypeError(`stage ${name}: after "${after}" is none of ${places.join(', ')}`)
   }
@@ -136,6 +137,8 @@ function findSession(context: GatewayContext, exchange: Exchange): Verdict | Pro
     exchange.session = session
     exchange.revision = session.data.revision
     exchange.onSession?.(session)
+    // Before anything is waited for: it can be cancelled, and ends with its session.
+    if (message?.kind === 'request' && exchange.outcome === undefined) trackCall(exchange, session)
     return undefined
   }
   if (exchange.session !== undefined) return take(exchange.session)
@@ -201,7 +204,6 @@ function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdi
   if (message === undefined) throw new PortolanError('internal')
   if (message.kind === 'notification') return takeNotification(context, exchange, message)
   if (message.kind !== 'request') return takeResponse(context, exchange, message)
-  if (session !== undefined && era === 'legacy') trackCall(exchange, session)
   const answer = localAnswer(era, message.method)
   if (answer !== undefined) return ANSWERS[answer](context, exchange, views)
   if (found === undefined) throw new PortolanError('method_not_found')

@@ -44,8 +44,17 @@ function sweepExchange(context: GatewayContext, exchange: Exchange, now: number)
   const { requestIdleTimeoutMs, requestTotalTimeoutMs } = exchange.route.upstream.config
   // In line, or while its server is started: nobody is silent who was not asked. All of it counts for the total.
   if (exchange.carriage === undefined) exchange.lastActivityTicks = now
-  const isQuiet = exchange.carriage !== undefined && quietMs >= (exchange.awaitsInput ? exchange.snapshot.limits.requestStateMs : requestIdleTimeoutMs)
-  if (!isQuiet && now - exchange.startedTicks < requestTotalTimeoutMs) return
+  const isOver = now - exchange.startedTicks >= requestTotalTimeoutMs
+  const { requestStateMs } = exchange.snapshot.limits
+  if (!isOver && (exchange.carriage === undefined || quietMs < (exchange.awaitsInput ? requestStateMs : requestIdleTimeoutMs))) return
+  const awaitsInput = exchange.awaitsInput || isAsked(exchange)
+  if (!isOver && awaitsInput && quietMs < requestStateMs) return
   exchange.carriage?.abort('timeout')
-  finish(context, exchange, { kind: 'refused', error: new PortolanError(exchange.awaitsInput ? 'input_refused' : 'upstream_timeout') })
+  finish(context, exchange, { kind: 'refused', error: new PortolanError(awaitsInput ? 'input_refused' : 'upstream_timeout') })
+}
+
+/** Its server has asked this client something that is not answered: the silence is the client's. */
+function isAsked({ session, route }: Exchange): boolean {
+  for (const { upstream } of session?.pending.values() ?? []) if (upstream === route?.upstream) return true
+  return false
 }
