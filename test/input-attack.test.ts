@@ -234,6 +234,37 @@ describe('sessions for one call each', () => {
   })
 })
 
+describe('a server that forgot the session in which a call waits', () => {
+  it('has its client told so at once, not after a silence', async () => {
+    const server = await startSessions()
+    server.answer = (_request, _done, response) => {
+      sse(response)
+      event(response, { jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: FORM })
+    }
+    const rig = await startRig({ servers: { a: http(server.url) } })
+    const first = await ask(rig)
+    server.forget()
+    expect(codeOf(await retry(rig, first))).toBe(-31_024)
+    expect(received(server, 'tools/call')).toHaveLength(1)
+  })
+
+  it('forgot nobody else\'s: their calls there go on', async () => {
+    const server = await startSessions()
+    const held: (() => void)[] = []
+    const rig = await startRig({ servers: { a: http(server.url) } })
+    await ask(rig)
+    const other = { path: '/a/mcp', meta: CAPABILITIES, token: 'bob' }
+    await modern(rig.port, 'tools/call', { name: 'ask', arguments: {} }, other)
+    server.answer = ({ json: { method } }, done) => (method === 'completion/complete' ? held.push(done) : done())
+    const completion = modern(rig.port, 'completion/complete', { ref: { type: 'ref/prompt', name: 'p' }, argument: { name: 'a', value: '' } }, other)
+    await until(() => held.length === 1)
+    server.forget()
+    expect(resultOf(await ask(rig, {}, 2))).toMatchObject({ ok: true })
+    held[0]?.()
+    expect(resultOf(await completion)).toMatchObject({ ok: true })
+  })
+})
+
 describe('a legacy client with too many open questions', () => {
   it('is told which ones of a call that was given up need no answer', async () => {
     const inputRequests = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`q${n}`, { method: 'elicitation/create', params: FORM }]))

@@ -361,8 +361,8 @@ function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
 }
 
 /** Not closed: other calls that are in flight there may still be answered. */
-function dropSession({ context, exchange, route, source }: Call, channel: Channel): void {
-  if (exchange.session === undefined) context.inputPool.forget(source.upstream)
+function dropSession({ context, exchange, route }: Call, channel: Channel): void {
+  if (exchange.session === undefined) context.inputPool.forget(channel)
   else forgetOwn(exchange.session, route.upstream.id)
   if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
 }

@@ -13,7 +13,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import { LATEST_LEGACY } from '../../protocol/revision.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Clock } from '../clock.ts'
-import type { LegacyChannel } from '../upstream/channel.ts'
+import type { Channel, LegacyChannel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -48,8 +48,8 @@ export interface InputPool {
   lease(key: InputKey): Promise<Leased>
   /** The server was replaced: what is idle ends, what is in use ends with its call. Calls `onUnused` once nothing is. */
   retire(upstream: Upstream, onUnused: () => void): void
-  /** The server has forgotten a session: what is idle there ends, and is not tried one by one. */
-  forget(upstream: Upstream): void
+  /** The server has forgotten this session: others of its key that are idle are not tried one by one. */
+  forget(channel: Channel): void
   close(): Promise<void>
 }
 
@@ -78,8 +78,8 @@ export async function setLogLevel({ deps }: { readonly deps: Asker }, leased: Le
 }
 
 /** A server that was replaced keeps its id. */
-function isUsable({ upstream, channel }: Pooled, key: InputKey): boolean {
-  return upstream === key.upstream && !channel.closed
+function isUsable({ upstream, channel, isRetired }: Pooled, key: InputKey): boolean {
+  return upstream === key.upstream && !channel.closed && !isRetired
 }
 
 /** Sessions of one key; the caps of children hold besides. */
@@ -208,14 +208,14 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       const key = keyOf(inputKey)
       const all = pools.get(key) ?? new Set()
       for (const pooled of all) {
-        if (!pooled.isBusy && pooled.channel.closed) drop(key, pooled)
         if (pooled.isBusy || !isUsable(pooled, inputKey)) continue
         pooled.stopIdle?.()
         pooled.isBusy = true
         return pooled
       }
       const begun = Array.from(handshakes).filter((one) => one.key === key).length
-      if (all.size + begun >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
+      const used = Array.from(all).filter((one) => one.isBusy || isUsable(one, inputKey)).length
+      if (used + begun >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
       return open(inputKey)
     },
     retire(upstream, onUnused) {
@@ -229,8 +229,12 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       }
       tellUnused(upstream)
     },
-    forget(upstream) {
-      for (const [key, all] of pools) for (const pooled of all) if (pooled.upstream === upstream && !pooled.isBusy) drop(key, pooled)
+    forget(channel) {
+      for (const all of pools.values()) {
+        if (!Array.from(all).some((one) => one.channel === channel)) continue
+        // Not closed: what is in flight there may still be answered.
+        for (const pooled of all) if (!pooled.isBusy) pooled.isRetired = true
+      }
     },
     async close() {
       const channels = Array.from(pools.values()).flatMap((all) => Array.from(all))

@@ -164,6 +164,13 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
   }
 
+  /** An answer that could not be given: nothing will come of it where its session is gone. */
+  const loseWithSession = (entry: Entry): void => {
+    if (!entry.options.leased.channel.closed || !entries.has(entry.id) || entry.end !== undefined) return
+    finish(context(), entry.exchange, { kind: 'refused', error: new PortolanError('outcome_unknown') })
+    giveUp(entry, 'the session is lost')
+  }
+
   const takeUp = (entry: Entry, exchange: Exchange, round: number): void => {
     const answers = answersOf(exchange)
     if (!entry.isParked || round !== entry.round || argumentsKey(exchange) !== entry.argumentsKey) throw new PortolanError('invalid_request_state')
@@ -176,7 +183,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       const answer = question.isShown ? answers.get(key) : undefined
       if (answer === undefined) continue
       entry.questions.delete(key)
-      answerServer(entry.options.leased, question, answer)
+      void answerServer(entry.options.leased, question, answer).catch(() => loseWithSession(entry))
     }
     const { end } = entry
     entry.endBytes = 0
@@ -256,13 +263,13 @@ function taskOf({ text, body }: Message): string | undefined {
 }
 
 /** Roots that differ from what the client said before have changed: servers keep what they were told (bridge-rulings §4, Roots). */
-function answerServer(leased: Leased, { idText, method, taskId }: Question, answer: WireText): void {
+function answerServer(leased: Leased, { idText, method, taskId }: Question, answer: WireText): Promise<void> {
   const { channel } = leased
   const text = `{"jsonrpc":"2.0","id":${idText},"result":${answer}}`
   const said = channel.notify(taskId === undefined ? text : relateTask(text, taskId))
   const isChanged = method === 'roots/list' && leased.roots !== '' && leased.roots !== answer
   if (method === 'roots/list') leased.roots = answer
-  void said.then(() => (isChanged ? channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}') : undefined)).catch(() => undefined)
+  return isChanged ? said.then(() => channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}')) : said
 }
 
 /** Throws `invalid_params` for what is no `inputResponses`; whatever else it holds is ignored (S26 mrtr, Error Handling). */
