@@ -1,0 +1,86 @@
+/**
+ * Legacy clients that open a session, use it (which opens one of its own at the server), and go without a word: what is
+ * left of them is measured after each batch, and a line is fitted through it. A leak has a slope; noise has none.
+ */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { createManualClock } from '../../src/adapters/memory/clock.ts'
+import { createEventBuffer } from '../../src/adapters/memory/event-buffer.ts'
+import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
+import { createSessionStore } from '../../src/adapters/memory/session-store.ts'
+import { DEFAULT_LIMITS } from '../../src/core/gateway/snapshot.ts'
+import { startActor } from '../fixtures/upstream/actor.ts'
+import { http, sleep, until } from '../fixtures/upstream/support.ts'
+import { openRig } from '../gateway-rig.ts'
+import { legacy, openSession } from '../mcp-client.ts'
+
+export interface Remains {
+  /** By session, along the fitted line. */
+  readonly heapBytesPerSession: number
+  readonly socketsPerSession: number
+  readonly timersPerSession: number
+  /** After the last batch. */
+  readonly sessions: number
+  readonly upstreamSessions: number
+}
+
+/** The first batches fill caches and pools. */
+const WARM_BATCHES = 3
+const IDLE_MS = 600_000
+
+export async function abandonSessions(count: number, batches: number): Promise<Remains> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const clock = createManualClock()
+  const limits = { ...DEFAULT_LIMITS, sessionIdleMs: IDLE_MS, sessionsPerPrincipal: count }
+  const actor = await startActor(['legacy'])
+  // The actor's own memory is not what is measured.
+  const forget = (): void => void (actor.requests as unknown[]).splice(0)
+  const rig = await openRig({ servers: { actor: http(actor.url) }, limits, deps: { clock, ledger: createMemoryLedger(0), sessions: createSessionStore(clock), events: createEventBuffer({ clock, ...limits }) } })
+  const points: { heap: number; sockets: number; timers: number }[] = []
+  for (let batch = 0; batch < batches + WARM_BATCHES; batch += 1) {
+    for (let done = 0; done < count / batches; done += 20) await Promise.all(Array.from({ length: 20 }, () => abandon(rig.port)))
+    clock.advance(IDLE_MS + 60_000)
+    await until(() => rig.gateway.status().sessions === 0 && actor.sessions.size === 0)
+    forget()
+    await standstill()
+    collect()
+    const active = process.getActiveResourcesInfo()
+    points.push({ heap: process.memoryUsage().heapUsed, sockets: socketCount(), timers: clock.pendingCount + active.filter((kind) => kind === 'Timeout').length })
+  }
+  const measured = points.slice(WARM_BATCHES)
+  const perSession = (of: (point: (typeof points)[number]) => number): number => slope(measured.map(of)) / (count / batches)
+  const remains = {
+    heapBytesPerSession: perSession(({ heap }) => heap),
+    socketsPerSession: perSession(({ sockets }) => sockets),
+    timersPerSession: perSession(({ timers }) => timers),
+    sessions: rig.gateway.status().sessions,
+    upstreamSessions: actor.sessions.size,
+  }
+  await rig.close()
+  await actor.close()
+  return remains
+}
+
+const socketCount = (): number => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length
+
+/** The clients' own sockets close a little later. */
+async function standstill(): Promise<void> {
+  for (let quiet = 0, before = -1; quiet < 3; before = socketCount()) {
+    await sleep(50)
+    quiet = socketCount() === before ? quiet + 1 : 0
+  }
+}
+
+async function abandon(port: number): Promise<void> {
+  const session = await openSession(port, { path: '/actor/mcp', capabilities: { roots: {} } })
+  await legacy(port, session, 'tools/call', { name: 'echo' }, { path: '/actor/mcp' })
+}
+
+/** Least squares, by batch. */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const up = values.reduce((sum, value, index) => sum + (index - middle) * (value - mean), 0)
+  return up / values.reduce((sum, _value, index) => sum + (index - middle) ** 2, 0)
+}
