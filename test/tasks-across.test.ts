@@ -214,6 +214,36 @@ describe('a modern client of a legacy server with tasks', () => {
     expect(actor.calls('tools/call')).toHaveLength(1)
   })
 
+  it('is told on its listen what it would find in the task', async () => {
+    const { call, rig, send, actor, get } = await play()
+    const { taskId, task } = await call('slow', { ...DECLARED, ...INPUT })
+    const bobs = 'no handle'
+    const listen = (capabilities: Json, token = 'alice'): Promise<Stream> =>
+      openStream(rig.port, modernRequest('subscriptions/listen', { notifications: { taskIds: [taskId, bobs] } }, { path: '/actor/mcp', id: 77, token, meta: { 'io.modelcontextprotocol/clientCapabilities': capabilities } }))
+    const refused = await send('subscriptions/listen', { notifications: { taskIds: [taskId] } }, { capabilities: INPUT })
+    expect([refused.status, codeOf(refused)]).toEqual([400, -32_021])
+    const stream = closeAfter(await listen(DECLARED))
+    const foreign = closeAfter(await listen(DECLARED, 'bob'))
+    expect((await foreign.count(1))[0]).toMatchObject({ params: { notifications: {} } })
+    expect((await stream.count(1))[0]).toMatchObject({ method: 'notifications/subscriptions/acknowledged', params: { notifications: { taskIds: [taskId] } } })
+    const answered = task.ask('elicitation/create', FORM)
+    const asking = (await stream.count(2))[1] as Json
+    const subscription = { _meta: { 'io.modelcontextprotocol/subscriptionId': 77 } }
+    expect(asking).toMatchObject({ method: 'notifications/tasks', params: { taskId, status: 'input_required', inputRequests: { 'input-1': { params: FORM } }, ...subscription } })
+    await send('tasks/update', { taskId, inputResponses: { 'input-1': accept } })
+    await answered
+    actor.announce('notifications/tasks/status', { ...task.state, statusMessage: 'nearly' })
+    await until(() => JSON.stringify(stream.messages().at(-1)).includes('nearly'))
+    task.end('completed', { result: done })
+    await until(() => JSON.stringify(stream.messages().at(-1)).includes('completed'))
+    const { resultType: _type, ...shown } = await get(taskId)
+    expect(stream.messages().at(-1)?.['params']).toEqual({ ...shown, ...subscription })
+    expect(foreign.messages()).toHaveLength(1)
+    expect(JSON.stringify(stream.messages())).not.toContain('raw-')
+    const late = closeAfter(await listen(DECLARED))
+    expect((await late.count(2))[1]).toMatchObject({ params: { status: 'completed' } })
+  })
+
   it('is not kept waiting for ever: input that comes too late cancels the task', async () => {
     const { call, reach, actor } = await play({ limits: { requestStateMs: 200 } })
     const { taskId, task } = await call('slow', { ...DECLARED, ...INPUT })
@@ -449,5 +479,20 @@ describe('a legacy client of a modern server with tasks', () => {
     const old = await openSession(rig.port, { path: '/actor/mcp', revision: '2025-06-18' })
     expect(resultOf(await send('tools/call', { name: 'slow', arguments: {}, task: {} }, { session: old }))).toEqual({ content: [{ type: 'text', text: 'plain' }] })
     expect(actor.tasks).toHaveLength(0)
+  })
+})
+
+describe('a modern client of a modern server with tasks', () => {
+  it('is told of its tasks on its listen, under its own ids', async () => {
+    const actor = closeAfter(await startModernTasks())
+    const rig = await startRig({ servers: { actor: http(actor.url) } })
+    const asked = { path: '/actor/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } }
+    const { taskId } = resultOf(await modern(rig.port, 'tools/call', { name: 'slow' }, asked))
+    const stream = closeAfter(await openStream(rig.port, modernRequest('subscriptions/listen', { notifications: { taskIds: [taskId] } }, { ...asked, id: 'l' })))
+    expect((await stream.count(1))[0]).toMatchObject({ params: { notifications: { taskIds: [taskId] } } })
+    actor.tasks[0]?.end('completed', { result: { ...done, resultType: 'complete' } })
+    expect((await stream.count(2))[1]).toMatchObject({ method: 'notifications/tasks', params: { taskId, status: 'completed', result: done, _meta: { 'io.modelcontextprotocol/subscriptionId': 'l' } } })
+    await stream.close()
+    await until(() => actor.streamCount === 0)
   })
 })

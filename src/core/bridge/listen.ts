@@ -24,6 +24,8 @@ import { endpointProfile } from './endpoint-profile.ts'
 import { onListNews } from './list-news.ts'
 import type { Noun } from './list-news.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
+import { watchTasks } from './task-listen.ts'
+import { demandTasks } from './task-support.ts'
 
 const FLAG: Readonly<Record<Noun, keyof SubscriptionFilter>> = {
   tools: 'toolsListChanged',
@@ -37,6 +39,7 @@ export async function openListen(context: GatewayContext, exchange: Exchange): P
   const asked = member(message?.body, 'notifications')
   const filter = readFilter(message === undefined || asked === undefined ? undefined : (readJson(message.text, asked) as JsonValue))
   if (message === undefined || !filter.ok) throw new PortolanError('invalid_params', { message: 'Invalid params: notifications is missing or malformed' })
+  if (filter.value.taskIds.length > 0) demandTasks(message)
   admitStream(context, exchange)
   const { capabilities } = await endpointProfile(context, exchange.endpoint, LATEST_MODERN, 'modern')
   // What is begun for a client that went away meanwhile would never end.
@@ -45,8 +48,11 @@ export async function openListen(context: GatewayContext, exchange: Exchange): P
   const queue = createQueue(exchange, message.idText)
   const stopLists = watchLists(context, exchange, wanted, queue)
   exchange.onFinished.push(stopLists)
-  const honoured = await watchResources(context, exchange, wanted, queue)
-  queue.acknowledge({ ...wanted, resourceSubscriptions: honoured })
+  const [resourceSubscriptions, taskIds] = await Promise.all([
+    watchResources(context, exchange, wanted, queue),
+    watchTasks(context, exchange, filter.value.taskIds, (members) => queue.send('notifications/tasks', members)),
+  ])
+  queue.acknowledge({ ...wanted, resourceSubscriptions, taskIds })
 }
 
 /** The graceful end (Subscriptions, Graceful Closure). */

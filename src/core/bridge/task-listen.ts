@@ -1,0 +1,83 @@
+/** `taskIds` of a `subscriptions/listen`: `notifications/tasks`, whatever era the task's server speaks (ext-tasks, Task Status Notifications). */
+
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { objectText } from '../../protocol/input-required.ts'
+import { parseMessage } from '../../protocol/message.ts'
+import type { Message } from '../../protocol/message.ts'
+import { PortolanError } from '../../protocol/error.ts'
+import { handleScope, isMerged, upstreamsAt } from '../catalog/endpoint-scope.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange, Route } from '../gateway/exchange.ts'
+import { resultText } from '../gateway/render.ts'
+import { responseLook } from './call-look.ts'
+import { clientResponse } from './client-response.ts'
+import type { ResponseLook } from './client-response.ts'
+import { openTask } from './handles.ts'
+import { partyOf, sourceOf } from './party.ts'
+import { TASK_KEY } from './task-at-legacy.ts'
+import { detailedTexts } from './task-for-modern.ts'
+import { declaredBy } from './task-support.ts'
+import { watchTask } from './task-watch.ts'
+
+/** Members of `params` besides `_meta`, each after a comma. */
+export type TellTask = (members: WireText) => void
+
+/** Of one listen; more cost a listen each at modern servers. */
+const MAX_TASKS = 64
+
+/** Watches them until the exchange ends; resolves with those that will be told of. Foreign and unknown ones are left out. */
+export async function watchTasks(context: GatewayContext, exchange: Exchange, handles: readonly string[], tell: TellTask): Promise<readonly string[]> {
+  if (handles.length > MAX_TASKS) throw new PortolanError('invalid_params', { message: `Invalid params: more than ${MAX_TASKS} taskIds` })
+  const watched = await Promise.all(handles.map((handle) => watchOne(context, exchange, handle, tell).catch(() => false)))
+  return handles.filter((_handle, index) => watched[index])
+}
+
+async function watchOne(context: GatewayContext, exchange: Exchange, handle: string, tell: TellTask): Promise<boolean> {
+  const { message, principal } = exchange
+  const scope = handleScope(context, exchange.endpoint)
+  const found = principal === undefined ? undefined : openTask(context.deps.keyring, principal, handle, scope)
+  const upstream = found === undefined ? undefined : context.upstreams.byId(found.upstreamId)
+  if (message === undefined || principal === undefined || found === undefined || upstream === undefined) return false
+  if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) return false
+  const source = await sourceOf(context, partyOf(exchange), upstream)
+  if (exchange.outcome !== undefined) return false
+  const route: Route = { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
+  const look = responseLook(context, exchange, message, route, source)
+  if (found.taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, found.taskId, look, tell)
+  if (source.era !== 'modern') return false
+  const capabilities = asciiJson(declaredBy(message))
+  const watch = watchTask(context, {
+    upstream, capabilities, ownerKey: principal.ownerKey, taskId: found.taskId,
+    run(news) {
+      if (readString(news.text, member(news.body, 'taskId')) === found.taskId) tell(relayedMembers(news, look))
+    },
+  })
+  exchange.onFinished.push(() => watch.stop())
+  return watch.ready
+}
+
+function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, key: string, look: ResponseLook, tell: TellTask): boolean {
+  const task = tasksAtLegacy.find(exchange.principal?.ownerKey ?? '', key)
+  if (task === undefined) return false
+  const news = (): void => tell(membersOf(detailedTexts(task, { ...look, method: 'tools/call' })))
+  exchange.onFinished.push(tasksAtLegacy.watch(task, news))
+  // Nothing will be told any more of what has ended: a client that comes late hears of it now.
+  if (task.isOver) news()
+  return true
+}
+
+function membersOf(texts: Readonly<Record<string, WireText>>): WireText {
+  return Object.entries(texts).map(([key, text]) => `,${asciiJson(key)}:${text}`).join('')
+}
+
+/** As `tasks/get` would have answered it to this client. */
+function relayedMembers({ text, body }: Message, look: ResponseLook): WireText {
+  const kept = Array.from(body?.members ?? [], ([key, { value }]) => [key, text.slice(value.start, value.end)] as const).filter(([key]) => key !== '_meta')
+  const scan = parseMessage(resultText('0', objectText(kept)))
+  if (!scan.ok) throw new PortolanError('upstream_malformed')
+  const outcome = clientResponse(scan.value, { ...look, method: 'tasks/get' })
+  const said = parseMessage('text' in outcome ? outcome.text : '')
+  if (!said.ok) throw new PortolanError('upstream_malformed')
+  return Array.from(said.value.body?.members ?? [], ([key, { value }]) => `,${asciiJson(key)}:${said.value.text.slice(value.start, value.end)}`).join('')
+}
