@@ -130,6 +130,17 @@ describe('an upstream server over stdio', () => {
     expect(upstream.status()).toMatchObject({ sessions: 3, restarts: 1 })
   })
 
+  it('delays new children after crashes for whoever had the children, and for nobody else', async () => {
+    const { upstream } = open(stdio('legacy'))
+    for (let crashes = 0; crashes < 2; crashes += 1) {
+      const own = await upstream.openLegacy(hello({ ownerKey: 'alice' }))
+      await call(own, 'tools/call', { params: '{"name":"crash"}' })
+    }
+    await expect(upstream.openLegacy(hello({ ownerKey: 'alice' }))).rejects.toMatchObject({ code: 'upstream_unavailable', retryAfterSec: 1 })
+    expect(await pidOf(await upstream.openLegacy(hello({ ownerKey: 'bob' })))).toBeGreaterThan(0)
+    expect(await pidOf(await upstream.openLegacy(hello({ shared: true, ownerKey: '' })))).toBeGreaterThan(0)
+  })
+
   it('lets shared sessions use one child, and answers its requests itself', async () => {
     const { upstream } = open(stdio('legacy'))
     const heard: string[] = []

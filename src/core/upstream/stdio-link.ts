@@ -41,7 +41,17 @@ const RESTART = { firstMs: 1_000, maxMs: 60_000 }
 /** A child that lived so long has not crashed at start. */
 const STABLE_MS = 60_000
 const GRACE_MS = 2_000
+/** Whose crashes are remembered; the oldest may start again at once. */
+const OWNERS_KEPT = 1_000
 const DEAF: ChannelListener = { onMessage: () => undefined, onClosed: () => undefined }
+
+interface Crashes {
+  /** In a row. */
+  readonly count: number
+  readonly blockedUntilMs: number
+  readonly lastMs: number
+  readonly end: string
+}
 
 interface OpenChild {
   readonly era: 'legacy' | 'modern'
@@ -64,29 +74,32 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   let restarts = 0
   /** Children that ended by themselves and have no successor yet. */
   let owed = 0
-  let crashes = 0
-  let blockedUntilMs = 0
-  let lastCrashMs = 0
+  /** By owner: who crashes children of its own delays its own next ones, nobody else's. Those of '' are everybody's. */
+  const crashes = new Map<string, Crashes>()
   let lastEnd = ''
   let isRetired = false
   let isClosed = false
 
-  function noteEnd(end: ChildEnd, startedMs: number): void {
+  function noteEnd(ownerKey: string, end: ChildEnd, startedMs: number): void {
     lastEnd = describeEnd(target.command, end)
-    const isSameCrash = crashes > 0 && startedMs <= lastCrashMs
-    lastCrashMs = clock.ticksMs()
+    const nowMs = clock.ticksMs()
+    const before = crashes.get(ownerKey)
+    crashes.delete(ownerKey)
     // What ended several children, of which one had its restart already, counts once.
-    if (isSameCrash) return
-    crashes = lastCrashMs - startedMs >= STABLE_MS ? 1 : crashes + 1
+    if (before !== undefined && startedMs <= before.lastMs) return void crashes.set(ownerKey, { ...before, lastMs: nowMs, end: lastEnd })
+    const count = before === undefined || nowMs - startedMs >= STABLE_MS ? 1 : before.count + 1
     // The first restart is immediate, back-off from the second (bridge-rulings §3).
-    blockedUntilMs = crashes < 2 ? 0 : clock.ticksMs() + backoffMs(crashes - 1, RESTART, random)
+    const blockedUntilMs = count < 2 ? 0 : nowMs + backoffMs(count - 1, RESTART, random)
+    crashes.set(ownerKey, { count, blockedUntilMs, lastMs: nowMs, end: lastEnd })
+    if (crashes.size > OWNERS_KEPT) crashes.delete(crashes.keys().next().value ?? '')
   }
 
   async function openChild(request: OpenChild): Promise<Result<LineChannel, OpenFault>> {
-    const waitMs = blockedUntilMs - clock.ticksMs()
-    if (waitMs > 0 && !request.isProbe) {
+    const crashed = crashes.get(request.ownerKey)
+    const waitMs = (crashed?.blockedUntilMs ?? 0) - clock.ticksMs()
+    if (crashed !== undefined && waitMs > 0 && !request.isProbe) {
       const retryAfterSec = Math.ceil(waitMs / 1_000)
-      return fail({ reason: 'unreachable', detail: `restarting in ${retryAfterSec} s: ${lastEnd}`, retryAfterSec })
+      return fail({ reason: 'unreachable', detail: `restarting in ${retryAfterSec} s: ${crashed.end}`, retryAfterSec })
     }
     let channel: LineChannel | undefined
     let slot: ChildSlot
@@ -133,7 +146,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         slot.release()
         if (probes.delete(opened) || end.isWanted) return
         owed += 1
-        noteEnd(end, startedMs)
+        noteEnd(request.ownerKey, end, startedMs)
         health.unreachable(describeEnd(target.command, end))
       },
     })
