@@ -1,11 +1,13 @@
 /** Tasks between eras, in both directions, as bridge-rulings §4, Tasks, says. */
 import { request as httpRequest } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks, startModernTasks } from './fixtures/upstream/task-actor.ts'
 import type { ActorTask, TaskActor } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig, RigOptions } from './gateway-rig.ts'
+import type { StdioServer } from '../src/core/gateway/snapshot.ts'
 import type { Answer } from './http-rig.ts'
 import { codeOf, getRequest, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Opened, Stream } from './mcp-client.ts'
@@ -20,7 +22,15 @@ const accept = { action: 'accept', content: { name: 'Ann' } }
 const resultOf = (answer: Answer): Json => (messageOf(answer)['result'] ?? {}) as Json
 const done = { content: [{ type: 'text', text: 'done' }] }
 
-describe('a modern client of a legacy server with tasks', () => {
+const PROXY = fileURLToPath(new URL('fixtures/upstream/stdio-proxy.mjs', import.meta.url))
+const VIA = {
+  HTTP: http,
+  stdio: (url: string): StdioServer => ({ transport: 'stdio', command: process.execPath, args: [PROXY, url], env: {}, cwd: undefined }),
+} as const
+type Via = keyof typeof VIA
+const TRANSPORTS = Object.keys(VIA) as Via[]
+
+describe.each(TRANSPORTS)('a modern client of a legacy server with tasks over %s', (via) => {
   interface Scene {
     readonly rig: Rig
     readonly actor: TaskActor
@@ -34,7 +44,7 @@ describe('a modern client of a legacy server with tasks', () => {
 
   async function play(options: Partial<RigOptions> = {}): Promise<Scene> {
     const actor = closeAfter(await startLegacyTasks())
-    const rig = await startRig({ servers: { actor: http(actor.url) }, ...options })
+    const rig = await startRig({ servers: { actor: VIA[via](actor.url) }, ...options })
     let id = 0
     const send: Scene['send'] = (method, params, { capabilities = DECLARED, token = 'alice', meta = {} } = {}) =>
       modern(rig.port, method, params, {
@@ -254,7 +264,7 @@ describe('a modern client of a legacy server with tasks', () => {
   })
 })
 
-describe('a legacy client of a modern server with tasks', () => {
+describe.each(TRANSPORTS)('a legacy client of a modern server with tasks over %s', (via) => {
   interface Scene {
     readonly rig: Rig
     readonly actor: TaskActor
@@ -270,7 +280,7 @@ describe('a legacy client of a modern server with tasks', () => {
 
   async function play(opened: Opened = {}, options: Partial<RigOptions> = {}): Promise<Scene> {
     const actor = closeAfter(await startModernTasks())
-    const rig = await startRig({ servers: { actor: http(actor.url) }, ...options })
+    const rig = await startRig({ servers: { actor: VIA[via](actor.url) }, ...options })
     const session = await openSession(rig.port, { path: '/actor/mcp', capabilities: { elicitation: { form: {} }, roots: {} }, ...opened })
     let id = 0
     const send: Scene['send'] = (method, params = {}, how = {}) =>
