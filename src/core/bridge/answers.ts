@@ -207,20 +207,35 @@ function announceLists(context: GatewayContext, session: LiveSession, party: Par
 export async function answerTaskList(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
   const { session, principal } = exchange
   if (session === undefined || principal === undefined) throw new PortolanError('internal')
-  const tasks: JsonValue[] = []
-  for (const [upstreamId, ids] of Object.entries(session.data.tasks)) {
-    const upstream = context.upstreams.byId(upstreamId)
-    if (upstream === undefined) continue
-    const source = await sourceOf(context, partyOf(exchange), upstream)
-    const channel = await source.channel()
-    for (const id of ids) {
-      const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(id) }, context.deps)
-      const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
-      if (!isJsonObject(task)) continue
-      const { _meta: _dropped, ...fields } = task
-      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, id, handleScope(context, exchange.endpoint)) })
-    }
-  }
+  const asked = Object.entries(session.data.tasks).map(([upstreamId, ids]) => tasksAt(context, exchange, upstreamId, ids))
+  const told = await Promise.allSettled(asked)
+  const [first] = told
+  // One server that is down hides no other's tasks.
+  if (first?.status === 'rejected' && told.every(({ status }) => status === 'rejected')) throw first.reason
+  const tasks = told.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
   tasks.push(...(await listedTasks(context, exchange, principal.ownerKey)))
   return answerWith(exchange, { tasks })
+}
+
+/** Asked of one server at a time. */
+const TASKS_AT_ONCE = 16
+
+async function tasksAt(context: GatewayContext, exchange: Exchange, upstreamId: string, ids: readonly string[]): Promise<JsonValue[]> {
+  const { principal } = exchange
+  const upstream = context.upstreams.byId(upstreamId)
+  if (upstream === undefined || principal === undefined) return []
+  const source = await sourceOf(context, partyOf(exchange), upstream)
+  const channel = await source.channel()
+  const tasks: JsonValue[] = []
+  for (let at = 0; at < ids.length; at += TASKS_AT_ONCE) {
+    const some = ids.slice(at, at + TASKS_AT_ONCE)
+    const answers = await Promise.all(some.map((id) => ask(channel, 'tasks/get', { taskId: asciiJson(id) }, context.deps)))
+    answers.forEach((answer, index) => {
+      const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
+      if (!isJsonObject(task)) return
+      const { _meta: _dropped, ...fields } = task
+      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, some[index] ?? '', handleScope(context, exchange.endpoint)) })
+    })
+  }
+  return tasks
 }
