@@ -118,9 +118,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     for (const uri of subscriptions[upstream.id] ?? []) {
       await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, deps).catch(() => undefined)
     }
-    // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions.
+    // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions, or somebody hears what comes.
     const usesInput = session.data.clientCapabilities !== '{}'
-    if (usesInput || (subscriptions[upstream.id] ?? []).length > 0) void channel.openStream().catch(() => undefined)
+    if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream().catch(() => undefined)
   }
 
   return {

@@ -16,7 +16,7 @@ import type { Exchange } from '../gateway/exchange.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import type { Leased } from './input-pool.ts'
+import type { InputKey, Leased } from './input-pool.ts'
 import { sharingKey } from './legacy-pool.ts'
 
 export interface Party {
@@ -122,7 +122,14 @@ function leasedSource(context: GatewayContext, { principal, message }: Party, up
   const mirrored = mirrorCapabilities(inputAsCapabilities(input), { client: LATEST_MODERN, upstream: revision })
   const key = { principal, upstream, input: inputClass, capabilities: mirrored }
   const classKey = `legacy:${inputClass}:${principal.bindingKey}`
-  return { upstream, era: 'legacy', classKey, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => context.inputPool.lease(key) }
+  return { upstream, era: 'legacy', classKey, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => lease(context, key) }
+}
+
+/** On stdio a leased session is another process: what is watched at the server is watched there too. */
+async function lease({ inputPool, watches }: GatewayContext, key: InputKey): Promise<Leased> {
+  const leased = await inputPool.lease(key)
+  if (key.upstream.config.target.transport === 'stdio') watches.follow(key.upstream, leased.channel)
+  return leased
 }
 
 function ownChannel(context: GatewayContext, session: LiveSession, upstream: Upstream, mirrored: ClientCapabilities): Channel | Promise<Channel> {
@@ -143,7 +150,10 @@ export function sourceOf(context: GatewayContext, party: Party, upstream: Upstre
 
 /** Has the lists of a server watched in the era in which this client's calls go there; a server that is down is not waited for. */
 export function ensureLists(context: GatewayContext, party: Party, upstream: Upstream): void {
-  const watch = ({ era }: Source): void => context.watches.ensureLists(upstream, era)
+  const watch = ({ era, isOwn }: Source): void => {
+    // Another child than the client's own has other lists.
+    if (!isOwn || upstream.config.target.transport === 'http') context.watches.ensureLists(upstream, era)
+  }
   const source = sourceOf(context, party, upstream)
   if (source instanceof Promise) void source.then(watch).catch(() => undefined)
   else watch(source)

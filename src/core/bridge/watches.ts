@@ -43,6 +43,11 @@ export interface Watches {
   replace(upstream: Upstream, successor: Upstream | undefined): void
   /** A new server: its lists are watched where those of others are. */
   added(upstream: Upstream): void
+  /**
+   * A session beside the shared one, with a process of its own: it is subscribed to what is watched at that server, because what
+   * happens there nobody else sees.
+   */
+  follow(upstream: Upstream, channel: LegacyChannel): void
   /** The shared session was lost: what it was subscribed to is subscribed again. */
   renew(upstream: Upstream): void
 }
@@ -75,6 +80,15 @@ export function createWatches(deps: WatchesDeps): Watches {
   const listeners = new Set<ListChange>()
   const watched: Readonly<Record<Era, Map<Upstream, Watched>>> = { legacy: new Map(), modern: new Map() }
 
+  const followers = new WeakMap<Upstream, Map<LegacyChannel, UpstreamWatch>>()
+
+  const syncFollowers = (upstream: Upstream): void => {
+    const uris = new Set(watched.legacy.get(upstream)?.uris.keys())
+    for (const [channel, follower] of followers.get(upstream) ?? []) {
+      if (channel.closed) followers.get(upstream)?.delete(channel)
+      else void follower.sync(uris, undefined).catch(() => undefined)
+    }
+  }
   const entry = (upstream: Upstream, era: Era): Watched => {
     const known = watched[era].get(upstream)
     if (known !== undefined) return known
@@ -119,6 +133,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const sync = async (state: Watched, era: Era, uri: string | undefined): Promise<boolean> => {
     const { upstream } = state
     if (upstream === undefined) return false
+    if (era === 'legacy') syncFollowers(upstream)
     try {
       const link = await linkOf(upstream, era, state)
       return await link.sync(new Set(state.uris.keys()), uri)
@@ -179,6 +194,12 @@ export function createWatches(deps: WatchesDeps): Watches {
         state.wantsLists = true
         void sync(state, era, undefined)
       }
+    },
+    follow(upstream, channel) {
+      const known = followers.get(upstream) ?? new Map<LegacyChannel, UpstreamWatch>()
+      if (known.has(channel)) return
+      followers.set(upstream, known.set(channel, createLegacyWatch(channel, deps)))
+      syncFollowers(upstream)
     },
     renew(upstream) {
       const state = watched.legacy.get(upstream)

@@ -10,7 +10,9 @@ import { LiveMap } from '../live-map.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { traitsOf } from '../../protocol/revision.ts'
 import { listenEnded } from '../bridge/listen.ts'
+import { ensureLists, partyOf } from '../bridge/party.ts'
 import type { Principal } from '../auth/principal.ts'
+import { upstreamsAt } from '../catalog/endpoint-scope.ts'
 import type { Views } from '../catalog/view.ts'
 import { addStream } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
@@ -63,6 +65,10 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
     ended.streams.length = 0
     void context.sessions.end(ended)
   }
+  /** The pipe is the stream on which a session is told of changed lists, whether it asks or not. */
+  const watchLists = (exchange: Exchange): void => {
+    for (const upstream of upstreamsAt(context, endpoint)) ensureLists(context, partyOf(exchange), upstream)
+  }
   const startSession = (exchange: Exchange): void => {
     let done = (): void => {}
     initializing = new Promise((resolve) => (done = resolve))
@@ -73,7 +79,10 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
         if (session !== undefined) endSession(session)
         session = opened
         if (isClosed) endSession(opened)
-        else addStream(opened, stream)
+        else {
+          addStream(opened, stream)
+          watchLists(exchange)
+        }
       }
       initializing = undefined
       done()
