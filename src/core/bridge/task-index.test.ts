@@ -16,7 +16,7 @@ function manualClock(): Clock & { pass(ms: number): void } {
     },
     pass(ms) {
       now += ms
-      for (const timer of [...timers]) if (timer.atMs <= now && timers.delete(timer)) timer.run()
+      for (const timer of timers) if (timer.atMs <= now && timers.delete(timer)) timer.run()
     },
   }
 }
