@@ -11,6 +11,7 @@ const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/\b40[13]\b/, 'The server wants other credentials: see "headers" of this server in the configuration.'],
   [/\b(?:404|405)\b/, 'portolan doctor --only url looks for the right address.'],
   [/exited with|was ended by/, 'Run its command by hand to see why it ends; portolan up --log-level debug shows all it says.'],
+  [/^the last \d+ calls failed/, 'Calls are let through again by themselves as soon as one is answered; the log says why the last ones failed.'],
   [/^no answer for/, 'It is still waited for: npx and uvx may be fetching it. Run its command by hand to see.'],
 ]
 

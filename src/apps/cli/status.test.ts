@@ -49,6 +49,7 @@ describe('what portolan status says to people', () => {
     ['connection refused: http://127.0.0.1:9', /Start the server, or mend its "url"/],
     ['node exited with code 3: boom', /Run its command by hand/],
     ['no answer for 12 s', /still waited for/],
+    ['the last 10 calls failed; refused for 4 s more', /let through again by themselves/],
     ['status 404', /portolan doctor --only url/],
     ['anything else', /asked again by itself/],
   ])('names the reason "%s" of a server that is down, and what helps', (detail, advice) => {

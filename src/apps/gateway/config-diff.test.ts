@@ -46,11 +46,13 @@ describe('two configurations', () => {
     ['a variable', { ...a, env: { T: 'env:T' } }, undefined, { setting: 'env.T', from: undefined, to: 'env:T', isContent: false }, 'restarts'],
     ['another era', a, { era: 'legacy' }, { setting: 'era', from: 'auto', to: 'legacy', isContent: false }, 'restarts'],
     ['a longer time', a, { timeouts: { connectMs: 5 } }, { setting: 'timeouts.connectMs', from: '30000', to: '5', isContent: false }, 'none'],
+    ['a limit of its own', a, { limits: { ratePerSec: 2, burst: 5 } }, [{ setting: 'limits.ratePerSec', from: undefined, to: '2', isContent: false }, { setting: 'limits.burst', from: undefined, to: '5', isContent: false }], 'none'],
+    ['no breaker', a, { breaker: { failures: 0 } }, { setting: 'breaker.failures', from: '10', to: '0', isContent: false }, 'none'],
     ['trust', a, { trustAnnotations: true }, { setting: 'trustAnnotations', from: 'false', to: 'true', isContent: false }, 'none'],
     ['being switched off', { ...a, disabled: true }, undefined, { setting: 'enabled', from: 'true', to: 'false', isContent: false }, 'stops'],
   ])('differ in %s of a server, and say what a reload does to it', (_what, entry, options, setting, effect) => {
     const after = servers({ a: entry }, options === undefined ? undefined : { servers: { a: options } })
-    expect(diff(servers({ a }), after).servers).toEqual([{ kind: 'changed', name: 'a', id: 'a', settings: [setting], effect }])
+    expect(diff(servers({ a }), after).servers).toEqual([{ kind: 'changed', name: 'a', id: 'a', settings: [setting].flat(), effect }])
   })
 
   it('know a renamed server by its id', () => {

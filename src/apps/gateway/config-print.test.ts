@@ -52,4 +52,20 @@ describe('a printed configuration', () => {
       digest: 'digest',
     })
   })
+
+  it('is a configuration of the same meaning where it is resolved, limits and breaker among it', () => {
+    const servers = { a: { limits: { exchanges: 2, ratePerSec: 0.5 }, breaker: { failures: 0 } }, b: {} }
+    const written = { mcpServers: { a: { command: 'x' }, b: { command: 'y' } }, portolan: { version: 1, limits: { ratePerPrincipal: { perSec: 3 } }, servers } }
+    const first = readConfig(JSON.stringify(written))
+    if (!first.ok) throw new Error('bad test')
+    const shown = printableResolved(first.value, 'digest') as { mcpServers: object; portolan: { limits: object; servers: Record<string, object> } }
+    expect(shown.portolan.limits).toMatchObject({ ratePerPrincipal: { perSec: 3, burst: 3 } })
+    expect(shown.portolan.servers).toMatchObject({
+      a: { limits: { exchanges: 2, queue: 100, queueMs: 10_000, ratePerSec: 0.5, burst: 1 }, breaker: { failures: 0, openMs: 5_000 } },
+      b: { limits: { queue: 100, queueMs: 10_000 }, breaker: { failures: 10 } },
+    })
+    const again = readConfig(JSON.stringify({ mcpServers: shown.mcpServers, portolan: { version: 1, limits: shown.portolan.limits, servers: shown.portolan.servers } }))
+    if (!again.ok) throw new Error(JSON.stringify(again.fault))
+    expect(printableResolved(again.value, 'digest')).toMatchObject({ portolan: { limits: shown.portolan.limits, servers: shown.portolan.servers } })
+  })
 })

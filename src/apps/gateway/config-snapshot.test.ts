@@ -127,6 +127,25 @@ describe('a snapshot', () => {
     expect(limits).toMatchObject({ bodyBytes: 1000, jsonDepth: 128 })
   })
 
+  it('has the bounds of a principal and of a server, a burst of one second where none is given', () => {
+    const written = (limits: object, options: object) =>
+      snapshot({ mcpServers: { a: { command: 'x' } }, portolan: { version: 1, limits, servers: { a: options } } })
+    const plain = written({}, {})
+    expect(plain).toMatchObject({ limits: { exchanges: 10_000, exchangesPerPrincipal: 10_000 }, ratePerPrincipal: undefined })
+    expect(plain.servers[0]).toMatchObject({ limits: undefined, breaker: { failures: 10, windowMs: 60_000, openMs: 5_000, halfOpenProbes: 1 } })
+    const { limits, ratePerPrincipal, servers } = written(
+      { exchangesPerPrincipal: 5, ratePerPrincipal: { perSec: 2.5 } },
+      { limits: { ratePerSec: 0.2, queueMs: 50 }, breaker: { failures: 3 } },
+    )
+    expect(limits).not.toHaveProperty('ratePerPrincipal')
+    expect([limits.exchangesPerPrincipal, ratePerPrincipal]).toEqual([5, { perSec: 2.5, burst: 3 }])
+    expect(servers[0]?.limits).toEqual({ exchanges: undefined, rate: { perSec: 0.2, burst: 1 }, queue: 100, queueMs: 50 })
+    expect(servers[0]?.breaker).toEqual({ failures: 3, windowMs: 60_000, openMs: 5_000, halfOpenProbes: 1 })
+    expect(written({}, { limits: { exchanges: 2, queue: 0 }, breaker: { failures: 0 } }).servers[0]).toMatchObject({ limits: { exchanges: 2, rate: undefined, queue: 0 }, breaker: undefined })
+    expect(written({}, { limits: { queue: 3 } }).servers[0]?.limits).toBeUndefined()
+    expect(new Set([plain, written({ ratePerPrincipal: { perSec: 1 } }, {}), written({}, { breaker: { failures: 0 } })].map(({ digest }) => digest)).size).toBe(3)
+  })
+
   it('cannot be changed', () => {
     const { servers } = snapshot(withEnv({ A: 'b' }))
     expect(Object.isFrozen(servers[0]?.target)).toBe(true)
