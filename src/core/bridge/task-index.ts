@@ -44,8 +44,14 @@ export interface TaskBounds {
   readonly totalBytes: number
 }
 
-/** One owner's results are at most two of the longest that a server may send. */
-export const TASK_BOUNDS: TaskBounds = { live: 64, perOwner: 512, ownerBytes: 32 * 1024 * 1024, total: 10_000, totalBytes: 256 * 1024 * 1024 }
+const LIVE_TASKS = 64
+const OWNER_TASKS = 512
+const TOTAL_TASKS = 10_000
+/** Two of the longest results that a server may send. */
+const OWNER_BYTES = 32 * 1024 * 1024
+const TOTAL_BYTES = 256 * 1024 * 1024
+
+export const TASK_BOUNDS: TaskBounds = { live: LIVE_TASKS, perOwner: OWNER_TASKS, ownerBytes: OWNER_BYTES, total: TOTAL_TASKS, totalBytes: TOTAL_BYTES }
 
 /** No task is followed for longer, whatever its server says. */
 export const MAX_TASK_MS = 24 * 60 * 60_000
