@@ -10,7 +10,7 @@ import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
 import { createSessionStore } from '../../src/adapters/memory/session-store.ts'
 import { DEFAULT_LIMITS } from '../../src/core/gateway/snapshot.ts'
 import { startActor } from '../fixtures/upstream/actor.ts'
-import { http, sleep, until } from '../fixtures/upstream/support.ts'
+import { http, sleep } from '../fixtures/upstream/support.ts'
 import { openRig } from '../gateway-rig.ts'
 import { legacy, openSession } from '../mcp-client.ts'
 
@@ -27,6 +27,7 @@ export interface Remains {
 /** The first batches fill caches and pools. */
 const WARM_BATCHES = 3
 const IDLE_MS = 600_000
+const END_MS = 60_000
 
 export async function abandonSessions(count: number, batches: number): Promise<Remains> {
   setFlagsFromString('--expose-gc')
@@ -41,7 +42,7 @@ export async function abandonSessions(count: number, batches: number): Promise<R
   for (let batch = 0; batch < batches + WARM_BATCHES; batch += 1) {
     for (let done = 0; done < count / batches; done += 20) await Promise.all(Array.from({ length: 20 }, () => abandon(rig.port)))
     clock.advance(IDLE_MS + 60_000)
-    await until(() => rig.gateway.status().sessions === 0 && actor.sessions.size === 0)
+    await ended(() => rig.gateway.status().sessions === 0 && actor.sessions.size === 0)
     forget()
     await standstill()
     collect()
@@ -63,6 +64,11 @@ export async function abandonSessions(count: number, batches: number): Promise<R
 }
 
 const socketCount = (): number => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length
+
+/** Each session is deleted at the server, over a connection: on a busy machine that takes its time. */
+async function ended(check: () => boolean): Promise<void> {
+  for (const untilMs = Date.now() + END_MS; !check(); await sleep(10)) if (Date.now() > untilMs) throw new Error('sessions are left over')
+}
 
 /** The clients' own sockets close a little later. */
 async function standstill(): Promise<void> {
