@@ -136,6 +136,16 @@ export function testLimiter(name: string, open: (bounds: LimiterBounds) => Promi
       expect((await answerOf(ask(limiter, 'a', 'files'))).ok).toBe(false)
     })
 
+    it('takes a release at a server once, however often it is called', async () => {
+      const { limiter } = await open({ ...WIDE, files: { exchanges: 2, rate: undefined, queue: 0, queueMs: 1_000 } })
+      const first = await answerOf(ask(limiter, 'a', 'files'))
+      await answerOf(ask(limiter, 'a', 'files'))
+      release(first)
+      release(first)
+      expect((await answerOf(ask(limiter, 'a', 'files'))).ok).toBe(true)
+      expect((await answerOf(ask(limiter, 'a', 'files'))).ok).toBe(false)
+    })
+
     it('keeps nobody in line longer than may be', async () => {
       const { limiter, pass } = await open({ ...WIDE, files: { exchanges: 1, rate: undefined, queue: 4, queueMs: 2_000 } })
       await answerOf(ask(limiter, 'a', 'files'))

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Admission, Limiter, ServerLimits, Waiting } from '../../core/policy/limiter.ts'
 import { createManualClock } from './clock.ts'
@@ -106,6 +107,75 @@ describe('the memory limiter', () => {
   it('is refused rates and servers\' limits without a clock', () => {
     expect(() => createLimiter({ exchanges: 1, ratePerOwner: RATE })).toThrow(TypeError)
     expect(() => createLimiter({ exchanges: 1, server: () => undefined })).toThrow(TypeError)
+  })
+})
+
+describe('a server\'s line, whatever happens', () => {
+  type Step = readonly ['ask', owner: number] | readonly ['release', at: number] | readonly ['leave', at: number] | readonly ['pass', ms: number] | readonly ['reload', exchanges: number]
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 5, arbitrary: fc.tuple(fc.constant('ask' as const), fc.nat(3)) },
+    { weight: 3, arbitrary: fc.tuple(fc.constant('release' as const), fc.nat(30)) },
+    { weight: 1, arbitrary: fc.tuple(fc.constant('leave' as const), fc.nat(30)) },
+    { weight: 2, arbitrary: fc.tuple(fc.constant('pass' as const), fc.nat(700)) },
+    { weight: 1, arbitrary: fc.tuple(fc.constant('reload' as const), fc.integer({ min: 1, max: 4 })) },
+  )
+
+  it('never lets too many in, leaves no room unused, keeps nobody too long and forgets nobody', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 80 }), fc.option(fc.record({ perSec: fc.integer({ min: 1, max: 20 }), burst: fc.integer({ min: 1, max: 5 }) })), async (steps, written) => {
+      const rate = written ?? undefined
+      const limits = (exchanges: number): ServerLimits => ({ exchanges, rate, queue: 6, queueMs: 2_000 })
+      const { limiter, clock, current } = open(limits(2))
+      const running: { release(): void }[] = []
+      const waiting: { readonly since: number; leave(): void }[] = []
+      const granted: number[] = []
+      const take = (answer: Admission): void => {
+        if (!answer.ok) return
+        granted.push(clock.ticksMs())
+        running.push(answer)
+      }
+      let most = 2
+      for (const [kind, value] of steps) {
+        const before = running.length
+        if (kind === 'ask') {
+          const answer = at(limiter, `owner ${value}`)
+          if ('ok' in answer) take(answer)
+          else if ('admitted' in answer) {
+            const one = { since: clock.ticksMs(), leave: () => answer.leave() }
+            waiting.push(one)
+            void answer.admitted.then((admission) => {
+              waiting.splice(waiting.indexOf(one), 1)
+              take(admission)
+            })
+          }
+        } else if (kind === 'release') running.splice(value, 1)[0]?.release()
+        else if (kind === 'leave') waiting[value]?.leave()
+        else if (kind === 'pass') clock.advance(value)
+        else {
+          most = value
+          current.files = limits(value)
+          limiter.refresh()
+        }
+        await turn()
+        expect(running.length).toBeLessThanOrEqual(Math.max(most, before))
+        expect(waiting.length).toBeLessThanOrEqual(6)
+        for (const { since } of waiting) expect(clock.ticksMs() - since).toBeLessThan(2_000)
+        if (rate === undefined && waiting.length > 0) expect(running.length).toBeGreaterThanOrEqual(most)
+      }
+      if (rate !== undefined) {
+        for (const [index, ticks] of granted.entries()) {
+          // A step may be of 700 ms, and its grants are seen at its end.
+          const inSecond = granted.filter((other, at) => at >= index && other < ticks + 1_000).length
+          expect(inSecond).toBeLessThanOrEqual(rate.burst + Math.ceil(rate.perSec * 1.7) + 1)
+        }
+      }
+      clock.advance(2_000)
+      await turn()
+      expect(waiting).toEqual([])
+      expect(clock.pendingCount).toBe(0)
+      for (const one of running) one.release()
+      clock.advance(10_000)
+      expect(okOf(at(limiter))).toBe(true)
+    }), { numRuns: 300 })
   })
 })
 
