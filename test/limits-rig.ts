@@ -5,6 +5,7 @@ import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { limiterBounds } from '../src/apps/gateway/limiter-bounds.ts'
 import type { Clock } from '../src/core/clock.ts'
+import type { GatewayDeps } from '../src/core/gateway/context.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { Limits, ServerSnapshot, Snapshot } from '../src/core/gateway/snapshot.ts'
 import type { LimitName, RateLimit, ServerLimits } from '../src/core/policy/limiter.ts'
@@ -18,6 +19,7 @@ export interface Bounds {
   readonly limits?: Partial<Limits>
   readonly ratePerPrincipal?: RateLimit
   readonly clock?: Clock
+  readonly deps?: Partial<GatewayDeps>
   /** Of the server `files`; `other` has none. */
   readonly files?: Partial<ServerSnapshot>
 }
@@ -46,7 +48,7 @@ export async function startLimitsRig(bounds: Bounds, acts: Readonly<Record<strin
   const limiter = createLimiter(Object.assign(limiterBounds(snapshots), { clock }))
   snapshots.subscribe(() => limiter.refresh())
   const telemetry = createMemoryTelemetry()
-  const rig = await startRig({ deps: { clock, snapshots, limiter, telemetry } })
+  const rig = await startRig({ deps: { clock, snapshots, limiter, telemetry, ...bounds.deps } })
   return {
     ...rig,
     files,

@@ -242,6 +242,13 @@ describe('time limits', () => {
     expect([codeOf(await talking), codeOf(await waiting)]).toEqual([0, 0])
   }, 15_000)
 
+  it('do not take what comes before a call is sent for silence of the server', async () => {
+    const credentials = { headersFor: () => sleep(2_500).then(() => []) }
+    const slow: Act = ({ answer }) => void setTimeout(() => answer(), 800)
+    const rig = await startLimitsRig({ deps: { credentials }, files: { requestIdleTimeoutMs: 1_500 } }, { slow }, ['modern'])
+    expect(codeOf(await call(rig, 'slow'))).toBe(0)
+  }, 15_000)
+
   it.each(['legacy', 'modern'] as const)('do not take the time that a legacy client needs for its answer for silence of a %s server', async (era) => {
     const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } }
     const asking: Act = (one) => {
