@@ -113,6 +113,7 @@ describe('a breaker', () => {
     fail(breaker, 5)
     expect(breaker.status().state).toBe('open')
     current.settings = undefined
+    expect(breaker.refusedForMs()).toBe(0)
     expect(breaker.pass().ok).toBe(true)
     fail(breaker, 100)
     expect(breaker.status().state).toBe('closed')

@@ -69,7 +69,11 @@ export function createBreaker(clock: Clock, settings: () => BreakerSettings | un
   }
 
   function refusedForMs(): number {
-    return openUntilTicks === undefined ? 0 : Math.max(0, openUntilTicks - clock.ticksMs())
+    if (openUntilTicks === undefined) return 0
+    if (settings() !== undefined) return Math.max(0, openUntilTicks - clock.ticksMs())
+    // It was switched off while it was open.
+    close()
+    return 0
   }
 
   function passHalfOpen(untilTicks: number): Passage {
