@@ -25,7 +25,7 @@ import { onListNews } from './list-news.ts'
 import { sealTask } from './handles.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
 import type { Party, Source } from './party.ts'
-import { listedTasks } from './task-for-legacy.ts'
+import { heldTasks, listedTask } from './task-for-legacy.ts'
 
 /** How long a client may keep what `server/discover` says, once every server is known. */
 const DISCOVER_TTL_MS = 60_000
@@ -203,39 +203,41 @@ function announceLists(context: GatewayContext, session: LiveSession, party: Par
   session.onEnded.add(stop)
 }
 
-/** Answered from the session's own index: what other clients of the same server started stays theirs. */
+/**
+ * Answered from the session's own index, and from the tasks at modern servers that its owner has: what other clients of
+ * the same server started stays theirs. A server that does not answer keeps nobody from the others' (guarantee 6).
+ */
 export async function answerTaskList(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
-  const { session, principal } = exchange
-  if (session === undefined || principal === undefined) throw new PortolanError('internal')
-  const asked = Object.entries(session.data.tasks).map(([upstreamId, ids]) => tasksAt(context, exchange, upstreamId, ids))
-  const told = await Promise.allSettled(asked)
-  const [first] = told
-  // One server that is down hides no other's tasks.
-  if (first?.status === 'rejected' && told.every(({ status }) => status === 'rejected')) throw first.reason
-  const tasks = told.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
-  tasks.push(...(await listedTasks(context, exchange, principal.ownerKey)))
-  return answerWith(exchange, { tasks })
+  const { session, principal, message, endpoint, snapshot } = exchange
+  if (session === undefined || principal === undefined || message === undefined) throw new PortolanError('internal')
+  const { keyring } = context.deps
+  const cursor = readString(message.text, member(message.body, 'cursor'))
+  // How many of the session's own come before, and the last of the others: these may be forgotten between two pages.
+  const [ofEndpoint, kind, at, after] = cursor === undefined ? [endpoint, 'tasks', '0', '0'] : (keyring.open('cursor', principal.bindingKey, cursor)?.split('|') ?? [])
+  if (ofEndpoint !== endpoint || kind !== 'tasks' || at === undefined || after === undefined) throw new PortolanError('invalid_cursor')
+  const ownLeft = Object.entries(session.data.tasks).flatMap(([upstreamId, ids]) => ids.map((id) => [upstreamId, id] as const)).slice(Number(at))
+  const heldLeft = heldTasks(context, exchange, principal.ownerKey).filter(({ order }) => order > Number(after))
+  const own = ownLeft.slice(0, snapshot.pageSize)
+  const held = heldLeft.slice(0, snapshot.pageSize - own.length)
+  const isMore = ownLeft.length + heldLeft.length > snapshot.pageSize
+  const next = [endpoint, 'tasks', Number(at) + own.length, held.at(-1)?.order ?? after].join('|')
+  const reading = [...own.map(([upstreamId, id]) => ownTask(context, exchange, upstreamId, id)), ...held.map((task) => listedTask(context, task))]
+  const tasks = await Promise.all(reading.map((one) => one.catch(() => undefined)))
+  return answerWith(exchange, {
+    tasks: tasks.filter((task) => task !== undefined),
+    ...(isMore ? { nextCursor: keyring.seal('cursor', principal.bindingKey, next) } : {}),
+  })
 }
 
-/** Asked of one server at a time. */
-const TASKS_AT_ONCE = 16
-
-async function tasksAt(context: GatewayContext, exchange: Exchange, upstreamId: string, ids: readonly string[]): Promise<JsonValue[]> {
-  const { principal } = exchange
+async function ownTask(context: GatewayContext, exchange: Exchange, upstreamId: string, id: string): Promise<JsonValue | undefined> {
+  const { keyring } = context.deps
+  const party = partyOf(exchange)
   const upstream = context.upstreams.byId(upstreamId)
-  if (upstream === undefined || principal === undefined) return []
-  const source = await sourceOf(context, partyOf(exchange), upstream)
-  const channel = await source.channel()
-  const tasks: JsonValue[] = []
-  for (let at = 0; at < ids.length; at += TASKS_AT_ONCE) {
-    const some = ids.slice(at, at + TASKS_AT_ONCE)
-    const answers = await Promise.all(some.map((id) => ask(channel, 'tasks/get', { taskId: asciiJson(id) }, context.deps)))
-    answers.forEach((answer, index) => {
-      const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
-      if (!isJsonObject(task)) return
-      const { _meta: _dropped, ...fields } = task
-      tasks.push({ ...fields, taskId: sealTask(context.deps.keyring, principal, upstreamId, some[index] ?? '', handleScope(context, exchange.endpoint)) })
-    })
-  }
-  return tasks
+  if (upstream === undefined) return undefined
+  const source = await sourceOf(context, party, upstream)
+  const answer = await ask(await source.channel(), 'tasks/get', { taskId: asciiJson(id) }, context.deps)
+  const task = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
+  if (!isJsonObject(task)) return undefined
+  const { _meta: _dropped, ...fields } = task
+  return { ...fields, taskId: sealTask(keyring, party.principal, upstreamId, id, handleScope(context, exchange.endpoint)) }
 }

@@ -23,7 +23,7 @@ import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
 import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, TOO_MANY, mayAsk, refuse } from './parked-calls.ts'
-import { MAX_TASK_MS, createTaskIndex } from './task-index.ts'
+import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
 
 /** A task as the server made it of a call. */
@@ -63,6 +63,8 @@ export interface TasksAtLegacy {
   cancel(task: LegacyTask): Promise<void>
   /** Calls `run` at every change. Returns a function that ends it. */
   watch(task: LegacyTask, run: () => void): () => void
+  /** Runs `run` once no task goes on in a session of this server that it shares with others. */
+  whenIdle(upstream: Upstream, run: () => void): void
   /** `notifications/tasks/status` of a session that nobody has for himself. */
   announce(channel: Channel, message: Message): void
   close(): void
@@ -209,7 +211,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse({ channel }, message, TOO_MANY)
     // Unique over the task's lifetime (ext-tasks, Task Update Requests).
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
-    entry.stopInput ??= clock.after(deps.inputMs(), () => void cancel(entry).catch(() => undefined))
+    entry.stopInput ??= clock.after(deps.inputMs(), () => void tooLate(entry))
     changed(entry)
   }
 
@@ -240,6 +242,12 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     if (answer.kind === 'result') settle(entry, { ...(state ?? now(entry, 'cancelled')), status: 'cancelled' }, '')
   }
 
+  /** Nobody gave the input: the task ends here, whether or not its server hears of it. */
+  const tooLate = async (entry: Entry): Promise<void> => {
+    await cancel(entry).catch(() => undefined)
+    settle(entry, now(entry, 'cancelled'), '')
+  }
+
   const whenOver = (entry: Entry): Promise<void> =>
     new Promise((resolve) => {
       const stop = (): void => {
@@ -265,6 +273,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
         forget() {
           if (!entry.isOver) release(entry, true)
           entry.isOver = true
+          changed(entry)
           entry.watchers.clear()
         },
       }
@@ -309,6 +318,10 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
       const entry = entryOf(task)
       entry?.watchers.add(run)
       return () => void entry?.watchers.delete(run)
+    },
+    whenIdle(upstream, run) {
+      const tasks = index.all().filter(({ made, isOver: over }) => made.upstream === upstream && made.leased === undefined && !over)
+      whenAllEnded(tasks, (entry) => !entry.isOver, (entry, look) => (entry.watchers.add(look), () => void entry.watchers.delete(look)), run)
     },
     announce(channel, message) {
       for (const entry of index.all()) if (entry.made.channel === channel) take(entry, message)

@@ -26,7 +26,7 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { readError } from './client-response.ts'
 import { sealTask } from './handles.ts'
 import { modernCapabilities } from './party.ts'
-import { MAX_TASK_MS, createTaskIndex } from './task-index.ts'
+import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
 import { withTasksDeclared } from './task-support.ts'
 import { watchTask } from './task-watch.ts'
@@ -52,6 +52,8 @@ export interface HeldTask extends IndexedTask {
   readonly asked: Map<string, 'open' | 'answered'>
   /** The client has its id. */
   readonly isNamed: boolean
+  /** Later ones have higher numbers. */
+  readonly order: number
 }
 
 export interface BegunTask {
@@ -86,10 +88,14 @@ export interface TasksAtModern {
   update(task: HeldTask, key: string, answer: WireText): Promise<void>
   watch(task: HeldTask, run: () => void): () => void
   forget(task: HeldTask): void
+  /** Runs `run` once no call of a task is in flight there. */
+  whenIdle(upstream: Upstream, run: () => void): void
   close(): void
 }
 
 interface Entry extends HeldTask {
+  /** Where its call is in flight, or was. */
+  readonly begunAt: Upstream
   taskId: string | undefined
   subject: string
   state: TaskState
@@ -113,6 +119,7 @@ const ASK_MS = 30_000
 export function createTasksAtModern(clock: Clock, context: () => GatewayContext): TasksAtModern {
   const index = createTaskIndex<Entry>(clock)
   const entryOf = (task: HeldTask): Entry | undefined => index.get(task.ownerKey, task.key)
+  let made = 0
   const isoNow = (): string => new Date(clock.nowMs()).toISOString()
 
   const changed = (entry: Entry, before: TaskState): void => {
@@ -149,11 +156,16 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     entry.stopWatch = watchTask(context(), { upstream: entry.upstream, ownerKey: entry.ownerKey, taskId: task.taskId, capabilities: declared(entry), run }).stop
   }
   const create = (begun: BegunTask, id: string, state: TaskState): Entry => {
-    const { ownerKey, upstream, session, scope, abort } = begun
+    const { ownerKey, upstream: begunAt, session, scope, abort } = begun
     const key = `${HELD_KEY}:${id}`
+    made += 1
     const entry: Entry = {
-      key, ownerKey, upstream, session, scope, abort, taskId: undefined, subject: key, state, responseText: '', hasFailed: false, heldBytes: 0, isOver: false,
-      questions: new Map(), asked: new Map(), isNamed: false, stopWatch: undefined, watchers: new Set(),
+      key, ownerKey, begunAt, session, scope, abort, taskId: undefined, subject: key, state, responseText: '', hasFailed: false, heldBytes: 0, isOver: false,
+      questions: new Map(), asked: new Map(), isNamed: false, order: made, stopWatch: undefined, watchers: new Set(),
+      // A reload may have put another in its place: the task is that server's now.
+      get upstream() {
+        return context().upstreams.byId(begunAt.id) ?? begunAt
+      },
       forget() {
         entry.stopWatch?.()
         if (!entry.isOver && entry.taskId === undefined) entry.abort()
@@ -168,7 +180,12 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
   const detail = async (task: HeldTask): Promise<readonly [Message, DetailedTask]> => {
     const answer = await requestOf(task, 'tasks/get')
     const detailed = answer.kind === 'result' ? readDetailedTask(answer) : undefined
-    if (detailed === undefined) throw refused(answer)
+    if (detailed === undefined) {
+      const error = refused(answer)
+      const entry = entryOf(task)
+      if (error.code === 'task_not_found' && entry !== undefined) index.renew(entry, 0)
+      throw error
+    }
     return [answer, detailed]
   }
   const refresh = async (task: HeldTask): Promise<Message | undefined> => {
@@ -252,6 +269,11 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     forget(task) {
       const entry = entryOf(task)
       if (entry !== undefined) index.renew(entry, 0)
+    },
+    whenIdle(upstream, run) {
+      const isLeft = ({ isOver: over, taskId }: Entry): boolean => !over && taskId === undefined
+      const tasks = index.all().filter((entry) => entry.begunAt === upstream && isLeft(entry))
+      whenAllEnded(tasks, isLeft, (entry, look) => (entry.watchers.add(look), () => void entry.watchers.delete(look)), run)
     },
     close: () => index.close(),
   }

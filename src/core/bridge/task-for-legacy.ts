@@ -42,13 +42,16 @@ export async function answerLegacyTask(context: GatewayContext, exchange: Exchan
 }
 
 /** The owner's tasks that can be named at this endpoint, whichever session made them (S25 tasks, Task Listing). */
-export async function listedTasks(context: GatewayContext, exchange: Exchange, ownerKey: string): Promise<readonly JsonValue[]> {
-  const upstreams = upstreamsAt(context, exchange.endpoint)
-  const scope = handleScope(context, exchange.endpoint)
-  const tasks = context.tasksAtModern.of(ownerKey).filter((task) => task.isNamed && task.scope === scope && upstreams.includes(task.upstream))
-  // A server that does not answer takes nothing from the list: what was last known stands.
-  await Promise.all(tasks.map((task) => context.tasksAtModern.refresh(task).catch(() => undefined)))
-  return tasks.map((task) => writeTask(heldHandle(context, task), shownState(task), 'legacy'))
+export function heldTasks(context: GatewayContext, { endpoint }: Exchange, ownerKey: string): readonly HeldTask[] {
+  const upstreams = upstreamsAt(context, endpoint)
+  const scope = handleScope(context, endpoint)
+  return context.tasksAtModern.of(ownerKey).filter((task) => task.isNamed && task.scope === scope && upstreams.includes(task.upstream))
+}
+
+/** A server that does not answer takes nothing from the list: what was last known stands. */
+export async function listedTask(context: GatewayContext, task: HeldTask): Promise<JsonValue | undefined> {
+  const isKnown = await context.tasksAtModern.refresh(task).then(() => true, (error: unknown) => !(error instanceof PortolanError && error.code === 'task_not_found'))
+  return isKnown ? writeTask(heldHandle(context, task), shownState(task), 'legacy') : undefined
 }
 
 /** What waits for the client is its to answer, whatever the server said last. */

@@ -23,7 +23,7 @@ import { heldHandle } from './task-at-modern.ts'
 import type { HeldTask } from './task-at-modern.ts'
 
 /** So long a server may take to refuse the call, or to make a task of its own; longer is not "at once". */
-const GRACE_MS = 100
+const GRACE_MS = 250
 
 /** The task, or the error where the call was refused at once. Rejects with PortolanError. */
 export async function holdTask(context: GatewayContext, exchange: Exchange, source: Source, ttlMs: number | undefined): Promise<Outcome> {

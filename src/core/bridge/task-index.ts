@@ -56,6 +56,20 @@ export const TASK_BOUNDS: TaskBounds = { live: LIVE_TASKS, perOwner: OWNER_TASKS
 /** No task is followed for longer, whatever its server says. */
 export const MAX_TASK_MS = 24 * 60 * 60_000
 
+/** Runs `run` once none of them is left: at once, where there are none. `left` says which still are, `watch` when to look. */
+export function whenAllEnded<T>(tasks: readonly T[], isLeft: (task: T) => boolean, watch: (task: T, look: () => void) => () => void, run: () => void): void {
+  let left = tasks.length
+  if (left === 0) return run()
+  for (const task of tasks) {
+    const stop = watch(task, () => {
+      if (isLeft(task)) return
+      stop()
+      left -= 1
+      if (left === 0) run()
+    })
+  }
+}
+
 export function createTaskIndex<T extends IndexedTask>(clock: Clock, bounds: TaskBounds = TASK_BOUNDS): TaskIndex<T> {
   /** In the order in which they were made. */
   const tasks = new Map<string, { readonly task: T; stopTimer: () => void }>()

@@ -44,7 +44,7 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   if (exchange.outcome !== undefined) return false
   const route: Route = { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
   const look = responseLook(context, exchange, message, route, source)
-  if (found.taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, found.taskId, look, tell)
+  if (found.taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, route, look, tell)
   if (source.era !== 'modern') return false
   const capabilities = asciiJson(declaredBy(message))
   const watch = watchTask(context, {
@@ -57,9 +57,9 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   return watch.ready
 }
 
-function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, key: string, look: ResponseLook, tell: TellTask): boolean {
-  const task = tasksAtLegacy.find(exchange.principal?.ownerKey ?? '', key)
-  if (task === undefined) return false
+function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, { upstream, subject }: Route, look: ResponseLook, tell: TellTask): boolean {
+  const task = tasksAtLegacy.find(exchange.principal?.ownerKey ?? '', subject)
+  if (task === undefined || task.upstream.id !== upstream.id) return false
   const news = (): void => tell(membersOf(detailedTexts(task, { ...look, method: 'tools/call' })))
   exchange.onFinished.push(tasksAtLegacy.watch(task, news))
   // Nothing will be told any more of what has ended: a client that comes late hears of it now.

@@ -41,13 +41,15 @@ export function createReloads(context: GatewayContext): Reloads {
       await upstream.close()
     }
     leaving.set(upstream, close)
-    let uses = 2
+    let uses = 4
     const unused = (): void => {
       uses -= 1
       if (uses === 0) void close()
     }
     // A call that waits for its client's input is in flight at the server, though its exchange has ended.
     context.inputPool.retire(upstream, unused)
+    context.tasksAtLegacy.whenIdle(upstream, unused)
+    context.tasksAtModern.whenIdle(upstream, unused)
     afterAll(context.inFlight.values().filter((exchange) => mayUse(exchange, upstream)), unused)
   }
 
