@@ -3,6 +3,7 @@
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
+import { isMethod } from '../../protocol/method.ts'
 import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
 import { PortolanError, toErrorObject } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -83,9 +84,10 @@ function notificationText(call: NoticedCall, channel: Channel, message: Message)
   const { exchange } = call
   if (exchange.era === 'legacy') {
     if (channel.era === 'legacy' && exchange.session !== undefined) return passNotification(serverSide(call, channel), message)
-    return message.method === 'notifications/message' ? message.text : undefined
+    return message.method === 'notifications/message' || !isMethod(message.method) ? message.text : undefined
   }
-  if (channel.era === 'modern') return message.text
+  // What no revision has is the two ends' business (design §7, guarantee 8).
+  if (channel.era === 'modern' || !isMethod(message.method)) return message.text
   if (message.method !== 'notifications/message') return undefined
   return wantsLog(call.message, message) ? message.text : undefined
 }
