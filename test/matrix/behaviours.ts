@@ -1,0 +1,9 @@
+/** All behaviours, in the order of the page. */
+import { ANNOUNCEMENTS, REPORTS } from './behaviours-report.ts'
+import { BEGIN } from './behaviours-begin.ts'
+import { CALLS, LISTS, READS } from './behaviours-ask.ts'
+import { EVERYTHING } from './behaviours-everything.ts'
+import { INPUT } from './behaviours-input.ts'
+import type { Group } from './cell.ts'
+
+export const GROUPS: readonly Group[] = [BEGIN, LISTS, CALLS, READS, REPORTS, ANNOUNCEMENTS, INPUT, EVERYTHING]

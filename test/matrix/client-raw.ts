@@ -1,0 +1,258 @@
+/** Clients that write every byte by hand and hide nothing: 2025-11-25 and 2026-07-28 over Streamable HTTP. */
+import { request as httpRequest } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { getRequest, legacyRequest, modernRequest } from '../mcp-client.ts'
+import type { WireRequest } from '../mcp-client.ts'
+import type { Reached } from '../sdk1-client.ts'
+import { acceptAll, capabilitiesOf } from './client.ts'
+import type { Declares, Driver, Json, Reply, RequestOptions } from './client.ts'
+
+const MAX_ROUNDS = 10
+const META = 'io.modelcontextprotocol'
+
+interface Message {
+  readonly id?: unknown
+  readonly method?: string
+  readonly params?: Json
+  readonly result?: Json
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
+}
+
+interface Exchange {
+  readonly outgoing: ClientRequest
+  /** Resolves with the head. */
+  readonly head: Promise<IncomingMessage>
+  /** Resolves when the body ended, or the connection. */
+  readonly done: Promise<{ readonly status: number }>
+}
+
+type Take = (message: Message, text: string, eventId: string, status: number) => void
+
+/** Sends, and gives each message of the answer, JSON or stream, as it comes. */
+function exchange(url: string, { verb, path, headers, body }: WireRequest, take: Take): Exchange {
+  const head = Promise.withResolvers<IncomingMessage>()
+  const done = Promise.withResolvers<{ status: number }>()
+  let eventId = ''
+  const outgoing = httpRequest(`${url}${path}`, { method: verb, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, agent: false }, (incoming) => {
+    head.resolve(incoming)
+    const isStream = String(incoming.headers['content-type']).startsWith('text/event-stream')
+    const status = incoming.statusCode ?? 0
+    let rest = ''
+    const block = (text: string): void => {
+      const id = /^id: ?(.*)$/m.exec(text)?.[1]
+      if (id !== undefined) eventId = id
+      const data = [...text.matchAll(/^data: ?(.*)$/gm)].map((match) => match[1]).join('\n')
+      if (data.startsWith('{') || id !== undefined) take(data.startsWith('{') ? (JSON.parse(data) as Message) : {}, data, eventId, status)
+    }
+    incoming.setEncoding('utf8').on('data', (chunk: string) => {
+      rest += chunk
+      if (!isStream) return
+      const blocks = rest.split('\n\n')
+      rest = blocks.pop() ?? ''
+      for (const one of blocks) block(one)
+    })
+    incoming.on('end', () => {
+      if (!isStream && rest.startsWith('{')) take(JSON.parse(rest) as Message, rest, '', status)
+      done.resolve({ status })
+    })
+    incoming.on('error', () => done.resolve({ status }))
+    incoming.on('close', () => done.resolve({ status }))
+  })
+  outgoing.on('error', (error) => {
+    head.reject(error)
+    done.resolve({ status: 0 })
+  })
+  head.promise.catch(() => undefined)
+  outgoing.end(body)
+  return { outgoing, head: head.promise, done: done.promise }
+}
+
+function replyOf({ result, error }: Message, text: string, status: number): Reply {
+  if (error === undefined) return { ...(result === undefined ? {} : { result }), text, status }
+  return { code: error.code, message: error.message, data: error.data, text, status }
+}
+
+function replaced(wire: WireRequest, replace: RequestOptions['replace']): WireRequest {
+  return replace === undefined ? wire : { ...wire, body: wire.body.replace(replace[0], replace[1]) }
+}
+
+const ended = (what: string): Reply => ({ code: 0, message: what })
+
+/** A 2025-11-25 client, its GET stream open from the start. `take` gets the ids of events too. */
+export async function connectRawLegacy(at: Reached, path: string, declares: Declares): Promise<Driver> {
+  const revision = '2025-11-25'
+  const heard: Driver['heard'] = []
+  const asked: string[] = []
+  const { token } = at
+  let session = ''
+  let lastId = 0
+  let isClosed = false
+  const headers = { 'mcp-protocol-version': revision }
+
+  const post = (message: object, take: Take = () => undefined, replace?: RequestOptions['replace']): Exchange =>
+    exchange(at.url, replaced(legacyRequest(session, '', {}, { path, token, headers: session === '' ? {} : headers, body: JSON.stringify({ jsonrpc: '2.0', ...message }) }), replace), take)
+
+  const reply = (message: Message): void => {
+    asked.push(String(message.method))
+    try {
+      post({ id: message.id, result: driver.answer(String(message.method), message.params ?? {}) })
+    } catch (error) {
+      post({ id: message.id, error: { code: -1, message: error instanceof Error ? error.message : 'refused' } })
+    }
+  }
+  const sort = (message: Message): void => {
+    if (message.method !== undefined && message.id !== undefined) reply(message)
+    else if (message.method !== undefined) heard.push({ method: message.method, params: message.params ?? {} })
+  }
+
+  const driver: Driver = {
+    revision,
+    about: {},
+    heard,
+    asked,
+    answer: acceptAll,
+    async request(method, params = {}, { progress = false, signal, gone, drop, replace } = {}) {
+      const id = (lastId += 1)
+      const settled = Promise.withResolvers<Reply>()
+      const _meta = { ...(params['_meta'] as object | undefined), ...(progress ? { progressToken: `token-${id}` } : {}) }
+      const body = { ...params, ...(Object.keys(_meta).length > 0 ? { _meta } : {}) }
+      let eventId = ''
+      let hasResponse = false
+      const take: Take = (message, text, at, status) => {
+        eventId = at
+        if (message.method !== undefined || (message.result === undefined && message.error === undefined)) return sort(message)
+        hasResponse = true
+        heard.push({ method: '', params: {} })
+        settled.resolve(replyOf(message, text, status))
+      }
+      const sent = post({ id, method, params: body }, take, replace)
+      signal?.addEventListener('abort', () => {
+        post({ method: 'notifications/cancelled', params: { requestId: id } })
+        settled.resolve(ended('aborted'))
+      })
+      gone?.addEventListener('abort', () => {
+        sent.outgoing.destroy()
+        settled.resolve(ended('gone'))
+      })
+      drop?.addEventListener('abort', () => sent.outgoing.destroy())
+      // Transports, Resumability: a stream that ends without the response is taken up where it ended.
+      void sent.done.then(async () => {
+        for (let tries = 0; tries < MAX_ROUNDS && !hasResponse && !isClosed && eventId !== '' && signal?.aborted !== true && gone?.aborted !== true; tries += 1) {
+          const get = getRequest(session, { ...headers, authorization: `Bearer ${token}`, 'last-event-id': eventId }, path)
+          await exchange(at.url, get, take).done
+        }
+        if (!hasResponse) settled.resolve(ended('the stream ended without a response'))
+      })
+      return settled.promise
+    },
+    notify: async (method, params) => void (await post({ method, ...(params === undefined ? {} : { params }) }).done),
+    async watch({ uri }) {
+      if (uri === undefined) return () => Promise.resolve()
+      await driver.request('resources/subscribe', { uri })
+      return async () => void (await driver.request('resources/unsubscribe', { uri }))
+    },
+    setLevel: async (level) => void (level !== '' && (await driver.request('logging/setLevel', { level }))),
+    async close() {
+      isClosed = true
+      stream.outgoing.destroy()
+      await exchange(at.url, { ...getRequest(session, { ...headers, authorization: `Bearer ${token}` }, path), verb: 'DELETE' }, () => undefined).done
+    },
+  }
+
+  let about: Json = {}
+  const opening = post({ id: 0, method: 'initialize', params: { protocolVersion: revision, capabilities: capabilitiesOf(revision, declares), clientInfo: { name: 'matrix-raw', version: '1' } } }, (message) => {
+    about = message.result ?? {}
+  })
+  session = String((await opening.head).headers['mcp-session-id'])
+  await opening.done
+  await post({ method: 'notifications/initialized' }).done
+  const stream = exchange(at.url, getRequest(session, { ...headers, authorization: `Bearer ${token}` }, path), sort)
+  await stream.head
+  return Object.assign(driver, { about, revision: String(about['protocolVersion']) })
+}
+
+/** A 2026-07-28 client. */
+export async function connectRawModern(at: Reached, path: string, declares: Declares): Promise<Driver> {
+  const heard: Driver['heard'] = []
+  const asked: string[] = []
+  const { token } = at
+  const open = new Set<Exchange>()
+  let lastId = 0
+  let level: string | undefined
+
+  const ask = (method: string, params: Json, options: RequestOptions): { readonly sent: Exchange; readonly reply: Promise<Reply> } => {
+    const id = (lastId += 1)
+    const settled = Promise.withResolvers<Reply>()
+    const meta = {
+      [`${META}/clientCapabilities`]: capabilitiesOf('2026-07-28', declares),
+      ...(params['_meta'] as object | undefined),
+      ...(options.progress === true ? { progressToken: id } : {}),
+      ...(level === undefined ? {} : { [`${META}/logLevel`]: level }),
+    }
+    const wire = modernRequest(method, params, { path, token, id, meta, headers: { ...mirrored(params), ...(typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}) } })
+    const sent = exchange(at.url, replaced(wire, options.replace), (message, text, _eventId, status) => {
+      if (message.method !== undefined) return void heard.push({ method: message.method, params: message.params ?? {} })
+      heard.push({ method: '', params: {} })
+      settled.resolve(replyOf(message, text, status))
+    })
+    void sent.done.then((end) => settled.resolve({ code: 0, message: 'the answer ended without a response', status: end.status }))
+    for (const stop of [options.signal, options.gone]) stop?.addEventListener('abort', () => sent.outgoing.destroy())
+    return { sent, reply: settled.promise }
+  }
+  const answersTo = (requests: Json): Json => Object.fromEntries(Object.entries(requests).map(([key, value]) => {
+    const { method, params } = value as { readonly method: string; readonly params?: Json }
+    asked.push(method)
+    return [key, driver.answer(method, params ?? {})]
+  }))
+
+  const driver: Driver = {
+    revision: '2026-07-28',
+    about: {},
+    heard,
+    asked,
+    answer: acceptAll,
+    async request(method, params = {}, options = {}) {
+      let more: Json = {}
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const reply = await ask(method, { ...params, ...more }, options).reply
+        if (reply.result?.['resultType'] !== 'input_required') return reply
+        const { inputRequests, requestState } = reply.result
+        try {
+          more = { ...(inputRequests === undefined ? {} : { inputResponses: answersTo(inputRequests as Json) }), ...(requestState === undefined ? {} : { requestState }) }
+        } catch (error) {
+          return ended(error instanceof Error ? error.message : 'refused')
+        }
+      }
+      return ended('too many rounds')
+    },
+    // 2026-07-28 has no notification from client to server over HTTP.
+    notify: () => Promise.resolve(),
+    async watch({ lists = false, uri }) {
+      const notifications = { ...(lists ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}), ...(uri === undefined ? {} : { resourceSubscriptions: [uri] }) }
+      const { sent } = ask('subscriptions/listen', { notifications }, {})
+      const count = heard.length
+      open.add(sent)
+      await sent.head
+      while (!heard.slice(count).some(({ method }) => method === 'notifications/subscriptions/acknowledged')) await new Promise((resolve) => setTimeout(resolve, 5))
+      return async () => {
+        open.delete(sent)
+        sent.outgoing.destroy()
+        await sent.done
+      }
+    },
+    setLevel: (wanted) => Promise.resolve(void (level = wanted === '' ? undefined : wanted)),
+    close() {
+      for (const sent of open) sent.outgoing.destroy()
+      return Promise.resolve()
+    },
+  }
+  const { result = {} } = await driver.request('server/discover')
+  return Object.assign(driver, { about: result })
+}
+
+/** Custom headers of the reference server's `test_x_mcp_header` (2026-07-28, Transports). */
+function mirrored(params: Json): Record<string, string> {
+  if (params['name'] !== 'test_x_mcp_header') return {}
+  const args = (params['arguments'] ?? {}) as Json
+  return { 'mcp-param-region': String(args['region']), 'mcp-param-depth': String(args['depth']) }
+}

@@ -1,0 +1,127 @@
+/**
+ * What neither the reference server nor server-everything shows: a server that writes its messages by hand, so that every byte of
+ * them is known, and notes in files how its calls were cancelled. It offers tools only.
+ */
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export type Json = Readonly<Record<string, unknown>>
+export type FixtureEra = 'legacy' | 'modern'
+
+/** Beyond 2^53: lost by whoever parses and prints it. */
+export const BIG = '9007199254740993123'
+
+/** One request, and the way to whoever sent it. */
+export interface FixtureCall {
+  readonly era: FixtureEra
+  /** The message as it came. */
+  readonly text: string
+  readonly method: string
+  readonly params: Json
+  /** Legacy: a request to the client. */
+  ask(method: string, params: Json): Promise<Json>
+  /** A notification that belongs to this call. */
+  tell(method: string, params: Json): void
+  /** How the call was cancelled: by `notifications/cancelled`, or by a closed connection. */
+  onCancelled(run: (how: string) => void): void
+}
+
+/** The text of a result's members, or an error. */
+export type FixtureAnswer = { readonly result: string } | { readonly error: Json }
+
+const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify'] as const
+const PIXEL = 'iVBORw0KGgo='
+
+/** The tools in their order, each with a member that no revision has. */
+export const FIXTURE_TOOLS = NAMES.map((name) => ({ name, inputSchema: { type: 'object' }, vendorRank: 7 }))
+
+export interface FixtureContent {
+  readonly type: string
+  readonly uri?: string
+  readonly resource?: { readonly uri: string; readonly mimeType: string; readonly text: string }
+  readonly [member: string]: unknown
+}
+
+/** One of every kind of content. */
+export const FIXTURE_CONTENT: readonly FixtureContent[] = [
+  { type: 'text', text: 'a text', annotations: { audience: ['user'], priority: 0.5 } },
+  { type: 'image', data: PIXEL, mimeType: 'image/png' },
+  { type: 'audio', data: 'UklGRg==', mimeType: 'audio/wav' },
+  { type: 'resource', resource: { uri: 'fixture://embedded', mimeType: 'text/plain', text: 'embedded' } },
+  { type: 'resource_link', uri: 'fixture://linked', name: 'linked' },
+]
+
+const TOOL = { name: 'weather', description: 'The weather of a city', inputSchema: { type: 'object', properties: { city: { type: 'string' } } } }
+export const SAMPLING_WITH_TOOLS: Json = {
+  messages: [{ role: 'user', content: { type: 'text', text: 'What is the weather in Oslo?' } }],
+  maxTokens: 100,
+  tools: [TOOL],
+  toolChoice: { mode: 'required' },
+}
+
+const text = (value: string): string => `"content":[{"type":"text","text":${JSON.stringify(value)}}]`
+const recordOf = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {})
+
+/** The answer to one request; undefined for one that is never answered. `notesPath` is a folder, one file for each key of `wait`. */
+export async function actFixture(call: FixtureCall, notesPath: string): Promise<FixtureAnswer | undefined> {
+  const { era, method, params } = call
+  const cached = era === 'modern' ? ',"ttlMs":0,"cacheScope":"private"' : ''
+  switch (method) {
+    case 'initialize':
+      return { result: `"protocolVersion":${JSON.stringify(params['protocolVersion'])},"capabilities":{"tools":{}},"serverInfo":{"name":"fixture","version":"1"}` }
+    case 'server/discover':
+      return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}${cached}` }
+    case 'ping':
+      return { result: '' }
+    case 'tools/list':
+      return { result: `"tools":${JSON.stringify(FIXTURE_TOOLS)}${cached}` }
+    case 'tools/call':
+      return callTool(call, notesPath)
+    case 'vendor/echo':
+      return { result: `"vendorText":${JSON.stringify(call.text)}` }
+    default:
+      return { error: { code: -32601, message: 'Method not found' } }
+  }
+}
+
+async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAnswer | undefined> {
+  const args = recordOf(call.params['arguments'])
+  switch (call.params['name']) {
+    case 'echo':
+      return { result: `${text(call.text)},"vendorBig":${BIG},"vendorField":{"kept":[1.50,null]}` }
+    case 'fail':
+      return { error: { code: 4242, message: 'It failed on purpose', data: { detail: [1, 2] } } }
+    case 'content':
+      return { result: `"content":${JSON.stringify(FIXTURE_CONTENT)}` }
+    case 'list':
+      return { result: `${text('["north"]')},"structuredContent":["north"]` }
+    case 'sample':
+      return sample(call)
+    case 'notify':
+      call.tell('notifications/vendor/news', { headline: 'kept' })
+      return { result: text('told') }
+    case 'wait':
+      call.onCancelled((how) => appendFileSync(join(notesPath, String(args['key'])), `${how} `))
+      appendFileSync(join(notesPath, `${String(args['key'])}-begun`), 'begun')
+      if (args['milliseconds'] === undefined) return undefined
+      await new Promise((resolve) => setTimeout(resolve, Number(args['milliseconds'])))
+      return { result: text('waited') }
+    default:
+      return { error: { code: -32602, message: `Unknown tool: ${String(call.params['name'])}` } }
+  }
+}
+
+/** Sampling with tools, of a client of either era. */
+async function sample({ era, params, ask }: FixtureCall): Promise<FixtureAnswer> {
+  if (era === 'legacy') return { result: text(JSON.stringify(await ask('sampling/createMessage', SAMPLING_WITH_TOOLS))) }
+  const answer = recordOf(params['inputResponses'])['model']
+  if (answer !== undefined) return { result: text(JSON.stringify(answer)) }
+  return { result: `"resultType":"input_required","inputRequests":{"model":${JSON.stringify({ method: 'sampling/createMessage', params: SAMPLING_WITH_TOOLS })}}` }
+}
+
+/** The response as it goes over the wire. */
+export function fixtureResponse(era: FixtureEra, idText: string, answer: FixtureAnswer): string {
+  if ('error' in answer) return `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(answer.error)}}`
+  const type = era === 'modern' && !answer.result.includes('"resultType"') ? '"resultType":"complete"' : ''
+  return `{"jsonrpc":"2.0","id":${idText},"result":{${[type, answer.result].filter((part) => part !== '').join(',')}}}`
+}

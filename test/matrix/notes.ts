@@ -1,0 +1,30 @@
+/** Why a cell is not as the others of its row: in words, and where the specification says so. */
+
+export interface Note {
+  readonly text: string
+  /** Below `modelcontextprotocol.io/specification/`; not given where the reason is no rule of the protocol. */
+  readonly spec?: string
+}
+
+export const NOTES: Readonly<Record<string, Note>> = {
+  removed: { text: '2026-07-28 has no `ping`: −32601, over HTTP with status 404. SDK v2 does not even send it.', spec: '2026-07-28/changelog' },
+  'is-legacy': { text: 'In this era `initialize` is how a client begins.', spec: '2025-11-25/basic/lifecycle' },
+  official: { text: 'The official clients never do this; shown by the one that writes by hand.' },
+  'not-sent': { text: 'A server of these revisions may not send it; where one does, it is passed on as it is.', spec: '2025-11-25/server/tools#structured-content' },
+  'server-says': { text: 'A legacy server says in its own words that the client cannot: here a result with `isError`.', spec: '2025-11-25/client/sampling#capabilities' },
+  whose: { text: 'Nothing on stdio says to which call a notification belongs, and all clients share this process: what cannot be attributed is dropped.', spec: '2026-07-28/basic/transports/stdio' },
+  objects: { text: 'Structured content of these revisions is an object: anything else is left out, its text stays.', spec: '2025-11-25/server/tools#structured-content' },
+  parser: { text: 'The official clients read JSON numbers as doubles and lose the digits themselves.' },
+  'no-route': { text: 'At all servers as one (these clients are on stdio without `--server`) a method that nobody knows has no route: −32601.', spec: '2025-11-25/basic#requests' },
+  'server-decides': { text: 'Until 2025-11-25 the server may choose what it sends before a level is set.', spec: '2025-11-25/server/utilities/logging#setting-log-level' },
+  'no-resumption': { text: '2026-07-28 has no streams that can be taken up again: a client that loses one has cancelled.', spec: '2026-07-28/basic/transports/streamable-http' },
+  resumption: { text: 'Streams are taken up again over Streamable HTTP until 2025-11-25; shown by the client that writes by hand.', spec: '2025-11-25/basic/transports#resumability-and-redelivery' },
+  'always-told': { text: 'A legacy session is told of every change of a list.', spec: '2025-11-25/server/tools#list-changed-notification' },
+  'elicitation.form': { text: 'There is no elicitation before 2025-06-18: the server is told that the client has none, and fails the call.', spec: '2025-06-18/client/elicitation' },
+  'elicitation.url': { text: 'URLs are elicited from 2025-11-25 on: the server is told that the client cannot, and fails the call.', spec: '2025-11-25/client/elicitation#url-mode-elicitation-requests' },
+  'sampling.tools': { text: 'Sampling has tools from 2025-11-25 on.', spec: '2025-11-25/client/sampling#sampling-with-tools' },
+  'one-pipe': { text: 'Shown by the clients over HTTP: a pipe is one session, and all servers share it here.' },
+  'no-roots-changed': { text: '2026-07-28 has no such notification: the server is told when a later answer has other roots.', spec: '2026-07-28/client/roots' },
+  'no-tasks': { text: 'There are no tasks before 2025-11-25.', spec: '2025-11-25/basic/utilities/tasks' },
+  'tasks-undeclared': { text: 'From 2026-07-28 on tasks are an extension, which SDK v2 does not declare: −32021. Shown by the client that writes by hand.', spec: '2026-07-28/changelog' },
+}

@@ -1,0 +1,146 @@
+/** Runs every cell once: clients beside each other, the cells of one client in turn; what everybody hears comes last, alone. */
+import type { MatrixClient, Declares, Driver } from './client.ts'
+import { eventually, UPSTREAMS } from './cell.ts'
+import type { At, Behaviour, Cell, Group, MatrixUpstream, ServerKind } from './cell.ts'
+import { serverName, SERVERS } from './setting.ts'
+import type { Setting } from './setting.ts'
+
+const CLIENTS_AT_ONCE = 6
+const CELL_TIMEOUT_MS = 25_000
+const WARM_LIMIT_MS = 20_000
+
+/** How a cell ended. */
+export interface Ended {
+  readonly mark: '✓' | '–'
+  readonly note?: string
+  readonly error?: unknown
+  readonly tookMs: number
+}
+
+/** A client, so many gateways away. */
+export interface Seat {
+  readonly client: MatrixClient
+  readonly hops: number
+}
+
+export const seatKey = ({ client, hops }: Seat): string => `${client.id}/${hops}`
+export const cellKey = (seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): string => `${seatKey(seat)} ${upstream.id} ${behaviour.id}`
+
+/** server-everything speaks one era. */
+export function upstreamsOf({ server }: Behaviour): readonly MatrixUpstream[] {
+  return server === 'everything' ? UPSTREAMS.filter(({ era }) => era === 'legacy') : UPSTREAMS
+}
+
+function inTime<T>(run: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${CELL_TIMEOUT_MS} ms`)), CELL_TIMEOUT_MS)
+  })
+  return Promise.race([run, late]).finally(() => clearTimeout(timer))
+}
+
+/** A gateway that has just been started leaves out servers that have not: here all of them are wanted. */
+async function warmed(driver: Driver): Promise<Driver> {
+  const missing = async (): Promise<string[]> => {
+    const names: string[] = []
+    for (let cursor: unknown, first = true; first || cursor !== undefined; first = false) {
+      const { result } = await driver.request('tools/list', cursor === undefined ? {} : { cursor })
+      names.push(...((result?.['tools'] ?? []) as { readonly name: string }[]).map(({ name }) => name))
+      cursor = result?.['nextCursor']
+    }
+    return SERVERS.filter((server) => !names.some((name) => name.startsWith(`${server}__`)))
+  }
+  let down: readonly string[] = []
+  await eventually('every server is up', async () => (down = await missing()).length === 0, WARM_LIMIT_MS).catch(() => {
+    throw new Error(`not up within ${WARM_LIMIT_MS} ms: ${down.join()}`)
+  })
+  return driver
+}
+
+/** The connections of one seat, opened at first use. */
+function createConnections({ client, hops }: Seat, setting: Setting) {
+  const open = new Map<string, Promise<Driver>>()
+  const isMerged = client.transport === 'stdio'
+  const at = async (upstream: MatrixUpstream, kind: ServerKind, declares: Declares): Promise<At> => {
+    const server = serverName(upstream, kind)
+    const key = isMerged ? declares : `${server} ${declares}`
+    const opening = open.get(key) ?? client.connect(hops === 1 ? setting.near : setting.far, server, declares).then((opened) => (isMerged ? warmed(opened) : opened))
+    open.set(key, opening)
+    const driver = await opening
+    const prefix = isMerged ? `${server}__` : ''
+    const mark = isMerged ? `${server}+` : ''
+    const strip = (start: string, shown: string): string | undefined => (shown.startsWith(start) ? shown.slice(start.length) : undefined)
+    const name = (plain: string): string => `${prefix}${plain}`
+    return {
+      driver,
+      cell: { client, upstream, hops, isMerged },
+      name,
+      uri: (plain) => `${mark}${plain}`,
+      plainName: (shown) => strip(prefix, shown),
+      plainUri: (shown) => strip(mark, shown),
+      call: (tool, args = {}, options) => driver.request('tools/call', { name: name(tool), arguments: args }, options),
+      other: (wanted) => at(upstream, kind, wanted),
+      notesPath: setting.notesPath,
+    }
+  }
+  return {
+    at,
+    close: () => Promise.allSettled([...open.values()].map((opening) => opening.then((driver) => driver.close()))),
+  }
+}
+
+type Connections = ReturnType<typeof createConnections>
+
+async function runCell(connections: Connections, seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<Ended> {
+  const beganAtMs = performance.now()
+  const cell: Cell = { ...seat, upstream, isMerged: seat.client.transport === 'stdio' }
+  const otherwise = behaviour.otherwise?.(cell)
+  const run = otherwise === undefined ? behaviour.run : otherwise.run
+  const end = otherwise === undefined ? { mark: '✓' as const } : { mark: '–' as const, note: otherwise.note }
+  const took = (): number => Math.round(performance.now() - beganAtMs)
+  try {
+    if (run !== undefined) {
+      const act = async (): Promise<void> => {
+        const at = await connections.at(upstream, behaviour.server, 'all')
+        at.driver.heard.length = 0
+        at.driver.asked.length = 0
+        await run(at)
+      }
+      await inTime(act())
+    }
+    return { ...end, tookMs: took() }
+  } catch (error) {
+    return { ...end, error, tookMs: took() }
+  }
+}
+
+/** Every cell of these seats; `told` hears of each as it ends. */
+export async function runMatrix(groups: readonly Group[], seats: readonly Seat[], setting: Setting): Promise<ReadonlyMap<string, Ended>> {
+  const results = new Map<string, Ended>()
+  const behaviours = groups.flatMap((group) => group.behaviours)
+  const connections = new Map(seats.map((seat) => [seatKey(seat), createConnections(seat, setting)]))
+  const cell = async (seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<void> => {
+    const own = connections.get(seatKey(seat))
+    if (own === undefined || !upstreamsOf(behaviour).includes(upstream)) return
+    results.set(cellKey(seat, upstream, behaviour), await runCell(own, seat, upstream, behaviour))
+  }
+  const waiting = [...seats]
+  const worker = async (): Promise<void> => {
+    for (let seat = waiting.shift(); seat !== undefined; seat = waiting.shift()) {
+      for (const upstream of UPSTREAMS) for (const behaviour of behaviours) if (behaviour.alone !== true) await cell(seat, upstream, behaviour)
+    }
+  }
+  await Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, worker))
+  const alone = behaviours.filter((behaviour) => behaviour.alone === true)
+  const isMerged = ({ client }: Seat): boolean => client.transport === 'stdio'
+  const runAlone = async (seat: Seat, upstream: MatrixUpstream): Promise<void> => {
+    for (const behaviour of alone) await cell(seat, upstream, behaviour)
+  }
+  await Promise.all(UPSTREAMS.map(async (upstream) => {
+    for (const seat of seats) if (!isMerged(seat)) await runAlone(seat, upstream)
+  }))
+  // One pipe for all servers hears them all.
+  for (const seat of seats.filter(isMerged)) for (const upstream of UPSTREAMS) await runAlone(seat, upstream)
+  await Promise.all([...connections.values()].map((own) => own.close()))
+  return results
+}

@@ -1,0 +1,94 @@
+/** The processes of a run: servers of both eras over both transports, one gateway in front of them, and two more in front of that. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { startGateway } from '../gateway-process.ts'
+import type { GatewayProcess } from '../gateway-process.ts'
+import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import { UPSTREAMS } from './cell.ts'
+import type { MatrixUpstream, ServerKind } from './cell.ts'
+import { startFixtureHttp } from './fixture-http.ts'
+
+const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
+const FIXTURE = fileURLToPath(new URL('fixture-stdio.ts', import.meta.url))
+const FAR_HOPS = 3
+/** Every session that can be asked has a child of its own. */
+const LIMITS = { childrenPerUpstream: 64, childrenPerPrincipal: 64, childrenPerHost: 400 }
+
+export interface Setting {
+  /** One gateway away from the servers. */
+  readonly near: GatewayProcess
+  /** Three gateways away. */
+  readonly far: GatewayProcess
+  readonly notesPath: string
+  stop(): Promise<void>
+}
+
+/** The name of a server at the gateways. */
+export function serverName(upstream: MatrixUpstream, kind: ServerKind): string {
+  return kind === 'reference' ? upstream.id : `${upstream.id}-${kind}`
+}
+
+/** The names of all servers at the gateways. */
+export const SERVERS: readonly string[] = [
+  ...UPSTREAMS.flatMap((upstream) => [serverName(upstream, 'reference'), serverName(upstream, 'fixture')]),
+  ...UPSTREAMS.filter(({ era }) => era === 'legacy').map((upstream) => serverName(upstream, 'everything')),
+]
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function startEverything(): Promise<{ readonly url: string; readonly child: ChildProcess }> {
+  const port = await freePort()
+  const child = spawn(process.execPath, [EVERYTHING, 'streamableHttp'], { env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'ignore', 'pipe'] })
+  process.once('exit', () => child.kill('SIGKILL'))
+  await new Promise<void>((resolve) => child.stderr?.on('data', (chunk: Buffer) => void (/listening/.test(chunk.toString()) && resolve())))
+  return { url: `http://127.0.0.1:${port}/mcp`, child }
+}
+
+export async function startSetting(): Promise<Setting> {
+  const notesPath = await mkdtemp(join(tmpdir(), 'portolan-matrix-'))
+  const [old, modern, every, fixture] = await Promise.all([startReferenceServer(), startReferenceServer(), startEverything(), startFixtureHttp(notesPath)])
+  const targets: Readonly<Record<string, object>> = {
+    ls: REFERENCE_SERVER_COMMAND,
+    lh: { type: 'http', url: old.url },
+    ms: REFERENCE_SERVER_COMMAND,
+    mh: { type: 'http', url: modern.url },
+    'ls-everything': { command: process.execPath, args: [EVERYTHING, 'stdio'] },
+    'lh-everything': { type: 'http', url: every.url },
+    'ls-fixture': { command: process.execPath, args: [FIXTURE, notesPath] },
+    'lh-fixture': { type: 'http', url: fixture.url },
+    'ms-fixture': { command: process.execPath, args: [FIXTURE, notesPath] },
+    'mh-fixture': { type: 'http', url: fixture.url },
+  }
+  const eraOf = (name: string): string => UPSTREAMS.find(({ id }) => name.startsWith(id))?.era ?? 'auto'
+  const servers = Object.fromEntries(Object.keys(targets).map((name) => [name, { era: eraOf(name) }]))
+  const near = await startGateway({ config: { mcpServers: targets, portolan: { version: 1, servers, limits: LIMITS } } })
+  const hops: GatewayProcess[] = [near]
+  for (let hop = 1; hop < FAR_HOPS; hop += 1) {
+    const { url, token } = hops.at(-1) ?? near
+    const mcpServers = Object.fromEntries(Object.keys(targets).map((name) => [name, { type: 'http', url: `${url}/${name}/mcp`, headers: { Authorization: `Bearer ${token}` } }]))
+    hops.push(await startGateway({ config: { mcpServers } }))
+  }
+  return {
+    near,
+    far: hops.at(-1) ?? near,
+    notesPath,
+    async stop() {
+      for (const gateway of hops.toReversed()) await gateway.stop()
+      await Promise.all([old.stop(), modern.stop(), fixture.close()])
+      every.child.kill('SIGKILL')
+      await rm(notesPath, { recursive: true, force: true })
+    },
+  }
+}
