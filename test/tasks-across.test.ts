@@ -497,6 +497,28 @@ describe.each(TRANSPORTS)('a legacy client of a modern server with tasks over %s
     expect(stream.messages()).toEqual([{ jsonrpc: '2.0', method: 'notifications/tasks/status', params: { ...created, taskId, status: 'completed' } }])
   })
 
+  it.each(['2025-11-25', '2025-06-18'])('of %s that asks for no task gets the result of a tool that is nothing else, and is asked as in any call', async (revision) => {
+    const { actor, rig, send } = await play()
+    const session = await openSession(rig.port, { path: '/actor/mcp', revision, capabilities: { elicitation: {} } })
+    const stream = openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'needy', arguments: {} }, { path: '/actor/mcp', id: 'n' }))
+    await until(() => actor.tasks.length === 1)
+    const answer = actor.tasks[0]?.ask('elicitation/create', FORM)
+    const [question] = await (await stream).count(1)
+    expect(question).toMatchObject({ method: 'elicitation/create', params: { message: 'Who?' } })
+    await legacy(rig.port, session, '', {}, { path: '/actor/mcp', body: JSON.stringify({ jsonrpc: '2.0', id: question?.['id'], result: accept }) })
+    expect(await answer).toEqual(accept)
+    actor.tasks[0]?.end('completed', { result: { ...done, resultType: 'complete' } })
+    expect((await (await stream).count(2))[1]).toEqual({ jsonrpc: '2.0', id: 'n', result: done })
+    expect(JSON.stringify((await stream).messages())).not.toMatch(/related-task|raw-/)
+    expect(resultOf(await send('tasks/list'))['tasks']).toEqual([])
+    expect(actor.calls('tools/call')).toHaveLength(2)
+    // The call that is given up takes its task along.
+    void openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'needy', arguments: {} }, { path: '/actor/mcp', id: 'm' })).catch(() => undefined)
+    await until(() => actor.tasks.length === 2)
+    await legacy(rig.port, session, '', {}, { path: '/actor/mcp', body: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"m"}}' })
+    await until(() => actor.calls('tasks/cancel').length === 1)
+  })
+
   it('that asks for no task, or whose revision has none, gets the plain result', async () => {
     const { send, rig, actor } = await play()
     expect(resultOf(await send('tools/call', { name: 'slow', arguments: {} }))).toEqual({ content: [{ type: 'text', text: 'plain' }] })

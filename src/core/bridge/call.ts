@@ -39,6 +39,7 @@ import type { Source } from './party.ts'
 import { passNotification, passRequest } from './server-message.ts'
 import type { ServerSide } from './server-message.ts'
 import { awaitTask } from './task-await.ts'
+import { demandsTask, followTask } from './task-follow.ts'
 import { createdTask } from './task-for-modern.ts'
 import { planTask, withTasksDeclared } from './task-support.ts'
 import type { TaskPlan } from './task-support.ts'
@@ -62,11 +63,11 @@ interface Call {
   plan: TaskPlan
   /** Under which the server reports progress; '' for none. */
   token: string
-  readonly take: TakeResult | undefined
+  take: TakeResult | undefined
 }
 
-/** Takes what a modern server answered to a legacy client's call that became a task; undefined leaves it to the call. */
-export type TakeResult = (message: Message) => Outcome
+/** Takes what a modern server answered to a legacy client's call that may have become a task. */
+export type TakeResult = (message: Message) => Outcome | Promise<Outcome>
 
 /** At most one repetition, whatever the reason. */
 const MAX_ATTEMPTS = 2
@@ -207,7 +208,7 @@ function follow(call: Call, channel: Channel, taskId: string): void {
   const { context, exchange, parkable, token } = call
   call.plan = 'none'
   const headers = channel.transport === 'stdio' ? [] : exchange.credential
-  call.control = awaitTask(context.deps, { channel, taskId, token, headers, handler: handlerFor(call, channel, '') })
+  call.control = awaitTask(context.deps, { channel, taskId, token, headers, handler: handlerFor(call, channel, ''), onAlive: () => (call.exchange.lastActivityTicks = context.deps.clock.ticksMs()) })
   if (parkable === undefined && exchange.outcome === undefined) exchange.carriage = call.control
 }
 
@@ -261,13 +262,18 @@ function settle(call: Call, channel: Channel, message: Message): void {
     if (message.kind === 'error') return settleError(call, channel, message)
     if (asksForInput(call, channel, message)) return askClient(call, channel, message)
     if (exchange.era === 'legacy' && isUnasked(call, channel, message)) throw new PortolanError('upstream_malformed', { cause: 'a task that nobody asked for' })
-    if (call.take !== undefined) return void finish(context, exchange, call.take(message))
+    if (call.take !== undefined) return finishWhen(context, exchange, call.take(message))
     const outcome = clientResponse(message, look)
     indexTask(call, outcome.kind, message)
     finish(context, exchange, outcome)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
   }
+}
+
+function finishWhen(context: GatewayContext, exchange: Exchange, outcome: Outcome | Promise<Outcome>): void {
+  if (!(outcome instanceof Promise)) return void finish(context, exchange, outcome)
+  outcome.then((ready) => finish(context, exchange, ready), (error: unknown) => finish(context, exchange, refusalOf(context, error)))
 }
 
 /** Servers must not make tasks of calls that declare no tasks (ext-tasks, Capability Negotiation). */
@@ -298,6 +304,9 @@ function askClient(call: Call, channel: Channel, message: Message): void {
 function settleError(call: Call, channel: Channel, message: Message): void {
   const { context, exchange, look, route } = call
   const error = readError(message)
+  if (call.take === undefined && call.attempts < MAX_ATTEMPTS && demandsTask(exchange, route, error as WireErrorObject, look.method)) {
+    return again(call, () => undefined, () => void (call.take = followTask(context, exchange, route, look)))
+  }
   const verdict = translateUpstreamError(error as WireErrorObject, { from: channel.era, to: exchange.era, method: look.method })
   switch (verdict.kind) {
     case 'relay': {

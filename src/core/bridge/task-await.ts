@@ -3,8 +3,8 @@
  * task, holds its `tasks/result`, and the client gets that as the result of its call.
  */
 
-import { asciiJson } from '../../protocol/json.ts'
-import { unrelated } from '../../protocol/task.ts'
+import { asciiJson, readJson } from '../../protocol/json.ts'
+import { isOver as isTerminal, readTask, unrelated } from '../../protocol/task.ts'
 import type { CallControl, CallHandler, Channel, ChannelFailure } from '../upstream/channel.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -17,18 +17,22 @@ export interface AwaitedTask {
   readonly headers: readonly (readonly [name: string, value: string])[]
   /** As of the call that made it. */
   readonly handler: CallHandler
+  /** From time to time, while the server says that it goes on: quiet is no sign of trouble then. */
+  readonly onAlive: () => void
 }
 
 const FIRST_RETRY_MS = 500
 const MAX_TRIES = 5
+const ALIVE_MS = 60_000
 
 /** Only reading is tried again, never the call. Giving it up cancels the task at its server. */
 export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
-  const { channel, taskId, token, headers, handler } = awaited
+  const { channel, taskId, token, headers, handler, onAlive } = awaited
   let tries = 0
   let isOver = false
   let control: CallControl | undefined
   let stopTimer: (() => void) | undefined
+  let stopLooking: (() => void) | undefined
   const hold = (): void => {
     const idText = channel.nextId()
     control = channel.send({
@@ -41,7 +45,7 @@ export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
         onMessage: (message) => handler.onMessage(message),
         onSuspended: (retryMs) => handler.onSuspended?.(retryMs),
         onResponse(message) {
-          isOver = true
+          end()
           handler.onResponse(unrelated(message))
         },
         onFailure: failed,
@@ -55,16 +59,29 @@ export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
       stopTimer = asker.clock.after(FIRST_RETRY_MS * 2 ** (tries - 1), hold)
       return
     }
-    isOver = true
+    end()
     // The task was made: that its result was not asked for is not that it did not run (guarantee 1).
     handler.onFailure({ ...failure, sent: true })
   }
+  const lookLater = (): void => {
+    stopLooking = asker.clock.after(ALIVE_MS, () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
+  }
+  const look = async (): Promise<void> => {
+    const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, asker)
+    const task = answer.kind === 'result' && answer.body !== undefined ? readTask(readJson(answer.text, answer.body), 'legacy') : undefined
+    if (task !== undefined && !isTerminal(task.state.status)) onAlive()
+  }
+  const end = (): void => {
+    isOver = true
+    stopTimer?.()
+    stopLooking?.()
+  }
   hold()
+  lookLater()
   return {
     abort(reason) {
-      stopTimer?.()
       if (isOver) return
-      isOver = true
+      end()
       control?.abort(reason)
       void ask(channel, 'tasks/cancel', { taskId: asciiJson(taskId) }, asker).catch(() => undefined)
     },

@@ -66,8 +66,8 @@ const MAX_POLL_MS = 60_000
 const ALIVE_MS = 60_000
 const MAX_FAILURES = 5
 
-/** Blocks until the task has ended, and meanwhile asks its client what the task needs. */
-async function awaitResult(context: GatewayContext, exchange: Exchange, session: LiveSession, task: HeldTask, look: ResponseLook): Promise<Outcome> {
+/** Blocks until the task has ended, and meanwhile asks its client what the task needs. Rejects with PortolanError. */
+export async function awaitResult(context: GatewayContext, exchange: Exchange, session: LiveSession, task: HeldTask, look: ResponseLook): Promise<Outcome> {
   const { tasksAtModern, deps } = context
   const bell = createBell()
   const questions = createTaskQuestions(context, exchange, session, task, bell.ring)
@@ -135,10 +135,11 @@ function createBell(): { ring(): void; wait(timer: (ring: () => void) => () => v
 async function ended(context: GatewayContext, task: HeldTask, look: ResponseLook): Promise<Outcome> {
   if (task.state.status === 'cancelled') throw new PortolanError('cancelled', { message: 'The task was cancelled' })
   if (task.hasFailed) return failedWith(errorOf(task.responseText), look)
-  if (task.responseText !== '') return clientResponse(messageFrom(relateTask(task.responseText, task.subject)), look)
+  const related = (text: WireText): Message => messageFrom(task.isNamed ? relateTask(text, task.subject) : text)
+  if (task.responseText !== '') return clientResponse(related(task.responseText), look)
   if (task.taskId === undefined) throw new PortolanError('task_not_found')
   const { resultText: result, errorText } = await context.tasksAtModern.result(task)
-  if (result !== undefined) return clientResponse(messageFrom(relateTask(resultText('0', result), task.subject)), look)
+  if (result !== undefined) return clientResponse(related(resultText('0', result)), look)
   const text = errorText ?? asciiJson({ code: -32603, message: 'The server says nothing of the result' })
   const error = readError(messageFrom(`{"jsonrpc":"2.0","id":0,"error":${text}}`)) as WireErrorObject
   const verdict = translateUpstreamError(error, { from: 'modern', to: 'legacy', method: 'tools/call' })

@@ -60,7 +60,8 @@ export function createTaskQuestions(context: GatewayContext, exchange: Exchange,
     })
     open.set(idText, key)
     const words = { hasUrlMode: traitsOf(session.data.revision).elicitation === 'form+url', elicitationId: context.deps.random.id() }
-    exchange.reply.send(relateTask(legacyInputRequest(request, idText, words), heldHandle(context, task)))
+    const text = legacyInputRequest(request, idText, words)
+    exchange.reply.send(task.isNamed ? relateTask(text, heldHandle(context, task)) : text)
   }
   return {
     async ask(message) {
