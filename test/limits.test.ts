@@ -291,6 +291,27 @@ describe('time limits', () => {
     expect(stream.messages()).toHaveLength(401)
     expect(stream.messages().at(-1)).toHaveProperty('result')
   }, 20_000)
+
+  it('do not take the time that a client needs to read for silence of the server', async () => {
+    const isRead = Promise.withResolvers<void>()
+    const long: Act = (one) => {
+      one.progress(1)
+      void isRead.promise.then(() => setTimeout(() => one.answer(), 1_900))
+    }
+    const rig = await startLimitsRig({ files: { requestIdleTimeoutMs: 2_500 } }, { long })
+    const said: string[] = []
+    const drains: (() => void)[] = []
+    const stream = { write: (text: string) => (said.push(text), false), onDrain: (run: () => void) => void drains.push(run), keepAlive: () => undefined, end: () => undefined }
+    const pipe = rig.gateway.stdio(stream, 'files')
+    pipe.take(modernRequest('tools/call', { name: 'long' }, { meta: { progressToken: 'p' } }).body)
+    await until(() => drains.length > 0)
+    await sleep(1_900)
+    for (const run of drains) run()
+    isRead.resolve()
+    await until(() => said.length === 2)
+    expect(JSON.parse(said[1] ?? '')).toHaveProperty('result')
+    pipe.close()
+  }, 20_000)
 })
 
 const BREAKER: BreakerSettings = { failures: 3, windowMs: 10_000, openMs: 400, halfOpenProbes: 1 }

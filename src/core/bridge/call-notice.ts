@@ -33,10 +33,10 @@ export function takeNotice(call: NoticedCall, channel: Channel, message: Message
   const { context, exchange, parkable } = call
   exchange.lastActivityTicks = context.deps.clock.ticksMs()
   if (message.kind === 'request') return answerServer(call, channel, message)
-  if (message.method === 'notifications/progress') return pass(exchange, progressText(wordsFor(exchange, channel, message), clientToken(call.message)))
+  if (message.method === 'notifications/progress') return pass(call, progressText(wordsFor(exchange, channel, message), clientToken(call.message)))
   if (parkable !== undefined && message.method === 'notifications/cancelled') withdraw(parkable, message)
   if (!isAnnounced) context.watches.announce(call.route.upstream, channel.era, message)
-  return pass(exchange, notificationText(call, channel, wordsFor(exchange, channel, message)))
+  return pass(call, notificationText(call, channel, wordsFor(exchange, channel, message)))
 }
 
 /** A task that Portolan waits for is none of a modern client's (`task-await.ts`). */
@@ -49,9 +49,13 @@ function withdraw(parkable: ParkableCall, { text, body }: Message): void {
   if (id !== undefined) parkable.withdraw(text.slice(id.start, id.end))
 }
 
-function pass(exchange: Exchange, text: WireText | undefined): boolean {
+function pass({ context, exchange }: NoticedCall, text: WireText | undefined): boolean {
   if (text === undefined || exchange.outcome !== undefined || exchange.reply.send(text)) return true
-  exchange.reply.onDrain(() => exchange.carriage?.resume())
+  exchange.reply.onDrain(() => {
+    // Until now the client was slow, and its server not asked for more.
+    exchange.lastActivityTicks = context.deps.clock.ticksMs()
+    exchange.carriage?.resume()
+  })
   return false
 }
 
@@ -63,7 +67,7 @@ function answerServer(call: NoticedCall, channel: Channel, message: Message): bo
   }
   if (message.method === 'ping') return answer('"result":{}')
   if (exchange.era === 'legacy' && channel.era === 'legacy' && exchange.session !== undefined) {
-    return pass(exchange, passRequest(serverSide(call, channel), message))
+    return pass(call, passRequest(serverSide(call, channel), message))
   }
   if (parkable !== undefined) {
     parkable.ask(message)
