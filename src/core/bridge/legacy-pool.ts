@@ -13,6 +13,7 @@ import type { LiveSession, OwnChannel } from '../session/live-session.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
+import { createPacer } from '../upstream/pacer.ts'
 import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 
@@ -39,6 +40,9 @@ export interface LegacyPoolDeps extends Asker {
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
 }
 
+/** Sessions that expire together must not knock at a server together: beyond its backlog it hears none of them. */
+const ENDING_AT_ONCE = 32
+
 /** Who shares a session there: '' for everybody, otherwise those of one owner. */
 export function sharingKey({ config }: Pick<Upstream, 'config'>, ownerKey: string): string {
   return config.target.transport === 'stdio' && config.share === 'all' ? '' : ownerKey
@@ -51,6 +55,7 @@ interface Opened<T> {
 }
 
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
+  const end = createPacer(ENDING_AT_ONCE)
   const shared = new Map<string, Promise<LegacyChannel>>()
   /** Those of `shared` that are open. */
   const ready = new Map<string, LegacyChannel>()
@@ -170,7 +175,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       }
     },
     endSession(session) {
-      for (const opening of session.own.values()) void opening.then(({ channel }) => channel.close()).catch(() => undefined)
+      for (const opening of session.own.values()) end(() => opening.then(({ channel }) => channel.close()))
       session.own.clear()
       session.opened.clear()
     },
