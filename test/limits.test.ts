@@ -9,7 +9,7 @@ import { rawClient } from './http-rig.ts'
 import type { Answer } from './http-rig.ts'
 import { LINE, startLimitsRig } from './limits-rig.ts'
 import type { LimitsRig } from './limits-rig.ts'
-import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream, wireText } from './mcp-client.ts'
+import { codeOf, legacy, messageOf, modern, modernRequest, openSession, wireText } from './mcp-client.ts'
 
 const AT_FILES = '/files/mcp'
 const call = (rig: LimitsRig, name: string, who = 'alice', args: object = {}, path = AT_FILES): Promise<Answer> =>
@@ -217,101 +217,6 @@ describe('a call in line', () => {
     release()
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200, 200])
   })
-})
-
-describe('time limits', () => {
-  it('count waiting for the total, and end what waits too long', async () => {
-    const rig = await startLimitsRig({ files: { limits: { ...LINE, exchanges: 1 }, requestTotalTimeoutMs: 1_500 } }, { hold: () => undefined })
-    const [held, waiting] = [call(rig, 'hold'), call(rig, 'hold')]
-    const answers = await Promise.all([held, waiting])
-    expect(answers.map(codeOf)).toEqual([-31_021, -31_021])
-    expect(callsAt(rig)).toBe(1)
-    await rig.settled()
-    expect((await call(rig, 'echo')).status).toBe(200)
-  })
-
-  it('do not take waiting in line for silence of the server', async () => {
-    const slow: Act = ({ answer, progress, token }) => {
-      if (token !== undefined) for (const at of times(5, (index) => index)) setTimeout(() => progress(at), at * 500)
-      setTimeout(() => answer(), token === undefined ? 800 : 2_600)
-    }
-    const rig = await startLimitsRig({ files: { limits: { ...LINE, exchanges: 1 }, requestIdleTimeoutMs: 1_500 } }, { slow })
-    const talking = modern(rig.port, 'tools/call', { name: 'slow' }, { path: AT_FILES, meta: { progressToken: 'p' } })
-    await until(() => callsAt(rig) === 1)
-    const waiting = call(rig, 'slow')
-    expect([codeOf(await talking), codeOf(await waiting)]).toEqual([0, 0])
-  }, 15_000)
-
-  it('do not take what comes before a call is sent for silence of the server', async () => {
-    const credentials = { headersFor: () => sleep(2_500).then(() => []) }
-    const slow: Act = ({ answer }) => void setTimeout(() => answer(), 800)
-    const rig = await startLimitsRig({ deps: { credentials }, files: { requestIdleTimeoutMs: 1_500 } }, { slow }, ['modern'])
-    expect(codeOf(await call(rig, 'slow'))).toBe(0)
-  }, 15_000)
-
-  it.each(['legacy', 'modern'] as const)('do not take the time that a legacy client needs for its answer for silence of a %s server', async (era) => {
-    const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } }
-    const asking: Act = (one) => {
-      if (era === 'legacy') {
-        one.send({ id: 'q', method: 'elicitation/create', params: FORM })
-        void until(() => rig.files.requests.some(({ json }) => json.id === ('q' as unknown as number))).then(() => setTimeout(() => one.answer({ said: true }), 900))
-        return
-      }
-      const params = one.request.json.params ?? {}
-      if (params['inputResponses'] === undefined) one.answer({ resultType: 'input_required', content: undefined, inputRequests: { q: { method: 'elicitation/create', params: FORM } } })
-      else setTimeout(() => one.answer({ said: true }), 900)
-    }
-    const rig = await startLimitsRig({ files: { requestIdleTimeoutMs: 1_300 } }, { asking }, [era])
-    const session = await openSession(rig.port, { path: AT_FILES, capabilities: { elicitation: { form: {} } } })
-    const stream = await openStream(rig.port, legacyRequest(session, 'tools/call', { name: 'asking' }, { path: AT_FILES }))
-    const [question] = await stream.count(1)
-    await sleep(3_500)
-    const body = JSON.stringify({ jsonrpc: '2.0', id: question?.['id'], result: { action: 'accept', content: { name: 'x' } } })
-    await legacy(rig.port, session, '', {}, { path: AT_FILES, body })
-    const messages = await stream.count(2)
-    expect(messages.at(-1)).toMatchObject({ result: { said: true } })
-  }, 20_000)
-
-  it('do not end the call of a client that reads slowly', async () => {
-    const big: Act = (one) => {
-      one.stream()
-      const lines = 'x'.repeat(16 * 1024)
-      for (const at of times(400, (index) => index)) one.send({ method: 'notifications/progress', params: { progressToken: one.token, progress: at, message: lines } })
-      one.answer()
-    }
-    const rig = await startLimitsRig({ files: { requestIdleTimeoutMs: 1_500 } }, { big })
-    const stream = await openStream(rig.port, modernRequest('tools/call', { name: 'big' }, { path: AT_FILES, meta: { progressToken: 'p' } }))
-    for (let pauses = 0; pauses < 8 && !stream.ended; pauses += 1) {
-      stream.incoming.pause()
-      await sleep(600)
-      stream.incoming.resume()
-      await sleep(5)
-    }
-    await until(() => stream.ended)
-    expect(stream.messages()).toHaveLength(401)
-    expect(stream.messages().at(-1)).toHaveProperty('result')
-  }, 20_000)
-
-  it('do not take the time that a client needs to read for silence of the server', async () => {
-    const isRead = Promise.withResolvers<void>()
-    const long: Act = (one) => {
-      one.progress(1)
-      void isRead.promise.then(() => setTimeout(() => one.answer(), 1_900))
-    }
-    const rig = await startLimitsRig({ files: { requestIdleTimeoutMs: 2_500 } }, { long })
-    const said: string[] = []
-    const drains: (() => void)[] = []
-    const stream = { write: (text: string) => (said.push(text), false), onDrain: (run: () => void) => void drains.push(run), keepAlive: () => undefined, end: () => undefined }
-    const pipe = rig.gateway.stdio(stream, 'files')
-    pipe.take(modernRequest('tools/call', { name: 'long' }, { meta: { progressToken: 'p' } }).body)
-    await until(() => drains.length > 0)
-    await sleep(1_900)
-    for (const run of drains) run()
-    isRead.resolve()
-    await until(() => said.length === 2)
-    expect(JSON.parse(said[1] ?? '')).toHaveProperty('result')
-    pipe.close()
-  }, 20_000)
 })
 
 const BREAKER: BreakerSettings = { failures: 3, windowMs: 10_000, openMs: 400, halfOpenProbes: 1 }
