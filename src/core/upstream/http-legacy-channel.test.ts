@@ -279,6 +279,23 @@ describe('a legacy HTTP session', () => {
     await until(() => closed.length === 1)
   })
 
+  it('ends the session only when the server has heard which calls are cancelled', async () => {
+    const order: string[] = []
+    const { channel } = await open(({ method, json }, response) => {
+      if (json.method === 'tools/call') return
+      if (method === 'DELETE') order.push('DELETE')
+      setTimeout(() => {
+        if (json.method === 'notifications/cancelled') order.push('cancelled')
+        response.writeHead(202).end()
+      }, 50)
+    })
+    const { control } = start(channel, 'tools/call')
+    await sleep(20)
+    control.abort('changed my mind')
+    await channel.close()
+    expect(order).toEqual(['cancelled', 'DELETE'])
+  })
+
   it('ends the session with DELETE, once, and fails what is in flight', async () => {
     const { channel, server, closed } = await open((request, response) => {
       if (request.method === 'DELETE') response.writeHead(200).end()
