@@ -203,6 +203,9 @@ function announceLists(context: GatewayContext, session: LiveSession, party: Par
   session.onEnded.add(stop)
 }
 
+/** Asked about at a time. */
+const TASKS_AT_ONCE = 16
+
 /**
  * Answered from the session's own index, and from the tasks at modern servers that its owner has: what other clients of
  * the same server started stays theirs. A server that does not answer keeps nobody from the others' (guarantee 6).
@@ -221,10 +224,15 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
   const held = heldLeft.slice(0, snapshot.pageSize - own.length)
   const isMore = ownLeft.length + heldLeft.length > snapshot.pageSize
   const next = [endpoint, 'tasks', Number(at) + own.length, held.at(-1)?.order ?? after].join('|')
-  const reading = [...own.map(([upstreamId, id]) => ownTask(context, exchange, upstreamId, id)), ...held.map((task) => listedTask(context, task))]
-  const tasks = await Promise.all(reading.map((one) => one.catch(() => undefined)))
+  const reading = [...own.map(([upstreamId, id]) => () => ownTask(context, exchange, upstreamId, id)), ...held.map((task) => () => listedTask(context, task))]
+  const read: PromiseSettledResult<JsonValue | undefined>[] = []
+  for (let from = 0; from < reading.length; from += TASKS_AT_ONCE) {
+    read.push(...(await Promise.allSettled(reading.slice(from, from + TASKS_AT_ONCE).map((run) => run()))))
+  }
+  const failed = read.find((one) => one.status === 'rejected')
+  if (failed !== undefined && read.every(({ status }) => status === 'rejected')) throw failed.reason
   return answerWith(exchange, {
-    tasks: tasks.filter((task) => task !== undefined),
+    tasks: read.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [])),
     ...(isMore ? { nextCursor: keyring.seal('cursor', principal.bindingKey, next) } : {}),
   })
 }
