@@ -92,16 +92,18 @@ describe('a stage of somebody else', () => {
 
   it('may still think when its client has gone: the exchange ended without it, and its late refusal changes nothing', async () => {
     const gate = Promise.withResolvers<StageVerdict>()
+    const begun = Promise.withResolvers<void>()
     const ends: string[] = []
     const { rig, called } = await start({
       run(exchange) {
+        begun.resolve()
         exchange.onFinished(({ outcome }) => void ends.push(outcome))
         return gate.promise
       },
     })
     const client = rawClient(rig.port)
     client.write(wireText(modernRequest('tools/call', { name: 'a__echo', arguments: {} })))
-    await until(() => rig.gateway.status().inFlight === 1)
+    await begun.promise
     client.socket.destroy()
     await until(() => rig.gateway.status().inFlight === 0)
     gate.resolve({ refuse: 'forbidden' })
