@@ -1,8 +1,8 @@
 /** The official test server of 2025-11-25, over stdio and over Streamable HTTP. */
 import { expect } from 'vitest'
-import type { At, Group } from './cell.ts'
+import { askTask, hasNoTasks, startTask } from './behaviours-task.ts'
+import type { Group } from './cell.ts'
 import { eventually, textOf } from './cell.ts'
-import type { Json } from './client.ts'
 
 export const EVERYTHING: Group = {
   title: 'server-everything',
@@ -57,7 +57,7 @@ export const EVERYTHING: Group = {
     },
     {
       id: 'e-roots-changed', title: 'roots that changed are asked for again', spec: '2025-11-25/client/roots#root-list-changes', server: 'everything',
-      otherwise: ({ client, isMerged }) => (client.era === 'modern' ? { note: 'no-roots-changed' } : isMerged ? { note: 'one-pipe' } : undefined),
+      otherwise: ({ client, isMerged, isTurning }) => (client.era === 'modern' || isTurning ? { note: 'no-roots-changed' } : isMerged ? { note: 'one-pipe' } : undefined),
       async run(at) {
         await at.call('echo', { message: 'open' })
         at.driver.asked.length = 0
@@ -67,30 +67,13 @@ export const EVERYTHING: Group = {
     },
     {
       id: 'e-tasks', title: 'tasks: made, looked at, cancelled', spec: '2025-11-25/basic/utilities/tasks', server: 'everything',
-      otherwise: ({ client, isMerged }) => {
-        if (client.era === 'legacy') return client.revision < '2025-11-25' ? { note: 'no-tasks' } : undefined
-        if (client.kind === 'raw') return undefined
-        return isMerged ? { note: 'tasks-undeclared' } : { note: 'tasks-undeclared', run: refusesTasks }
-      },
-      async run({ driver, name, cell }) {
-        const params = { name: name('simulate-research-query'), arguments: { topic: 'bridges' } }
-        if (cell.client.era === 'modern') {
-          const { taskId } = (await driver.request('tools/call', { ...params, _meta: DECLARED })).result ?? {}
-          expect(await driver.request('tasks/get', { taskId, _meta: DECLARED })).toMatchObject({ result: { taskId, status: 'working' } })
-          expect(await driver.request('tasks/cancel', { taskId, _meta: DECLARED })).toMatchObject({ result: {} })
-          expect(await driver.request('tasks/get', { taskId, _meta: DECLARED })).toMatchObject({ result: { taskId, status: 'cancelled' } })
-          return
-        }
-        const taskId = ((await driver.request('tools/call', { ...params, task: { ttl: 60_000 } })).result?.['task'] as Json | undefined)?.['taskId']
-        expect(await driver.request('tasks/get', { taskId })).toMatchObject({ result: { taskId } })
-        expect(await driver.request('tasks/cancel', { taskId })).toMatchObject({ result: { status: 'cancelled' } })
+      otherwise: hasNoTasks,
+      async run(at) {
+        const taskId = await startTask(at, 'simulate-research-query', { topic: 'bridges' })
+        expect(await askTask(at, 'tasks/get', taskId)).toMatchObject({ taskId, status: 'working' })
+        expect(await askTask(at, 'tasks/cancel', taskId)).toEqual(expect.any(Object))
+        expect(await askTask(at, 'tasks/get', taskId)).toMatchObject({ taskId, status: 'cancelled' })
       },
     },
   ],
-}
-
-const DECLARED = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
-
-async function refusesTasks({ driver }: At): Promise<void> {
-  expect(await driver.request('tasks/get', { taskId: 'task' })).toMatchObject({ code: -32021 })
 }

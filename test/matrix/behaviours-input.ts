@@ -4,7 +4,7 @@ import { inputKnownTo } from '../../src/protocol/capability.ts'
 import type { InputCapability } from '../../src/protocol/capability.ts'
 import type { Revision } from '../../src/protocol/revision.ts'
 import type { At, Behaviour, Cell, Group, Otherwise, ServerKind } from './cell.ts'
-import { textOf } from './cell.ts'
+import { eventually, isAcross, textOf } from './cell.ts'
 import type { Answerer, Json } from './client.ts'
 import { acceptAll } from './client.ts'
 
@@ -78,6 +78,14 @@ export const INPUT: Group = {
   behaviours: [
     question({ id: 'form', title: 'a form', spec: '2025-11-25/client/elicitation#form-mode-elicitation-requests', needs: 'elicitation.form', ...FORM, asked: 'elicitation/create', says: 'action=accept' }),
     question({ id: 'url', title: 'a visit to a URL', spec: '2025-11-25/client/elicitation#url-mode-elicitation-requests', needs: 'elicitation.url', tool: 'test_elicitation_url', asked: 'elicitation/create', says: 'action=accept' }),
+    {
+      id: 'visit-ends', title: 'the end of a visit is told', spec: '2025-11-25/client/elicitation#completion-notifications-for-url-mode-elicitation', server: 'reference',
+      otherwise: (cell) => lacks('elicitation.url', () => Promise.resolve())(cell) ?? (cell.client.era === 'legacy' && !isAcross(cell) ? undefined : { note: 'visit-end' }),
+      async run(at) {
+        await at.call('test_elicitation_url')
+        await eventually('the notification', () => at.driver.heard.some(({ method }) => method === 'notifications/elicitation/complete'))
+      },
+    },
     question({ id: 'sampling', title: 'sampling', spec: '2025-11-25/client/sampling', needs: 'sampling', tool: 'test_sampling', args: { prompt: 'Capital of France?' }, asked: 'sampling/createMessage', says: 'Paris' }),
     {
       ...question({ id: 'sampling-tools', title: 'sampling with tools', spec: '2025-11-25/client/sampling#sampling-with-tools', needs: 'sampling.tools', tool: 'sample', asked: 'sampling/createMessage', says: 'tool_use', server: 'fixture' }),
@@ -153,12 +161,12 @@ export const INPUT: Group = {
       },
     },
     {
-      id: 'url-first', title: 'a call that needs a visit first: −32042, or a question to a modern client', spec: '2025-11-25/client/elicitation#url-elicitation-required-error', server: 'everything',
+      id: 'url-first', title: 'a call that needs a visit first: −32042, across eras a question', spec: '2025-11-25/client/elicitation#url-elicitation-required-error', server: 'everything',
       otherwise: lacks('elicitation.url', () => Promise.resolve()),
       async run(at) {
         const args = { url: 'https://example.org/', elicitationId: `matrix-${at.cell.client.id}-${at.cell.hops}-${at.cell.upstream.id}`, errorPath: true }
         const reply = await at.call('trigger-url-elicitation', args)
-        if (at.cell.client.era === 'legacy') expect(reply).toMatchObject({ code: -32042, data: { elicitations: [{ mode: 'url' }] } })
+        if (at.cell.client.era === 'legacy' && !isAcross(at.cell)) expect(reply).toMatchObject({ code: -32042, data: { elicitations: [{ mode: 'url' }] } })
         else expect(at.driver.asked).toContain('elicitation/create')
       },
     },

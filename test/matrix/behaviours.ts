@@ -4,6 +4,7 @@ import { BEGIN } from './behaviours-begin.ts'
 import { CALLS, LISTS, READS } from './behaviours-ask.ts'
 import { EVERYTHING } from './behaviours-everything.ts'
 import { INPUT } from './behaviours-input.ts'
+import { TASKS } from './behaviours-task.ts'
 import type { Group } from './cell.ts'
 
-export const GROUPS: readonly Group[] = [BEGIN, LISTS, CALLS, READS, REPORTS, ANNOUNCEMENTS, INPUT, EVERYTHING]
+export const GROUPS: readonly Group[] = [BEGIN, LISTS, CALLS, READS, REPORTS, ANNOUNCEMENTS, INPUT, TASKS, EVERYTHING]

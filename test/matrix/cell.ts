@@ -25,6 +25,8 @@ export interface Cell {
   readonly upstream: MatrixUpstream
   /** Gateways between client and server. */
   readonly hops: number
+  /** Between those gateways the era changes with every hop. */
+  readonly isTurning: boolean
   /** At all servers as one, under names that say which. */
   readonly isMerged: boolean
 }
@@ -70,7 +72,8 @@ export interface Group {
   readonly behaviours: readonly Behaviour[]
 }
 
-export const isAcross = ({ client, upstream }: Cell): boolean => client.era !== upstream.era
+/** Whether the eras differ anywhere between client and server. */
+export const isAcross = ({ client, upstream, isTurning }: Cell): boolean => client.era !== upstream.era || isTurning
 
 /** The text of a tool's result, parts joined. */
 export function textOf({ result }: Reply): string {

@@ -4,6 +4,7 @@
  */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { actFixtureTask, LEGACY_TASKS, startFixtureTask, TASKS } from './fixture-task.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 export type FixtureEra = 'legacy' | 'modern'
@@ -29,11 +30,12 @@ export interface FixtureCall {
 /** The text of a result's members, or an error. */
 export type FixtureAnswer = { readonly result: string } | { readonly error: Json }
 
-const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify'] as const
+const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify', 'job'] as const
 const PIXEL = 'iVBORw0KGgo='
 
 /** The tools in their order, each with a member that no revision has. */
 export const FIXTURE_TOOLS = NAMES.map((name) => ({ name, inputSchema: { type: 'object' }, vendorRank: 7 }))
+const LEGACY_TOOLS = FIXTURE_TOOLS.map((tool) => (tool.name === 'job' ? { ...tool, execution: { taskSupport: 'optional' } } : tool))
 
 export interface FixtureContent {
   readonly type: string
@@ -68,15 +70,20 @@ export async function actFixture(call: FixtureCall, notesPath: string): Promise<
   const cached = era === 'modern' ? ',"ttlMs":0,"cacheScope":"private"' : ''
   switch (method) {
     case 'initialize':
-      return { result: `"protocolVersion":${JSON.stringify(params['protocolVersion'])},"capabilities":{"tools":{}},"serverInfo":{"name":"fixture","version":"1"}` }
+      return { result: `"protocolVersion":${JSON.stringify(params['protocolVersion'])},"capabilities":{"tools":{},"tasks":${LEGACY_TASKS}},"serverInfo":{"name":"fixture","version":"1"}` }
     case 'server/discover':
-      return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}${cached}` }
+      return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"${TASKS}":{}}}${cached}` }
     case 'ping':
       return { result: '' }
     case 'tools/list':
-      return { result: `"tools":${JSON.stringify(FIXTURE_TOOLS)}${cached}` }
+      return { result: `"tools":${JSON.stringify(era === 'modern' ? FIXTURE_TOOLS : LEGACY_TOOLS)}${cached}` }
     case 'tools/call':
       return callTool(call, notesPath)
+    case 'tasks/get':
+    case 'tasks/result':
+    case 'tasks/cancel':
+    case 'tasks/list':
+      return actFixtureTask(call)
     case 'vendor/echo':
       return { result: `"vendorText":${JSON.stringify(call.text)}` }
     default:
@@ -97,6 +104,8 @@ async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAn
       return { result: `${text('["north"]')},"structuredContent":["north"]` }
     case 'sample':
       return sample(call)
+    case 'job':
+      return startFixtureTask(call) ?? { result: text('plain') }
     case 'notify':
       call.tell('notifications/vendor/news', { headline: 'kept' })
       return { result: text('told') }

@@ -13,7 +13,7 @@ export const NOTES: Readonly<Record<string, Note>> = {
   'not-sent': { text: 'A server of these revisions may not send it; where one does, it is passed on as it is.', spec: '2025-11-25/server/tools#structured-content' },
   'server-says': { text: 'A legacy server says in its own words that the client cannot: here a result with `isError`.', spec: '2025-11-25/client/sampling#capabilities' },
   whose: { text: 'Nothing on stdio says to which call a notification belongs, and all clients share this process: what cannot be attributed is dropped.', spec: '2026-07-28/basic/transports/stdio' },
-  objects: { text: 'Structured content of these revisions is an object: anything else is left out, its text stays.', spec: '2025-11-25/server/tools#structured-content' },
+  objects: { text: 'Structured content is an object until 2025-11-25, also between two gateways: anything else is left out, its text stays.', spec: '2025-11-25/server/tools#structured-content' },
   parser: { text: 'The official clients read JSON numbers as doubles and lose the digits themselves.' },
   'no-route': { text: 'At all servers as one (these clients are on stdio without `--server`) a method that nobody knows has no route: −32601.', spec: '2025-11-25/basic#requests' },
   'server-decides': { text: 'Until 2025-11-25 the server may choose what it sends before a level is set.', spec: '2025-11-25/server/utilities/logging#setting-log-level' },
@@ -26,5 +26,8 @@ export const NOTES: Readonly<Record<string, Note>> = {
   'one-pipe': { text: 'Shown by the clients over HTTP: a pipe is one session, and all servers share it here.' },
   'no-roots-changed': { text: '2026-07-28 has no such notification: the server is told when a later answer has other roots.', spec: '2026-07-28/client/roots' },
   'no-tasks': { text: 'There are no tasks before 2025-11-25.', spec: '2025-11-25/basic/utilities/tasks' },
+  polled: { text: 'The tasks extension has no `tasks/result`: the result is in the task.', spec: '2026-07-28/changelog' },
+  unlisted: { text: 'The tasks extension has no `tasks/list`.', spec: '2026-07-28/changelog' },
+  'visit-end': { text: '2026-07-28 has no such notification, and it does not cross.', spec: '2026-07-28/client/elicitation' },
   'tasks-undeclared': { text: 'From 2026-07-28 on tasks are an extension, which SDK v2 does not declare: −32021. Shown by the client that writes by hand.', spec: '2026-07-28/changelog' },
 }

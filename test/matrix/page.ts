@@ -15,7 +15,8 @@ Every client in front of servers of every era, on every transport: what was trie
 what the run gives. [Eras](explanation/eras.md) explains how it is done.
 `
 
-function titleOf({ client, hops }: Seat): string {
+function titleOf({ client, hops, isTurning }: Seat): string {
+  if (isTurning === true) return `${client.title}, ${hops} gateways, each hop in the other era`
   return hops === 1 ? client.title : `${client.title}, ${hops} gateways`
 }
 
@@ -36,7 +37,7 @@ export function matrixPage(groups: readonly Group[], seats: readonly Seat[], res
   const { numbers, of } = numbering()
   const cell = (seat: Seat, group: Group['behaviours'][number]): string => {
     const ended = upstreamsOf(group).map((upstream: MatrixUpstream) => results.get(cellKey(seat, upstream, group)))
-    const marks = ended.map((one) => (one === undefined ? '?' : one.error === undefined ? one.mark : '✗')).join('')
+    const marks = ended.map(markOf).join('')
     const notes = [...new Set(ended.flatMap((one) => one?.note ?? []))].map(of)
     return notes.length === 0 ? marks : `${marks} <sup>${notes.join(' ')}</sup>`
   }
@@ -54,9 +55,28 @@ export function matrixPage(groups: readonly Group[], seats: readonly Seat[], res
   return [INTRODUCTION, reading(seats, count, results.size), ...tables, `## Notes\n\n${notes.join('\n')}\n`].join('\n')
 }
 
+/** The same for a terminal: one column of four characters a client, numbered below. */
+export function matrixText(groups: readonly Group[], seats: readonly Seat[], results: ReadonlyMap<string, Ended>): string {
+  const marks = (seat: Seat, behaviour: Group['behaviours'][number]): string =>
+    upstreamsOf(behaviour).map((upstream) => markOf(results.get(cellKey(seat, upstream, behaviour)))).join('').padEnd(UPSTREAMS.length)
+  const head = seats.map((_seat, index) => String(index + 1).padEnd(UPSTREAMS.length)).join(' ')
+  const rows = groups.flatMap(({ title, behaviours }) => [
+    `\n${title}`,
+    ...behaviours.map((behaviour) => `${seats.map((seat) => marks(seat, behaviour)).join(' ')}  ${behaviour.title}`),
+  ])
+  const legend = seats.map((seat, index) => `${String(index + 1).padStart(2)}  ${titleOf(seat)}`)
+  return [head, ...rows, '', ...legend, '', `Servers in a cell: ${UPSTREAMS.map(({ title }) => title).join(', ')}`].join('\n')
+}
+
+function markOf(ended: Ended | undefined): string {
+  if (ended === undefined) return '?'
+  return ended.error === undefined ? ended.mark : '✗'
+}
+
 function reading(seats: readonly Seat[], carried: number, all: number): string {
   return `Each column is a client, each row a behaviour. The marks of a cell are the servers, in this order: ${UPSTREAMS.map(({ title }) => title).join(', ')};
-\`server-everything\` speaks 2025-11-25 alone, so its rows have the first two. ✓ is carried; – is what the number explains, and
+\`server-everything\` speaks 2025-11-25 alone, so its rows have the first two. The last clients are three gateways away, once with the
+same era all the way, once with another one at every hop (client, 2025-11-25, 2026-07-28, server). ✓ is carried; – is what the number explains, and
 what happens instead is tested too wherever a client can show it. ${seats.length} clients, ${all.toLocaleString('en')} cells, ${carried.toLocaleString('en')} of them carried.
 `
 }

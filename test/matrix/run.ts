@@ -2,7 +2,7 @@
 import type { MatrixClient, Declares, Driver } from './client.ts'
 import { eventually, UPSTREAMS } from './cell.ts'
 import type { At, Behaviour, Cell, Group, MatrixUpstream, ServerKind } from './cell.ts'
-import { serverName, SERVERS } from './setting.ts'
+import { serverName, SERVERS, TURNING } from './setting.ts'
 import type { Setting } from './setting.ts'
 
 const CLIENTS_AT_ONCE = 6
@@ -21,9 +21,11 @@ export interface Ended {
 export interface Seat {
   readonly client: MatrixClient
   readonly hops: number
+  /** Between its gateways the era changes with every hop. */
+  readonly isTurning?: true
 }
 
-export const seatKey = ({ client, hops }: Seat): string => `${client.id}/${hops}`
+export const seatKey = ({ client, hops, isTurning }: Seat): string => `${client.id}/${hops}${isTurning === true ? '-turning' : ''}`
 export const cellKey = (seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): string => `${seatKey(seat)} ${upstream.id} ${behaviour.id}`
 
 /** server-everything speaks one era. */
@@ -58,11 +60,11 @@ async function warmed(driver: Driver): Promise<Driver> {
 }
 
 /** The connections of one seat, opened at first use. */
-function createConnections({ client, hops }: Seat, setting: Setting) {
+function createConnections({ client, hops, isTurning = false }: { readonly client: MatrixClient; readonly hops: number; readonly isTurning?: boolean }, setting: Setting) {
   const open = new Map<string, Promise<Driver>>()
   const isMerged = client.transport === 'stdio'
   const at = async (upstream: MatrixUpstream, kind: ServerKind, declares: Declares): Promise<At> => {
-    const server = serverName(upstream, kind)
+    const server = `${serverName(upstream, kind)}${isTurning ? TURNING : ''}`
     const key = isMerged ? declares : `${server} ${declares}`
     const opening = open.get(key) ?? client.connect(hops === 1 ? setting.near : setting.far, server, declares).then((opened) => (isMerged ? warmed(opened) : opened))
     open.set(key, opening)
@@ -73,7 +75,7 @@ function createConnections({ client, hops }: Seat, setting: Setting) {
     const name = (plain: string): string => `${prefix}${plain}`
     return {
       driver,
-      cell: { client, upstream, hops, isMerged },
+      cell: { client, upstream, hops, isMerged, isTurning },
       name,
       uri: (plain) => `${mark}${plain}`,
       plainName: (shown) => strip(prefix, shown),
@@ -93,7 +95,7 @@ type Connections = ReturnType<typeof createConnections>
 
 async function runCell(connections: Connections, seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<Ended> {
   const beganAtMs = performance.now()
-  const cell: Cell = { ...seat, upstream, isMerged: seat.client.transport === 'stdio' }
+  const cell: Cell = { ...seat, isTurning: seat.isTurning === true, upstream, isMerged: seat.client.transport === 'stdio' }
   const otherwise = behaviour.otherwise?.(cell)
   const run = otherwise === undefined ? behaviour.run : otherwise.run
   const end = otherwise === undefined ? { mark: '✓' as const } : { mark: '–' as const, note: otherwise.note }

@@ -17,6 +17,8 @@ import { startFixtureHttp } from './fixture-http.ts'
 const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
 const FIXTURE = fileURLToPath(new URL('fixture-stdio.ts', import.meta.url))
 const FAR_HOPS = 3
+/** What the names of servers end with where the era changes between the gateways: 2025-11-25 behind the first, then 2026-07-28. */
+export const TURNING = '-turning'
 /** Every session that can be asked has a child of its own. */
 const LIMITS = { childrenPerUpstream: 64, childrenPerPrincipal: 64, childrenPerHost: 400 }
 
@@ -77,8 +79,12 @@ export async function startSetting(): Promise<Setting> {
   const hops: GatewayProcess[] = [near]
   for (let hop = 1; hop < FAR_HOPS; hop += 1) {
     const { url, token } = hops.at(-1) ?? near
-    const mcpServers = Object.fromEntries(Object.keys(targets).map((name) => [name, { type: 'http', url: `${url}/${name}/mcp`, headers: { Authorization: `Bearer ${token}` } }]))
-    hops.push(await startGateway({ config: { mcpServers } }))
+    const at = (name: string): object => ({ type: 'http', url: `${url}/${name}/mcp`, headers: { Authorization: `Bearer ${token}` } })
+    const plain = Object.keys(targets).map((name) => [name, at(name)] as const)
+    const turning = Object.keys(targets).map((name) => [`${name}${TURNING}`, at(hop === 1 ? name : `${name}${TURNING}`)] as const)
+    const era = hop % 2 === 1 ? 'modern' : 'legacy'
+    const pins = Object.fromEntries(turning.map(([name]) => [name, { era }]))
+    hops.push(await startGateway({ config: { mcpServers: Object.fromEntries([...plain, ...turning]), portolan: { version: 1, servers: pins } } }))
   }
   return {
     near,

@@ -1,0 +1,69 @@
+/** Tasks of 2025-11-25 and of the tasks extension, as each other across eras. */
+import { expect } from 'vitest'
+import type { At, Cell, Group, Otherwise } from './cell.ts'
+import { eventually, textOf } from './cell.ts'
+import type { Json } from './client.ts'
+
+/** Only clients that write by hand declare the extension. */
+export const DECLARED: Json = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
+
+/** Which clients have tasks; the others are refused. */
+export function hasNoTasks({ client, isMerged }: Cell): Otherwise | undefined {
+  if (client.era === 'legacy') return client.revision < '2025-11-25' ? { note: 'no-tasks' } : undefined
+  if (client.kind === 'raw') return undefined
+  const note = 'tasks-undeclared'
+  // Where all servers are one, an unknown task is of none of them.
+  return isMerged ? { note } : { note, run: async ({ driver }) => expect(await driver.request('tasks/get', { taskId: 'task' })).toMatchObject({ code: -32021 }) }
+}
+
+/** Starts the tool as a task; resolves with the task's id. */
+export async function startTask({ driver, name, cell }: At, tool: string, args: Json = {}): Promise<unknown> {
+  const params = { name: name(tool), arguments: args, ...(cell.client.era === 'modern' ? { _meta: DECLARED } : { task: { ttl: 60_000 } }) }
+  const { result } = await driver.request('tools/call', params)
+  return cell.client.era === 'modern' ? result?.['taskId'] : (result?.['task'] as Json | undefined)?.['taskId']
+}
+
+export async function askTask({ driver, cell }: At, method: string, taskId: unknown): Promise<Json | undefined> {
+  return (await driver.request(method, { taskId, ...(cell.client.era === 'modern' ? { _meta: DECLARED } : {}) })).result
+}
+
+export const TASKS: Group = {
+  title: 'Tasks',
+  behaviours: [
+    {
+      id: 'task', title: 'a call that becomes a task, looked at until it is done, and its result', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',
+      otherwise: hasNoTasks,
+      async run(at) {
+        const taskId = await startTask(at, 'job')
+        expect(taskId).toEqual(expect.any(String))
+        let task: Json | undefined
+        await eventually('the task is done', async () => (task = await askTask(at, 'tasks/get', taskId))?.['status'] === 'completed')
+        const result = at.cell.client.era === 'modern' ? (task?.['result'] as Json) : await askTask(at, 'tasks/result', taskId)
+        expect(textOf({ result: result ?? {} })).toBe('job done')
+      },
+    },
+    {
+      id: 'task-wait', title: '`tasks/result` waits for the end', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',
+      otherwise: (cell) => hasNoTasks(cell) ?? (cell.client.era === 'modern' ? { note: 'polled' } : undefined),
+      run: async (at) => expect(textOf({ result: (await askTask(at, 'tasks/result', await startTask(at, 'job'))) ?? {} })).toBe('job done'),
+    },
+    {
+      id: 'task-cancel', title: 'a task that is cancelled, and stays so', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',
+      otherwise: hasNoTasks,
+      async run(at) {
+        const taskId = await startTask(at, 'job', { milliseconds: 60_000 })
+        expect(await askTask(at, 'tasks/cancel', taskId)).toEqual(expect.any(Object))
+        expect(await askTask(at, 'tasks/get', taskId)).toMatchObject({ taskId, status: 'cancelled' })
+      },
+    },
+    {
+      id: 'task-list', title: '`tasks/list`: one\'s own', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',
+      otherwise: (cell) => hasNoTasks(cell) ?? (cell.client.era === 'modern' ? { note: 'unlisted' } : undefined),
+      async run(at) {
+        const taskId = await startTask(at, 'job')
+        const { result } = await at.driver.request('tasks/list')
+        expect(result?.['tasks']).toEqual(expect.arrayContaining([expect.objectContaining({ taskId })]))
+      },
+    },
+  ],
+}

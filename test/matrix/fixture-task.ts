@@ -1,0 +1,50 @@
+/** The fixture's tool `job` as a task: of 2025-11-25, or of the tasks extension. It is done a moment after it began, or when it is told. */
+import type { FixtureAnswer, FixtureCall, Json } from './fixture-script.ts'
+
+export const TASKS = 'io.modelcontextprotocol/tasks'
+export const LEGACY_TASKS = '{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}'
+const USUAL_MS = 80
+const CREATED = '2026-01-01T00:00:00.000Z'
+const RESULT = { content: [{ type: 'text', text: 'job done' }] }
+
+interface Task {
+  readonly doneAtMs: number
+  isCancelled: boolean
+}
+
+const tasks = new Map<string, Task>()
+
+function stateOf(taskId: string, { doneAtMs, isCancelled }: Task, era: FixtureCall['era']): Json {
+  const status = isCancelled ? 'cancelled' : Date.now() >= doneAtMs ? 'completed' : 'working'
+  const times = era === 'modern' ? { ttlMs: 60_000, pollIntervalMs: 20 } : { ttl: 60_000, pollInterval: 20 }
+  return { taskId, status, createdAt: CREATED, lastUpdatedAt: CREATED, ...times }
+}
+
+const members = (value: Json): FixtureAnswer => ({ result: JSON.stringify(value).slice(1, -1) })
+
+/** Undefined where the client wants none. */
+export function startFixtureTask({ era, params, text }: FixtureCall): FixtureAnswer | undefined {
+  if (era === 'legacy' ? params['task'] === undefined : !text.includes(TASKS)) return undefined
+  const taskId = `job-${tasks.size + 1}`
+  const args = (params['arguments'] ?? {}) as Json
+  const task = { doneAtMs: Date.now() + Number(args['milliseconds'] ?? USUAL_MS), isCancelled: false }
+  tasks.set(taskId, task)
+  return members(era === 'legacy' ? { task: stateOf(taskId, task, era) } : { resultType: 'task', ...stateOf(taskId, task, era) })
+}
+
+export async function actFixtureTask({ era, method, params }: FixtureCall): Promise<FixtureAnswer> {
+  if (method === 'tasks/list') return members({ tasks: [...tasks].map(([taskId, task]) => stateOf(taskId, task, era)) })
+  const taskId = String(params['taskId'])
+  const task = tasks.get(taskId)
+  if (task === undefined) return { error: { code: -32602, message: 'No such task' } }
+  if (method === 'tasks/cancel') {
+    task.isCancelled = true
+    return members(era === 'legacy' ? stateOf(taskId, task, era) : {})
+  }
+  if (method === 'tasks/result') {
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, task.doneAtMs - Date.now())))
+    return members({ ...RESULT, _meta: { 'io.modelcontextprotocol/related-task': { taskId } } })
+  }
+  const state = stateOf(taskId, task, era)
+  return members(era === 'modern' && state['status'] === 'completed' ? { ...state, result: RESULT } : state)
+}
