@@ -96,6 +96,15 @@ describe.each(TRANSPORTS)('a legacy client of a modern server with tasks over %s
     expect(await reach(taskId, 'completed')).not.toHaveProperty('result')
   })
 
+  it('waits in tasks/result longer than a call may be quiet', async () => {
+    const { call, send } = await play({}, { server: { requestIdleTimeoutMs: 1_200 } })
+    const { taskId, task } = await call()
+    const pending = send('tasks/result', { taskId })
+    await sleep(3_000)
+    task.end('completed', { result: { ...done, resultType: 'complete' } })
+    expect(resultOf(await pending)).toMatchObject(done)
+  })
+
   it('sees a result with isError as failed, and gets an error as an error', async () => {
     const { call, send, reach } = await play()
     const first = await call()

@@ -175,6 +175,15 @@ describe.each(TRANSPORTS)('a modern client of a legacy server with tasks over %s
     expect(JSON.stringify(stream.messages())).not.toContain('raw-1')
   })
 
+  it('waits for a required task longer than a call may be quiet, as long as it goes on', async () => {
+    const { send, actor } = await play({ server: { requestIdleTimeoutMs: 1_200 } })
+    const answer = send('tools/call', { name: 'must', arguments: {} }, { capabilities: {} })
+    await until(() => actor.tasks.length === 1)
+    await sleep(3_000)
+    actor.tasks[0]?.end('completed', { result: done })
+    expect(resultOf(await answer)).toMatchObject(done)
+  })
+
   it('that goes away while Portolan waits for a required task has cancelled it', async () => {
     const { actor, rig } = await play()
     const { verb, path, headers, body } = modernRequest('tools/call', { name: 'must', arguments: {} }, { path: '/actor/mcp' })

@@ -208,7 +208,7 @@ function follow(call: Call, channel: Channel, taskId: string): void {
   const { context, exchange, parkable, token } = call
   call.plan = 'none'
   const headers = channel.transport === 'stdio' ? [] : exchange.credential
-  call.control = awaitTask(context.deps, { channel, taskId, token, headers, handler: handlerFor(call, channel, ''), onAlive: () => (call.exchange.lastActivityTicks = context.deps.clock.ticksMs()) })
+  call.control = awaitTask(context.deps, { channel, taskId, token, headers, handler: handlerFor(call, channel, ''), idleMs: call.route.upstream.config.requestIdleTimeoutMs, onAlive: () => (call.exchange.lastActivityTicks = context.deps.clock.ticksMs()) })
   if (parkable === undefined && exchange.outcome === undefined) exchange.carriage = call.control
 }
 

@@ -17,7 +17,9 @@ export interface AwaitedTask {
   readonly headers: readonly (readonly [name: string, value: string])[]
   /** As of the call that made it. */
   readonly handler: CallHandler
-  /** From time to time, while the server says that it goes on: quiet is no sign of trouble then. */
+  /** How long the call may be quiet. */
+  readonly idleMs: number
+  /** Before that, while the server says that it goes on: quiet is no sign of trouble then. */
   readonly onAlive: () => void
 }
 
@@ -27,7 +29,7 @@ const ALIVE_MS = 60_000
 
 /** Only reading is tried again, never the call. Giving it up cancels the task at its server. */
 export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
-  const { channel, taskId, token, headers, handler, onAlive } = awaited
+  const { channel, taskId, token, headers, handler, idleMs, onAlive } = awaited
   let tries = 0
   let isOver = false
   let control: CallControl | undefined
@@ -64,7 +66,7 @@ export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
     handler.onFailure({ ...failure, sent: true })
   }
   const lookLater = (): void => {
-    stopLooking = asker.clock.after(ALIVE_MS, () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
+    stopLooking = asker.clock.after(Math.min(ALIVE_MS, idleMs / 2), () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
   }
   const look = async (): Promise<void> => {
     const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, asker)

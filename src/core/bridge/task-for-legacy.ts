@@ -94,7 +94,8 @@ export async function awaitResult(context: GatewayContext, exchange: Exchange, s
       }
       if (questions.refusal !== undefined) throw questions.refusal
       exchange.awaitsInput = questions.isAsking || sent.size > 0
-      if (deps.clock.ticksMs() - exchange.lastActivityTicks > ALIVE_MS) exchange.lastActivityTicks = deps.clock.ticksMs()
+      const aliveMs = Math.min(ALIVE_MS, task.upstream.config.requestIdleTimeoutMs / 2)
+      if (deps.clock.ticksMs() - exchange.lastActivityTicks > aliveMs) exchange.lastActivityTicks = deps.clock.ticksMs()
       const pollMs = Math.max(MIN_POLL_MS, Math.min(MAX_POLL_MS, task.state.pollIntervalMs ?? 1_000))
       if (!task.isOver && exchange.outcome === undefined) await bell.wait((ring) => deps.clock.after(pollMs, ring))
     }
