@@ -195,6 +195,19 @@ describe.each(TRANSPORTS)('a modern client of a legacy server with tasks over %s
     expect(actor.tasks[0]?.state['status']).toBe('cancelled')
   })
 
+  it('has so many tasks at once and no more, and is never told to call again what has run', async () => {
+    const { send, actor, call } = await play()
+    await call('plain')
+    const answers = await Promise.all(Array.from({ length: 70 }, () => send('tools/call', { name: 'slow', arguments: {} })))
+    const tasks = answers.filter((answer) => resultOf(answer)['resultType'] === 'task')
+    expect(tasks).toHaveLength(64)
+    const others = answers.filter((answer) => !tasks.includes(answer)).map((answer) => (codeOf(answer) === 0 ? 'plain' : codeOf(answer)))
+    for (const other of others) expect(['plain', -31_024]).toContain(other)
+    expect((await call()).result).toMatchObject({ resultType: 'complete', content: [{ text: 'plain' }] })
+    await until(() => actor.calls('tasks/cancel').length === others.filter((other) => other === -31_024).length)
+    expect(actor.calls('tools/call')).toHaveLength(72)
+  })
+
   it('cannot see another\'s task, nor one under the server\'s own id', async () => {
     const { call, send } = await play()
     const { taskId } = await call()

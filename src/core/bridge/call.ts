@@ -3,7 +3,7 @@
  * in the client's, its response the outcome. Sent again only where guarantee 1 allows.
  */
 
-import { member, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
@@ -19,7 +19,7 @@ import { finish, refusalOf } from '../gateway/finish.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
 import type { CallControl, CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
-import { failureError } from '../upstream/request.ts'
+import { ask, failureError } from '../upstream/request.ts'
 import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
 import { relatedTask, responseLook } from './call-look.ts'
@@ -220,10 +220,16 @@ function become(call: Call, channel: Channel, message: Message, task: ReadTask):
     if (exchange.outcome !== undefined) return leased?.release(true)
     finish(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
   } catch (error) {
-    leased?.release(true)
-    finish(context, exchange, refusalOf(context, error))
+    void ask(channel, 'tasks/cancel', { taskId: asciiJson(task.taskId) }, context.deps)
+      .catch(() => undefined)
+      .then(() => leased?.release(true))
+    // It runs: what says "try again" would have it run twice (guarantee 1).
+    const isCrowded = error instanceof PortolanError && error.code === 'overloaded'
+    finish(context, exchange, refusalOf(context, isCrowded ? new PortolanError('outcome_unknown', { message: CROWDED }) : error))
   }
 }
+
+const CROWDED = 'Too many tasks of this client go on. This one was cancelled: it may or may not have run.'
 
 function whenBack({ parkable }: Call, run: () => void): void {
   if (parkable === undefined) run()
