@@ -178,6 +178,14 @@ describe.each(TRANSPORTS)('a legacy client of a modern server with tasks over %s
     expect(resultOf(await send('tasks/list'))['tasks']).toHaveLength(1)
   })
 
+  it.runIf(via === 'HTTP')('has a task failed whose call was lost, and it is never run again', async () => {
+    const { call, reach, send, actor } = await play({}, { server: { trustAnnotations: true } })
+    const { taskId } = await call('breaks')
+    await reach(taskId, 'failed')
+    expect(codeOf(await send('tasks/result', { taskId }))).toBe(-31_024)
+    expect(actor.calls('tools/call')).toHaveLength(1)
+  })
+
   it('is asked in tasks/result what the call needs before it is a task', async () => {
     const { call, result, reach, actor } = await play()
     const { taskId } = await call('asks')

@@ -26,6 +26,7 @@ export interface AwaitedTask {
 const FIRST_RETRY_MS = 500
 const MAX_TRIES = 5
 const ALIVE_MS = 60_000
+const MIN_ALIVE_MS = 500
 
 /** Only reading is tried again, never the call. Giving it up cancels the task at its server. */
 export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
@@ -66,7 +67,7 @@ export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
     handler.onFailure({ ...failure, sent: true })
   }
   const lookLater = (): void => {
-    stopLooking = asker.clock.after(Math.min(ALIVE_MS, idleMs / 2), () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
+    stopLooking = asker.clock.after(Math.max(MIN_ALIVE_MS, Math.min(ALIVE_MS, idleMs / 2)), () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
   }
   const look = async (): Promise<void> => {
     const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, asker)
