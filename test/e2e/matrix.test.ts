@@ -24,6 +24,7 @@ beforeAll(async () => {
   try {
     results = await runMatrix(GROUPS, SEATS, setting)
   } finally {
+    if ([...results.values()].some(({ error }) => error !== undefined)) console.log(`The gateway in front of the servers said:\n${setting.near.stderr().slice(-8_000)}`)
     await setting.stop()
   }
 }, RUN_TIMEOUT_MS)

@@ -75,8 +75,9 @@ export interface Group {
 /** Whether the eras differ anywhere between client and server. */
 export const isAcross = ({ client, upstream, isTurning }: Cell): boolean => client.era !== upstream.era || isTurning
 
-/** The text of a tool's result, parts joined. */
-export function textOf({ result }: Reply): string {
+/** The text of a tool's result, parts joined; of an error what it says. */
+export function textOf({ result, code, message = '' }: Reply): string {
+  if (code !== undefined) return `error ${code}: ${message}`
   const content = result?.['content']
   return Array.isArray(content) ? content.map((part: { readonly text?: string }) => part.text ?? '').join('|') : ''
 }
