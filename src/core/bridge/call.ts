@@ -1,76 +1,33 @@
 /**
  * Stage 8 for everything that an upstream server answers: one call, sent in the upstream's words, its stream passed back
- * in the client's, its response the outcome. Sent again only where guarantee 1 allows.
+ * in the client's, its response the outcome.
  */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
-import type { IdText, Message } from '../../protocol/message.ts'
+import type { IdText } from '../../protocol/message.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { ASKING_METHODS } from '../../protocol/input-required.ts'
-import { splice } from '../../protocol/splice.ts'
 import { legacyTaskOf } from '../../protocol/task.ts'
-import type { ReadTask } from '../../protocol/task.ts'
-import { translateUpstreamError } from '../../protocol/upstream-error.ts'
-import type { WireErrorObject } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
-import { finish, refusalOf } from '../gateway/finish.ts'
-import type { Outcome } from '../gateway/outcome.ts'
-import { deliver, forgetOwn, rememberTask } from '../session/live-session.ts'
-import type { CallControl, CallHandler, Channel, ChannelFailure, LongResponse } from '../upstream/channel.ts'
-import { ask, failureError } from '../upstream/request.ts'
-import { clientResponse, readError } from './client-response.ts'
-import type { ResponseLook } from './client-response.ts'
+import { finish } from '../gateway/finish.ts'
+import type { CallControl, CallHandler, Channel, LongResponse } from '../upstream/channel.ts'
+import { become, fail, settle } from './call-end.ts'
 import { relatedTask, responseLook } from './call-look.ts'
 import { takeNotice } from './call-notice.ts'
-import { gatherInput } from './gather-input.ts'
-import type { GatheredInput, InputRounds } from './gather-input.ts'
+import { MAX_ATTEMPTS } from './call-state.ts'
+import type { Call, TakeResult } from './call-state.ts'
 import { setLogLevel } from './input-pool.ts'
-import { isSafe } from './repetition.ts'
-import { AFRESH, readParkedState } from './own-state.ts'
-import { visitOutcome } from './url-visit.ts'
 import type { Leased } from './input-pool.ts'
 import { longResponse } from './long-response.ts'
-import { renewedHeaders } from './param-headers.ts'
+import { AFRESH, readParkedState } from './own-state.ts'
 import type { ParkableCall } from './parked-calls.ts'
 import { modernCapabilities } from './party.ts'
 import type { Source } from './party.ts'
-import { passNotification, passRequest } from './server-message.ts'
-import type { ServerSide } from './server-message.ts'
+import { isSafe } from './repetition.ts'
 import { awaitTask } from './task-await.ts'
-import { demandsTask, followTask } from './task-follow.ts'
-import { createdTask } from './task-for-modern.ts'
 import { planTask, withTasksDeclared } from './task-support.ts'
-import type { TaskPlan } from './task-support.ts'
 import { clientToken, upstreamHeaders, upstreamRequest } from './upstream-request.ts'
-
-interface Call {
-  readonly context: GatewayContext
-  readonly source: Source
-  /** The client's request that is being served; another one for each round of input that a modern client gives. */
-  exchange: Exchange
-  message: Message
-  route: Route
-  look: ResponseLook
-  attempts: number
-  /** Where the server may ask the client: the call outlives its exchange. */
-  parkable: ParkableCall | undefined
-  control: CallControl | undefined
-  /** Of a legacy client, for a modern server that asked for it. */
-  input: GatheredInput | undefined
-  rounds: InputRounds | undefined
-  plan: TaskPlan
-  /** Under which the server reports progress; '' for none. */
-  token: string
-  take: TakeResult | undefined
-}
-
-/** Takes what a modern server answered to a legacy client's call that may have become a task. */
-export type TakeResult = (message: Message) => Outcome | Promise<Outcome>
-
-/** At most one repetition, whatever the reason. */
-const MAX_ATTEMPTS = 2
 
 /**
  * Sends the exchange's request to its upstream; the exchange finishes when the upstream has answered or failed. `take`: the
@@ -82,7 +39,7 @@ export function carryCall(context: GatewayContext, exchange: Exchange, source: S
   if (exchange.era === 'modern' && isTakenUp(context, exchange, route, source)) return undefined
   const look = responseLook(context, exchange, message, route, source)
   const plan = planTask(context, exchange, route, source)
-  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take })
+  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take, start })
 }
 
 /**
@@ -212,25 +169,6 @@ function follow(call: Call, channel: Channel, taskId: string): void {
   if (parkable === undefined && exchange.outcome === undefined) exchange.carriage = call.control
 }
 
-/** The client takes the task; the session in which it was made goes on for it. */
-function become(call: Call, channel: Channel, message: Message, task: ReadTask): void {
-  const { context, exchange, parkable, token, look } = call
-  const leased = parkable?.handOver()
-  try {
-    if (exchange.outcome !== undefined) return leased?.release(true)
-    finish(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
-  } catch (error) {
-    void ask(channel, 'tasks/cancel', { taskId: asciiJson(task.taskId) }, context.deps)
-      .catch(() => undefined)
-      .then(() => leased?.release(true))
-    // It runs: what says "try again" would have it run twice (guarantee 1).
-    const isCrowded = error instanceof PortolanError && error.code === 'overloaded'
-    finish(context, exchange, refusalOf(context, isCrowded ? new PortolanError('outcome_unknown', { message: CROWDED }) : error))
-  }
-}
-
-const CROWDED = 'Too many tasks of this client go on. This one was cancelled: it may or may not have run.'
-
 function whenBack({ parkable }: Call, run: () => void): void {
   if (parkable === undefined) run()
   else parkable.settle(run)
@@ -259,139 +197,4 @@ function long(call: Call, channel: Channel, idText: IdText): LongResponse | unde
     onPiece: () => (exchange.lastActivityTicks = context.deps.clock.ticksMs()),
     onDone: (outcome) => void finish(context, exchange, outcome),
   })
-}
-
-function settle(call: Call, channel: Channel, message: Message): void {
-  const { context, exchange, look } = call
-  if (exchange.outcome !== undefined) return
-  try {
-    if (message.kind === 'error') return settleError(call, channel, message)
-    if (asksForInput(call, channel, message)) return askClient(call, channel, message)
-    if (exchange.era === 'legacy' && isUnasked(call, channel, message)) throw new PortolanError('upstream_malformed', { cause: 'a task that nobody asked for' })
-    if (call.take !== undefined) return finishWhen(context, exchange, call.take(message))
-    const outcome = clientResponse(message, look)
-    indexTask(call, outcome.kind, message)
-    finish(context, exchange, outcome)
-  } catch (error) {
-    finish(context, exchange, refusalOf(context, error))
-  }
-}
-
-function finishWhen(context: GatewayContext, exchange: Exchange, outcome: Outcome | Promise<Outcome>): void {
-  if (!(outcome instanceof Promise)) return void finish(context, exchange, outcome)
-  outcome.then((ready) => finish(context, exchange, ready), (error: unknown) => finish(context, exchange, refusalOf(context, error)))
-}
-
-/** Servers must not make tasks of calls that declare no tasks (ext-tasks, Capability Negotiation). */
-function isUnasked({ take }: Call, channel: Channel, { text, body }: Message): boolean {
-  return take === undefined && channel.era === 'modern' && readString(text, member(body, 'resultType')) === 'task'
-}
-
-/** Only where the eras differ: a modern client is asked by the result itself. */
-function asksForInput({ exchange }: Call, channel: Channel, { text, body }: Message): boolean {
-  return exchange.era === 'legacy' && channel.era === 'modern' && readString(text, member(body, 'resultType')) === 'input_required'
-}
-
-/** Bridge-rulings §4, Input, L→M. Each round is a request of its own: what may be repeated is decided anew. */
-function askClient(call: Call, channel: Channel, message: Message): void {
-  const { context, exchange, route } = call
-  const { session } = exchange
-  if (session === undefined) throw new PortolanError('input_refused')
-  const rounds = (call.rounds ??= { count: 0, consented: new Set() })
-  gatherInput({ context, exchange, session, upstream: route.upstream, channel, rounds }, message)
-    .then((input) => {
-      call.input = input
-      call.attempts = 0
-      return start(call)
-    })
-    .catch((error: unknown) => finish(context, exchange, refusalOf(context, error)))
-}
-
-function settleError(call: Call, channel: Channel, message: Message): void {
-  const { context, exchange, look, route } = call
-  const error = readError(message)
-  if (call.take === undefined && call.attempts < MAX_ATTEMPTS && demandsTask(exchange, route, error as WireErrorObject, look.method)) {
-    return again(call, () => undefined, () => void (call.take = followTask(context, exchange, route, look)))
-  }
-  const verdict = translateUpstreamError(error as WireErrorObject, { from: channel.era, to: exchange.era, method: look.method })
-  switch (verdict.kind) {
-    case 'relay': {
-      const same = verdict.error.code === error.code
-      const code = member(message.body, 'code')
-      const id = member(message.root, 'id')
-      const changes = id === undefined ? [] : [{ node: id, text: look.clientIdText }]
-      if (!same && code !== undefined) changes.push({ node: code, text: String(verdict.error.code) })
-      finish(context, exchange, { kind: 'answered', text: splice(message.text, changes), status: verdict.error.status, failed: true })
-      return
-    }
-    case 'headers_refused':
-      return again(
-        call,
-        () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_malformed', { cause: 'headers refused' }))),
-        () => renewHeaders(call),
-      )
-    case 'version_refused':
-      route.upstream.forgetProfile()
-      return again(call, () => finish(context, exchange, refusalOf(context, new PortolanError('upstream_unavailable'))))
-    case 'url_elicitation':
-      finish(context, exchange, visitOutcome({ idText: call.message.idText, input: call.source.input, seal: look.sealState }, error.data))
-  }
-}
-
-/** Refused before execution: the tool's headers changed, so ask for its list and make them anew (bridge-rulings §2). */
-async function renewHeaders(call: Call): Promise<void> {
-  const { context, exchange, route, source } = call
-  context.catalog.invalidate(route.upstream, ['tools'])
-  const tools = await context.catalog.list(source, 'tools')
-  const rules = tools.byKey.get(route.subject)?.headerRules ?? []
-  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route, rules) }
-}
-
-function again(call: Call, otherwise: () => void, first: () => void | Promise<void> = () => undefined): void {
-  if (call.attempts >= MAX_ATTEMPTS) return otherwise()
-  void Promise.resolve()
-    .then(first)
-    .then(() => start(call))
-    .catch((error: unknown) => finish(call.context, call.exchange, refusalOf(call.context, error)))
-}
-
-/** Guarantee 1: unsent or refused before execution, again; sent, only what is declared harmless to repeat. */
-function fail(call: Call, channel: Channel, failure: ChannelFailure): void {
-  const { context, exchange, route } = call
-  if (exchange.outcome !== undefined) return
-  const safe = isSafe(call)
-  const mayRepeat = !failure.sent || safe
-  const lasting = failure.reason === 'unreachable' || failure.reason === 'overloaded' || failure.reason === 'oversized'
-  const refuse = (): void => {
-    context.deps.log({
-      level: 'warn',
-      event: 'upstream_call_failed',
-      fields: { upstream: route.upstream.id, reason: failure.reason, sent: failure.sent, detail: failure.detail },
-    })
-    finish(context, exchange, { kind: 'refused', error: failureError(failure, safe) })
-  }
-  if (!mayRepeat || lasting) return refuse()
-  if (failure.reason === 'session_gone' && channel.era === 'legacy') dropSession(call, channel)
-  again(call, refuse)
-}
-
-/** Not closed: other calls that are in flight there may still be answered. */
-function dropSession({ context, exchange, route }: Call, channel: Channel): void {
-  if (exchange.session === undefined) context.inputPool.forget(channel)
-  else forgetOwn(exchange.session, route.upstream.id)
-  if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
-}
-
-/** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */
-function indexTask({ exchange, route }: Call, kind: string, message: Message): void {
-  const { session } = exchange
-  if (kind !== 'task' || session === undefined) return
-  const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
-  if (taskId !== undefined) rememberTask(session, route.upstream.id, taskId)
-}
-
-/** For messages of an own session outside any call: used by the pool's listener. */
-export function deliverOwn(side: ServerSide, message: Message, send = deliver): void {
-  const text = message.kind === 'request' ? passRequest(side, message) : passNotification(side, message)
-  if (text !== undefined) send(side.session, text)
 }

@@ -14,6 +14,7 @@ import { listsChangedBy } from '../catalog/list-kind.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import { shownKinds } from '../catalog/virtual-server.ts'
 import type { VirtualServer } from '../catalog/virtual-server.ts'
+import { deliver } from '../session/live-session.ts'
 import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -123,4 +124,10 @@ function addRelatedTask(changes: Change[], message: Message, side: ServerSide): 
 function addTaskId(changes: Change[], text: WireText, node: JsonNode | undefined, side: ServerSide): void {
   const taskId = readString(text, node)
   if (node !== undefined && taskId !== undefined) changes.push({ node, text: asciiJson(side.sealTask(taskId)) })
+}
+
+/** For messages of an own session outside any call: used by the pool's listener. */
+export function deliverOwn(side: ServerSide, message: Message, send = deliver): void {
+  const text = message.kind === 'request' ? passRequest(side, message) : passNotification(side, message)
+  if (text !== undefined) send(side.session, text)
 }
