@@ -34,9 +34,7 @@ export function createHttpReply(response: HttpResponse): Reply {
       begun = beginAnswer(() => response)
       return begun
     },
-    get isBegun() {
-      return begun !== undefined
-    },
+    hasBegun: () => begun !== undefined,
     keepAlive() {
       if (begun !== undefined) return
       open()

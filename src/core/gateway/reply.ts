@@ -39,8 +39,8 @@ export interface Reply {
    * on nothing else is, and `finish` breaks off what was not ended.
    */
   begin?(): AnswerWriter | undefined
-  /** An answer was begun. */
-  readonly isBegun?: boolean
+  /** An answer was begun. A method: a getter in an object that each call makes doubled what collections cost. */
+  hasBegun?(): boolean
   /** Ends the exchange's stream with this answer; undefined ends it without one. Returns the bytes written. */
   finish(answer: FinalAnswer | undefined): number
   /** The upstream suspended its stream (2025-11-25 polling): a resumable client is told to come back, others wait. */

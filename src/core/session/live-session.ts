@@ -153,7 +153,7 @@ export function addStream(session: LiveSession, stream: SessionStream): () => vo
  * on the session's stream, else on the newest call's.
  */
 export function deliverUnattributed(session: LiveSession, text: WireText): boolean {
-  const calls = session.inFlight.values().filter((exchange) => exchange.carriage !== undefined && exchange.reply.isBegun !== true)
+  const calls = session.inFlight.values().filter((exchange) => exchange.carriage !== undefined && exchange.reply.hasBegun?.() !== true)
   const only = calls.length === 1 ? calls[0] : session.streams.length === 0 ? calls.at(-1) : undefined
   return only === undefined ? deliver(session, text) : only.reply.send(text)
 }

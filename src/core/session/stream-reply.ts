@@ -84,9 +84,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       begun = beginAnswer(() => response)
       return begun
     },
-    get isBegun() {
-      return begun !== undefined
-    },
+    hasBegun: () => begun !== undefined,
     send(text) {
       if (begun !== undefined) return true
       open(RETRY_MS)
