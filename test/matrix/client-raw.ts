@@ -39,9 +39,11 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
     const status = incoming.statusCode ?? 0
     let rest = ''
     const block = (text: string): void => {
-      const id = /^id: ?(.*)$/m.exec(text)?.[1]
+      // Not by a pattern with ^ and $: JSON may hold U+2028, where a line ends for those, but not for the stream.
+      const field = (name: string): string[] => text.split('\n').flatMap((line) => (line.startsWith(`${name}:`) ? [line.slice(name.length + 1).replace(/^ /, '')] : []))
+      const [id] = field('id')
       if (id !== undefined) eventId = id
-      const data = [...text.matchAll(/^data: ?(.*)$/gm)].map((match) => match[1]).join('\n')
+      const data = field('data').join('\n')
       if (data.startsWith('{') || id !== undefined) take(data.startsWith('{') ? (JSON.parse(data) as Message) : {}, data, eventId, status)
     }
     incoming.setEncoding('utf8').on('data', (chunk: string) => {
