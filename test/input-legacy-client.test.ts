@@ -118,6 +118,17 @@ describe('a legacy client, asked by a modern server', () => {
     expect(scene.calls().slice(1).map(({ params }) => (params as Json)['inputResponses'])).toEqual([{ go: { action: 'accept' } }, { go: { action: 'accept' } }, { go: { action: 'accept' } }])
   })
 
+  it('that declined to visit a URL has not agreed to, whatever else its answer holds', async () => {
+    let round = 0
+    const scene = await play((call) => call.answer((round += 1) <= 2 ? required({ go: URL_MODE }, 's') : {}))
+    const asked: Json[] = []
+    await converse(scene, (request) => {
+      asked.push(request)
+      return { result: { action: 'decline', content: { action: 'accept' } } }
+    })
+    expect(asked).toHaveLength(2)
+  })
+
   it('is not asked where the server only needs its state again', async () => {
     const scene = await play((call) => call.answer(paramsOf(call)['requestState'] === undefined ? required(undefined, 'only') : {}))
     expect(await callOnly(scene)).toMatchObject({ id: 1, result: {} })

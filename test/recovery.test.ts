@@ -60,6 +60,24 @@ describe('a server that forgot its sessions', () => {
   })
 })
 
+describe('a server that forgot a session with many calls', () => {
+  it.each(['legacy', 'modern'])('is initialized once for all of them, of a %s client', async (era) => {
+    const upstream = await startForgetful()
+    const rig = await startRig({ servers: { up: { transport: 'http', url: upstream.url, headers: {} } } })
+    const path = '/up/mcp'
+    const session = era === 'legacy' ? await openSession(rig.port, { path }) : ''
+    const call = async (id: number): Promise<boolean> =>
+      'result' in messageOf(await (era === 'legacy' ? legacy(rig.port, session, 'tools/call', { name: 'echo' }, { path, id }) : modern(rig.port, 'tools/call', { name: 'echo' }, { path, id })))
+    expect(await call(1)).toBe(true)
+    for (const round of [1, 2, 3]) {
+      const before = upstream.counts.initialize
+      upstream.forget()
+      const calls = await Promise.all(Array.from({ length: 12 }, (_, index) => call(100 * round + index)))
+      expect([calls.every(Boolean), upstream.counts.initialize - before]).toEqual([true, 1])
+    }
+  })
+})
+
 /** A modern server over HTTP that hangs up on every call, and counts them by method. */
 async function startBreaking() {
   const counts = new Map<string, number>()

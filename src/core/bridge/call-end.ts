@@ -139,11 +139,11 @@ export function fail(call: Call, channel: Channel, failure: ChannelFailure): voi
   again(call, refuse)
 }
 
-/** Not closed: other calls that are in flight there may still be answered. */
-function dropSession({ context, exchange, route }: Call, channel: Channel): void {
-  if (exchange.session === undefined) context.inputPool.forget(channel)
-  else forgetOwn(exchange.session, route.upstream.id)
-  if ('initializeResult' in channel) context.pool.forget(channel as Parameters<typeof context.pool.forget>[0])
+/** Not closed: other calls that are in flight there may still be answered. The first to find it gone opens its successor for all. */
+function dropSession({ context, exchange: { session }, route }: Call, channel: Channel): void {
+  if (session === undefined) context.inputPool.forget(channel)
+  else if (session.opened.get(route.upstream.id)?.channel === channel) forgetOwn(session, route.upstream.id)
+  context.pool.forget(channel)
 }
 
 /** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */

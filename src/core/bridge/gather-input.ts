@@ -6,7 +6,7 @@
 
 import { declaredInput, inputNeededBy } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { asciiJson } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { legacyInputRequest, objectText, readInputRequired } from '../../protocol/input-required.ts'
 import type { InputRequest } from '../../protocol/input-required.ts'
@@ -110,9 +110,8 @@ async function answerOf(asking: Asking, gathering: Gathering, request: InputRequ
     asking.exchange.carriage?.abort('the client answered with an error')
     throw new PortolanError('input_refused', { cause: 'the client answered with an error' })
   }
-  const text = answer.text.slice(answer.body.start, answer.body.end)
-  if (url !== undefined && /"action"\s*:\s*"accept"/.test(text)) consented.add(url)
-  return [key, text]
+  if (url !== undefined && readString(answer.text, member(answer.body, 'action')) === 'accept') consented.add(url)
+  return [key, answer.text.slice(answer.body.start, answer.body.end)]
 }
 
 function ask({ context, exchange, session, upstream, channel }: Asking, { open }: Gathering, request: InputRequest): Promise<Message> {

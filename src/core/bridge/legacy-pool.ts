@@ -10,7 +10,7 @@ import { LATEST_LEGACY } from '../../protocol/revision.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { forgetOwn } from '../session/live-session.ts'
 import type { LiveSession, OwnChannel } from '../session/live-session.ts'
-import type { LegacyChannel } from '../upstream/channel.ts'
+import type { Channel, LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
 import { createPacer } from '../upstream/pacer.ts'
@@ -23,7 +23,7 @@ export interface LegacyPool {
   /** The client session's own session there, opened at its first use. */
   own(session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel>
   /** Forgets a session that the upstream no longer knows, so that the next use opens a new one. */
-  forget(channel: LegacyChannel): void
+  forget(channel: Channel): void
   /** The upstream was replaced: the next use of its shared sessions opens one at its successor. Ends nothing. */
   retire(upstream: Upstream): void
   /** Ends what belonged to a client session. */
