@@ -1,17 +1,18 @@
 /** What a server says before it answers a call, in the words of the call's client. */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { isMethod } from '../../protocol/method.ts'
 import { META, isLogLevel, reachesLogLevel } from '../../protocol/meta.ts'
-import { PortolanError, toErrorObject } from '../../protocol/error.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
 import { unrelated } from '../../protocol/task.ts'
 import { virtualAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { Channel } from '../upstream/channel.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { ResponseLook } from './client-response.ts'
 import type { ParkableCall } from './parked-calls.ts'
 import { passNotification, passRequest } from './server-message.ts'
@@ -61,20 +62,13 @@ function pass({ context, exchange }: NoticedCall, text: WireText | undefined): b
 
 function answerServer(call: NoticedCall, channel: Channel, message: Message): boolean {
   const { exchange, parkable } = call
-  const answer = (body: WireText): boolean => {
-    void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
-    return true
-  }
-  if (message.method === 'ping') return answer('"result":{}')
-  if (exchange.era === 'legacy' && channel.era === 'legacy' && exchange.session !== undefined) {
+  const isPing = message.method === 'ping'
+  if (!isPing && exchange.era === 'legacy' && channel.era === 'legacy' && exchange.session !== undefined) {
     return pass(call, passRequest(serverSide(call, channel), message))
   }
-  if (parkable !== undefined) {
-    parkable.ask(message)
-    return true
-  }
-  // Bridge-rulings §3: an error, never an empty answer, which servers would keep.
-  return answer(`"error":${asciiJson(toErrorObject({ status: 200, code: -32601, message: 'The client cannot be asked here' }))}`)
+  if (!isPing && parkable !== undefined) parkable.ask(message)
+  else refuseRequest(channel, message)
+  return true
 }
 
 /** Progress goes only to who gave a token, under the token as given (bridge-rulings §4, Progress). */

@@ -15,6 +15,7 @@ import type { Principal } from '../auth/principal.ts'
 import type { Clock } from '../clock.ts'
 import type { Channel, LegacyChannel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
@@ -176,10 +177,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
   const take = (upstream: Upstream, pooled: Pooled | undefined, message: Message): void => {
     if (message.kind === 'notification') deps.onAnnounced(upstream, message)
     if (pooled?.onMessage !== undefined) return pooled.onMessage(message)
-    if (message.kind !== 'request' || pooled === undefined) return
-    // Outside any call there is nobody to ask: an error, never an empty answer, which servers would keep.
-    const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
-    void pooled.channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+    if (message.kind === 'request' && pooled !== undefined) refuseRequest(pooled.channel, message)
   }
 
   return {

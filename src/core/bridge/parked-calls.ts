@@ -19,6 +19,8 @@ import { relateTask } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
+import type { RequestRefusal } from '../upstream/refuse-request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
 import { partyOf } from './party.ts'
@@ -158,8 +160,8 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       return giveUp(entry, 'too many requests')
     }
     const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
-    if (text === undefined) return refuse(entry.options.leased, message)
-    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse(entry.options.leased, message, TOO_MANY)
+    if (text === undefined) return refuseRequest(entry.options.leased.channel, message, NOT_THIS)
+    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuseRequest(entry.options.leased.channel, message, TOO_MANY)
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, taskId: taskOf(message), isShown: false })
     if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
   }
@@ -249,14 +251,9 @@ function heldBytes({ questions, endBytes }: Entry): number {
   return Array.from(questions.values()).reduce((sum, { entry }) => sum + entry.length, endBytes)
 }
 
-const NOT_THIS = '{"code":-32601,"message":"The client cannot be asked for this"}'
-export const TOO_MANY = '{"code":-32603,"message":"The client has too many unanswered requests"}'
-
-/** An error, never an empty answer, which servers would keep (bridge-rulings §3). */
-export function refuse({ channel }: { readonly channel: Pick<Leased['channel'], 'notify'> }, message: Message, error = NOT_THIS): void {
-  const body = message.method === 'ping' ? '"result":{}' : `"error":${error}`
-  void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
-}
+/** It was not told that this may be asked for. */
+export const NOT_THIS: RequestRefusal = { code: -32601, message: 'The client cannot be asked for this' }
+export const TOO_MANY: RequestRefusal = { code: -32603, message: 'The client has too many unanswered requests' }
 
 function taskOf({ text, body }: Message): string | undefined {
   return readString(text, member(member(member(body, '_meta'), META.relatedTask), 'taskId'))

@@ -18,11 +18,12 @@ import { isOver, readTask, relateTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Random } from '../random.ts'
 import type { CallControl, Channel, ChannelFailure } from '../upstream/channel.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
-import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, TOO_MANY, mayAsk, refuse } from './parked-calls.ts'
+import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, mayAsk } from './parked-calls.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
 
@@ -205,10 +206,10 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
   const question = (entry: Entry, message: Message): void => {
     const { channel, input } = entry.made
     const text = mayAsk(input, message) ? modernInputRequest(message.text) : undefined
-    if (text === undefined || entry.isOver) return refuse({ channel }, message)
+    if (text === undefined || entry.isOver) return refuseRequest(channel, message, NOT_THIS)
     entry.asked += 1
     if (entry.asked > MAX_ASKED) return settle(entry, now(entry, 'failed'), '')
-    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuse({ channel }, message, TOO_MANY)
+    if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuseRequest(channel, message, TOO_MANY)
     // Unique over the task's lifetime (ext-tasks, Task Update Requests).
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
     entry.stopInput ??= clock.after(deps.inputMs(), () => void tooLate(entry))

@@ -27,6 +27,7 @@ import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStream } from '../session/session-stream.ts'
 import { createSessions } from '../session/sessions.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { GatewayContext, GatewayDeps } from './context.ts'
@@ -154,15 +155,11 @@ function endSession(context: GatewayContext, session: LiveSession): void {
 function sharedMessage({ watches, tasksAtLegacy }: GatewayContext, upstream: Upstream, channel: LegacyChannel, message: Message): void {
   if (message.method === 'notifications/tasks/status') return tasksAtLegacy.announce(channel, message)
   if (message.kind === 'notification') return watches.announce(upstream, 'legacy', message)
-  const body = message.method === 'ping' ? '"result":{}' : '"error":{"code":-32601,"message":"No client can be asked here"}'
-  void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},${body}}`).catch(() => undefined)
+  refuseRequest(channel, message)
 }
 
 function ownMessage(context: GatewayContext, session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message): void {
-  if (message.kind === 'request' && message.method === 'ping') {
-    void channel.notify(`{"jsonrpc":"2.0","id":${message.idText},"result":{}}`).catch(() => undefined)
-    return
-  }
+  if (message.kind === 'request' && message.method === 'ping') return refuseRequest(channel, message)
   const kinds = listsChangedBy(message.method)
   if (kinds.length > 0) context.catalog.invalidate(upstream, kinds)
   const { endpoint } = session.data

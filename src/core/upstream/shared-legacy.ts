@@ -4,13 +4,12 @@
  * (`share: all`) there is one per owner, revision, capabilities and credentials; elsewhere each opening is its own,
  * because whoever opens it knows whom it is for.
  */
-import { asciiJson } from '../../protocol/json.ts'
-import type { Message } from '../../protocol/message.ts'
 import { ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
 import type { ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
+import { refuseRequest } from './refuse-request.ts'
 
 export interface SharedLegacy {
   /** With `hurry` it is a probe (see UpstreamLink). */
@@ -46,7 +45,7 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
     const listeners = new Set<ChannelListener>()
     const listener: ChannelListener = {
       onMessage(message) {
-        if (message.kind === 'request') return answer(entry.channel, message)
+        if (message.kind === 'request') return entry.channel === undefined ? undefined : refuseRequest(entry.channel, message)
         for (const each of listeners) each.onMessage(message)
       },
       onClosed(reason) {
@@ -130,10 +129,4 @@ function createView(channel: LegacyChannel, onClose: () => void): LegacyChannel 
       return isClosed || channel.closed
     },
   }
-}
-
-function answer(channel: LegacyChannel | undefined, request: Message): void {
-  const outcome =
-    request.method === 'ping' ? '"result":{}' : `"error":${asciiJson({ code: -32601, message: 'Method not found' })}`
-  channel?.notify(`{"jsonrpc":"2.0","id":${request.idText},${outcome}}`).catch(() => undefined)
 }
