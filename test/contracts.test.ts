@@ -62,7 +62,7 @@ testHints('memory', async () => {
 
 testPeerLink('memory', async () => {
   const network = createPeerNetwork()
-  return { near: network.join('near'), far: network.join('far'), kill: async () => network.leave('far') }
+  return { near: network.join('near'), far: network.join('far'), kill: async (which) => network.leave(which), close: async () => {} }
 })
 
 testSnapshotSource('memory', async () => {

@@ -1,45 +1,42 @@
 /** Replicas that live in one process: for tests, and for the one replica that has no peers. */
-import type { PeerLink } from '../../core/gateway/peer-link.ts'
+import type { PeerAnswer, PeerLink, PeerService } from '../../core/gateway/peer-link.ts'
+import { createTextQueue } from '../../core/gateway/text-queue.ts'
+import type { TextQueue } from '../../core/gateway/text-queue.ts'
 import { PortolanError } from '../../protocol/error.ts'
-
-type Answer = (text: string, signal: AbortSignal) => AsyncIterable<string>
 
 export interface PeerNetwork {
   /** The link of one replica. */
   join(replicaId: string): PeerLink
-  /** The replica is gone: nothing reaches it, and what it was answering ends with an error. */
+  /** The replica is gone: nothing reaches it, what it was answering ends with an error, what it asked for is aborted. */
   leave(replicaId: string): void
 }
 
 interface Replica {
-  readonly answers: Map<string, Answer>
+  readonly services: Map<string, PeerService>
   readonly gone: AbortController
 }
+
+const ROOM_CHARS = 65_536
 
 export function createPeerNetwork(): PeerNetwork {
   const replicas = new Map<string, Replica>()
 
   return {
     join(replicaId) {
-      const self: Replica = { answers: new Map(), gone: new AbortController() }
+      const self: Replica = { services: new Map(), gone: new AbortController() }
       replicas.set(replicaId, self)
       return {
         replicaId,
         async send(target, topic, text) {
-          const replica = replicas.get(target)
-          const answer = replica?.answers.get(topic)
-          if (replica === undefined || answer === undefined) throw unavailable()
-          const cancelled = new AbortController()
-          const signal = AbortSignal.any([cancelled.signal, replica.gone.signal])
-          return {
-            messages: relay(answer(text, signal), cancelled.signal, replica.gone.signal),
-            cancel: () => cancelled.abort(),
-          }
+          const owner = replicas.get(target)
+          const service = owner?.services.get(topic)
+          if (owner === undefined || service === undefined || self.gone.signal.aborted) throw neverDelivered()
+          return converse(service, text, owner.gone.signal, self.gone.signal)
         },
-        serve(topic, answer) {
-          self.answers.set(topic, answer)
+        serve(topic, service) {
+          self.services.set(topic, service)
           return () => {
-            if (self.answers.get(topic) === answer) self.answers.delete(topic)
+            if (self.services.get(topic) === service) self.services.delete(topic)
           }
         },
       }
@@ -51,28 +48,43 @@ export function createPeerNetwork(): PeerNetwork {
   }
 }
 
-/** Ends at once when the asker cancels, fails at once when the owner is gone, even where the owner's answer hangs. */
-async function* relay(messages: AsyncIterable<string>, cancelled: AbortSignal, gone: AbortSignal): AsyncGenerator<string> {
-  const iterator = messages[Symbol.asyncIterator]()
-  const stopped = new Promise<'stopped'>((resolve) => {
-    const stop = (): void => resolve('stopped')
-    if (cancelled.aborted || gone.aborted) stop()
-    cancelled.addEventListener('abort', stop, { once: true })
-    gone.addEventListener('abort', stop, { once: true })
+function converse(service: PeerService, text: string, ownerGone: AbortSignal, askerGone: AbortSignal): PeerAnswer {
+  const cancelled = new AbortController()
+  const cancel = (): void => cancelled.abort()
+  const answer = createTextQueue(ROOM_CHARS, cancel)
+  const more = createTextQueue(ROOM_CHARS)
+  const lost = (): void => answer.end(new PortolanError('outcome_unknown', { message: 'The replica that owns this was lost' }))
+  cancelled.signal.addEventListener('abort', () => answer.close(), { once: true })
+  ownerGone.addEventListener('abort', lost, { once: true })
+  const signal = AbortSignal.any([cancelled.signal, ownerGone, askerGone])
+  signal.addEventListener('abort', () => more.close(), { once: true })
+  void pump(() => service(text, signal, more), answer, signal).finally(() => {
+    more.close()
+    ownerGone.removeEventListener('abort', lost)
   })
-  try {
-    for (;;) {
-      const next = await Promise.race([stopped, iterator.next()])
-      if (gone.aborted) throw unavailable()
-      if (next === 'stopped' || next.done === true) return
-      yield next.value
-    }
-  } finally {
-    // Not awaited: an owner that hangs must not hold the asker.
-    iterator.return?.().catch(() => {})
+  return {
+    messages: answer,
+    async write(further) {
+      if (ownerGone.aborted) throw neverDelivered()
+      await more.push(further)
+    },
+    end: () => more.end(),
+    cancel,
   }
 }
 
-function unavailable(): PortolanError {
+async function pump(texts: () => AsyncIterable<string>, answer: TextQueue, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const text of texts()) {
+      if (signal.aborted) return
+      await answer.push(text)
+    }
+    answer.end()
+  } catch (error) {
+    answer.end(error instanceof PortolanError ? error : new PortolanError('internal', { cause: error }))
+  }
+}
+
+function neverDelivered(): PortolanError {
   return new PortolanError('upstream_unavailable', { message: 'The replica that owns this is not reachable' })
 }
