@@ -3,35 +3,49 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../src/adapters/memory/clock.ts'
 import { createStaticCredentials } from '../src/adapters/memory/credentials.ts'
+import { createEraStore } from '../src/adapters/memory/era-store.ts'
 import { createEventBuffer } from '../src/adapters/memory/event-buffer.ts'
+import { createEventStore } from '../src/adapters/memory/event-store.ts'
 import { createHints } from '../src/adapters/memory/hints.ts'
+import { createKeyStore } from '../src/adapters/memory/key-store.ts'
+import { createLeaseStore } from '../src/adapters/memory/lease-store.ts'
 import { createMemoryLedger } from '../src/adapters/memory/ledger.ts'
 import { createLimiter } from '../src/adapters/memory/limiter.ts'
 import { createPeerNetwork } from '../src/adapters/memory/peer-link.ts'
 import { createOpenPolicy } from '../src/adapters/memory/policy.ts'
 import { createSeededRandom } from '../src/adapters/memory/random.ts'
 import { createReplayGuard } from '../src/adapters/memory/replay-guard.ts'
+import { createReplicaStore } from '../src/adapters/memory/replica-store.ts'
 import { createSessionStore } from '../src/adapters/memory/session-store.ts'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
+import { createSnapshotStore } from '../src/adapters/memory/snapshot-store.ts'
 import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { createKeyring } from '../src/adapters/node/keyring.ts'
 import { createSystemRandom } from '../src/adapters/node/random.ts'
+import type { Clock } from '../src/core/clock.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { Snapshot } from '../src/core/gateway/snapshot.ts'
 import { testClock } from './contracts/clock.contract.ts'
 import { testCredentials } from './contracts/credentials.contract.ts'
+import { testEraStore } from './contracts/era-store.contract.ts'
 import { testEventBuffer } from './contracts/event-buffer.contract.ts'
+import { testEventStore } from './contracts/event-store.contract.ts'
 import { testHints } from './contracts/hints.contract.ts'
+import { testKeyStore } from './contracts/key-store.contract.ts'
 import { testKeyring } from './contracts/keyring.contract.ts'
+import { testLeaseStore } from './contracts/lease-store.contract.ts'
 import { ledgerRecord, testLedger } from './contracts/ledger.contract.ts'
 import { testLimiter } from './contracts/limiter.contract.ts'
 import { testPeerLink } from './contracts/peer-link.contract.ts'
 import { testPolicy } from './contracts/policy.contract.ts'
 import { testRandom } from './contracts/random.contract.ts'
 import { testReplayGuard } from './contracts/replay-guard.contract.ts'
+import { testReplicaStore } from './contracts/replica-store.contract.ts'
 import { testSessionStore } from './contracts/session-store.contract.ts'
 import { testSnapshotSource } from './contracts/snapshot-source.contract.ts'
+import { testSnapshotStore } from './contracts/snapshot-store.contract.ts'
+import type { StoreRig } from './contracts/store-rig.ts'
 import { testTelemetry } from './contracts/telemetry.contract.ts'
 
 testClock('system', () => ({ clock: createSystemClock(), pass: (ms) => sleep(ms) }))
@@ -45,10 +59,21 @@ testRandom('seeded', () => createSeededRandom(7))
 
 testKeyring('node:crypto', () => createKeyring([{ secret: randomBytes(32), active: true }]))
 
-testSessionStore('memory', async () => {
-  const clock = createManualClock()
-  return { store: createSessionStore(clock), pass: async (ms) => clock.advance(ms) }
-})
+/** All replicas of one process share the object. */
+const inMemory = <S>(create: (clock: Clock) => S) => async (): Promise<StoreRig<S>> => {
+  const clock = createManualClock(1_700_000_000_000)
+  const store = create(clock)
+  return { store, second: async () => store, pass: async (ms) => clock.advance(ms) }
+}
+
+testSessionStore('memory', inMemory(createSessionStore))
+testEventStore('memory', inMemory(createEventStore))
+testReplicaStore('memory', inMemory(createReplicaStore))
+testLeaseStore('memory', inMemory(createLeaseStore))
+testKeyStore('memory', inMemory(createKeyStore))
+testReplayGuard('memory', inMemory(createReplayGuard))
+testSnapshotStore('memory', inMemory(createSnapshotStore))
+testEraStore('memory', inMemory(createEraStore))
 
 testEventBuffer('memory', (bounds) => {
   const clock = createManualClock(1_700_000_000_000)
@@ -94,11 +119,6 @@ testLimiter('memory', async ({ files, ...bounds }) => {
 })
 testPolicy('open', async () => createOpenPolicy())
 testCredentials('static', async () => createStaticCredentials(new Map([['up', [['authorization', 'Bearer up-token']]]])))
-
-testReplayGuard('memory', async () => {
-  const clock = createManualClock()
-  return { guard: createReplayGuard(clock), pass: async (ms) => clock.advance(ms) }
-})
 
 testLedger('memory', async () => {
   const ledger = createMemoryLedger(100)

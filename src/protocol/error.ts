@@ -82,6 +82,8 @@ export const ERRORS = {
   too_many_streams: passing(row(-31027, 503, 'Too many open streams')),
   overloaded: passing(row(-31017, 503, 'Overloaded')),
   draining: passing(row(-31018, 503, 'Shutting down')),
+  /** What this request needs of the state store cannot be had now. */
+  state_unavailable: passing(row(-31028, 503, 'State store unavailable')),
   cancelled: row(-31019, 200, 'Request cancelled'),
   /** No byte reached it, or it refused before execution. */
   upstream_unavailable: passing(rowPerEra(wire(-31020, 200), wire(-31020, 503), 'Upstream server unavailable')),

@@ -2,11 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Session } from '../../src/core/session/session.ts'
 import type { SessionStore } from '../../src/core/session/session-store.ts'
-
-export interface SessionStoreRig {
-  readonly store: SessionStore
-  pass(ms: number): Promise<void>
-}
+import type { StoreRig } from './store-rig.ts'
 
 function session(id: string, more: Partial<Session> = {}): Session {
   return {
@@ -27,18 +23,20 @@ function session(id: string, more: Partial<Session> = {}): Session {
   }
 }
 
-export function testSessionStore(name: string, open: () => Promise<SessionStoreRig>): void {
+export function testSessionStore(name: string, open: () => Promise<StoreRig<SessionStore>>): void {
   describe(`SessionStore contract: ${name}`, () => {
-    it('finds what was saved, whole', async () => {
-      const { store } = await open()
+    it('finds what was saved, whole, from everywhere', async () => {
+      const { store, second } = await open()
       const saved = session('s1', {
         initialized: true,
         logLevel: 'debug',
         subscriptions: { up: ['file:///a', 'file:///b'], __proto__x: [] },
         tasks: { up: ['t1'] },
       })
-      await store.save(saved, 1_000)
-      expect(await store.find('s1')).toEqual(saved)
+      expect(await store.save(saved, 1_000)).toEqual({ ok: true, value: { version: 1 } })
+      const stored = { session: saved, owner: undefined, epoch: 0, version: 1 }
+      expect(await store.find('s1')).toEqual(stored)
+      expect(await (await second()).find('s1')).toEqual(stored)
     })
 
     it('finds nothing that never was, or was deleted', async () => {
@@ -79,11 +77,11 @@ export function testSessionStore(name: string, open: () => Promise<SessionStoreR
       mine.logLevel = 'error'
       mine.subscriptions['up']?.push('b')
       const found = await store.find('s1')
-      expect(found).toMatchObject({ logLevel: '', subscriptions: { up: ['a'] } })
-      found?.subscriptions['up']?.push('c')
-      expect(await store.find('s1')).toMatchObject({ subscriptions: { up: ['a'] } })
-      if (found !== undefined) await store.save(found, 60_000)
-      expect(await store.find('s1')).toMatchObject({ subscriptions: { up: ['a', 'c'] } })
+      expect(found?.session).toMatchObject({ logLevel: '', subscriptions: { up: ['a'] } })
+      found?.session.subscriptions['up']?.push('c')
+      expect((await store.find('s1'))?.session).toMatchObject({ subscriptions: { up: ['a'] } })
+      if (found !== undefined) await store.save(found.session, 60_000)
+      expect((await store.find('s1'))?.session).toMatchObject({ subscriptions: { up: ['a', 'c'] } })
     })
 
     it('counts the live sessions of each owner', async () => {
@@ -99,6 +97,73 @@ export function testSessionStore(name: string, open: () => Promise<SessionStoreR
       expect(await store.count('nobody')).toBe(0)
       await pass(500)
       expect(await store.count('alice')).toBe(1)
+    })
+
+    it('gives each save a version, and replaces only what the saver has seen', async () => {
+      const { store, second } = await open()
+      const other = await second()
+      await store.save(session('s1'), 60_000)
+      expect(await other.save(session('s1', { logLevel: 'info' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: true, value: { version: 2 } })
+      expect(await store.save(session('s1', { logLevel: 'error' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      expect(await store.find('s1')).toMatchObject({ version: 2, session: { logLevel: 'info' } })
+      expect(await store.save(session('s1', { logLevel: 'error' }), 60_000, { epoch: 0 })).toMatchObject({ ok: true })
+      expect(await store.find('s1')).toMatchObject({ version: 3, session: { logLevel: 'error' } })
+    })
+
+    it('does not bring back by a renewal what was deleted or has expired', async () => {
+      const { store, pass } = await open()
+      await store.save(session('deleted'), 60_000)
+      await store.save(session('expired'), 400)
+      await store.delete('deleted')
+      await pass(500)
+      for (const id of ['deleted', 'expired', 'never']) {
+        expect(await store.save(session(id), 60_000, { epoch: 0 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+        expect(await store.find(id)).toBeUndefined()
+      }
+      expect(await store.count('alice')).toBe(0)
+    })
+
+    it('gives a session to the first who claims it, and fences whoever owned it before', async () => {
+      const { store, second } = await open()
+      const other = await second()
+      await store.save(session('s1'), 60_000)
+      const claims = await Promise.all([store.claim('s1', 'a', 0), other.claim('s1', 'b', 0), store.claim('s1', 'c', 0)])
+      expect(claims.filter((claim) => claim !== undefined)).toEqual([{ epoch: 1 }])
+      const owner = ['a', 'b', 'c'][claims.findIndex((claim) => claim !== undefined)] ?? ''
+      expect(await other.find('s1')).toMatchObject({ owner, epoch: 1 })
+      expect(await store.save(session('s1'), 60_000, { epoch: 1 })).toMatchObject({ ok: true })
+      expect(await other.claim('s1', 'next', 1)).toEqual({ epoch: 2 })
+      expect(await store.save(session('s1', { logLevel: 'late' }), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      expect(await store.release('s1', owner, 1)).toBe(false)
+      expect(await store.find('s1')).toMatchObject({ owner: 'next', epoch: 2, session: { logLevel: '' } })
+    })
+
+    it('keeps owner and epoch over saves of others, and the epoch over a release', async () => {
+      const { store } = await open()
+      await store.save(session('s1'), 60_000)
+      await store.claim('s1', 'a', 0)
+      await store.save(session('s1', { logLevel: 'info' }), 60_000)
+      expect(await store.find('s1')).toMatchObject({ owner: 'a', epoch: 1, version: 2 })
+      expect(await store.release('s1', 'b', 1)).toBe(false)
+      expect(await store.release('s1', 'a', 0)).toBe(false)
+      expect(await store.release('s1', 'a', 1)).toBe(true)
+      expect(await store.release('s1', 'a', 1)).toBe(false)
+      expect(await store.find('s1')).toMatchObject({ owner: undefined, epoch: 1 })
+      expect(await store.claim('s1', 'b', 0)).toBeUndefined()
+      expect(await store.claim('s1', 'b', 1)).toEqual({ epoch: 2 })
+    })
+
+    it('lets nobody claim what is not there, and a claim lengthens no life', async () => {
+      const { store, pass } = await open()
+      expect(await store.claim('never', 'a', 0)).toBeUndefined()
+      await store.save(session('s1'), 500)
+      await pass(300)
+      expect(await store.claim('s1', 'a', 0)).toEqual({ epoch: 1 })
+      await pass(300)
+      expect(await store.find('s1')).toBeUndefined()
+      expect(await store.claim('s1', 'a', 1)).toBeUndefined()
+      expect(await store.release('s1', 'a', 1)).toBe(false)
+      expect(await store.count('alice')).toBe(0)
     })
   })
 }

@@ -1,64 +1,53 @@
 /** Sessions of one process. Like every store it keeps copies: a change counts once it is saved. */
 import type { Clock } from '../../core/clock.ts'
 import type { Session } from '../../core/session/session.ts'
-import type { SessionStore } from '../../core/session/session-store.ts'
-
-interface Row {
-  readonly session: Session
-  readonly expiresAtTicksMs: number
-}
-
-/** How many of the longest unsaved sessions each save looks at, so that dead ones leave without a timer. */
-const SWEEP_COUNT = 4
+import type { SessionStore, StoredSession } from '../../core/session/session-store.ts'
+import { fail, ok } from '../../protocol/result.ts'
+import { createExpiringMap } from './expiring-map.ts'
 
 export function createSessionStore(clock: Clock): SessionStore {
-  const rows = new Map<string, Row>()
-  const idsByOwner = new Map<string, Set<string>>()
+  const counts = new Map<string, number>()
+  const rows = createExpiringMap<StoredSession>(clock, ({ session }) => count(session.ownerKey, -1))
 
-  function live(id: string): Row | undefined {
-    const row = rows.get(id)
-    if (row === undefined || row.expiresAtTicksMs > clock.ticksMs()) return row
-    remove(id)
-    return undefined
-  }
-
-  function remove(id: string): void {
-    const row = rows.get(id)
-    if (row === undefined) return
-    rows.delete(id)
-    const ids = idsByOwner.get(row.session.ownerKey)
-    ids?.delete(id)
-    if (ids?.size === 0) idsByOwner.delete(row.session.ownerKey)
-  }
-
-  function sweep(): void {
-    let looked = 0
-    for (const id of rows.keys()) {
-      if (looked++ === SWEEP_COUNT || live(id) !== undefined) return
-    }
+  function count(ownerKey: string, by: number): void {
+    const now = (counts.get(ownerKey) ?? 0) + by
+    if (now === 0) counts.delete(ownerKey)
+    else counts.set(ownerKey, now)
   }
 
   return {
     async find(id) {
-      const row = live(id)
-      return row === undefined ? undefined : copyOf(row.session)
+      const row = rows.get(id)
+      return row === undefined ? undefined : { ...row, session: copyOf(row.session) }
     },
-    async save(session, lifetimeMs) {
-      // Removed first, so that the map stays in the order of the last save.
-      remove(session.id)
-      rows.set(session.id, { session: copyOf(session), expiresAtTicksMs: clock.ticksMs() + lifetimeMs })
-      const ids = idsByOwner.get(session.ownerKey)
-      if (ids === undefined) idsByOwner.set(session.ownerKey, new Set([session.id]))
-      else ids.add(session.id)
-      sweep()
+    async save(session, lifetimeMs, seen) {
+      const row = rows.get(session.id)
+      const isStale = row === undefined || row.epoch !== seen?.epoch || (seen.version ?? row.version) !== row.version
+      if (seen !== undefined && isStale) return fail({ reason: 'stale' })
+      const version = (row?.version ?? 0) + 1
+      rows.set(session.id, { session: copyOf(session), owner: row?.owner, epoch: row?.epoch ?? 0, version }, lifetimeMs)
+      count(session.ownerKey, 1)
+      return ok({ version })
     },
     async delete(id) {
-      remove(id)
+      rows.delete(id)
     },
     async count(ownerKey) {
-      let count = 0
-      for (const id of idsByOwner.get(ownerKey) ?? []) if (live(id) !== undefined) count++
-      return count
+      // Those that have died since the last save are still counted.
+      rows.values()
+      return counts.get(ownerKey) ?? 0
+    },
+    async claim(id, replicaId, seenEpoch) {
+      const row = rows.get(id)
+      if (row === undefined || row.epoch !== seenEpoch) return undefined
+      const epoch = seenEpoch + 1
+      rows.replace(id, { ...row, owner: replicaId, epoch })
+      return { epoch }
+    },
+    async release(id, replicaId, epoch) {
+      const row = rows.get(id)
+      if (row === undefined || row.owner !== replicaId || row.epoch !== epoch) return false
+      return rows.replace(id, { ...row, owner: undefined })
     },
   }
 }

@@ -25,7 +25,7 @@ export type { Admission, LimitFault, Limiter, LimitName, LimitQuestion, RateLimi
 export type { Policy, PolicyAction, PolicyDecision, PolicyQuestion } from '../../core/policy/policy.ts'
 export type { CredentialQuestion, Credentials } from '../../core/vault/credentials.ts'
 export type { BufferedEvent, EventBuffer, Replay } from '../../core/session/event-buffer.ts'
-export type { SessionStore } from '../../core/session/session-store.ts'
+export type { SeenSession, SessionSaved, SessionStore, StoredSession } from '../../core/session/session-store.ts'
 export type { Session } from '../../core/session/session.ts'
 export type { SessionStream } from '../../core/session/session-stream.ts'
 export type { Hint, Hints } from '../../core/event/hints.ts'

@@ -65,7 +65,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const restore = async (principal: Principal, endpoint: string, handle: string): Promise<LiveSession | undefined> => {
     const id = keyring.open('session', principal.bindingKey, handle)
     if (id === undefined) return undefined
-    const data = await store.find(id)
+    const data = (await store.find(id))?.session
     if (data === undefined || !belongs(data, principal, endpoint)) return undefined
     // Another request of the client may have taken it up meanwhile.
     const taken = live.get(handle)

@@ -1,0 +1,43 @@
+/** Events kept in one process, for replicas that live in it. */
+import type { Clock } from '../../core/clock.ts'
+import type { EventStore, KeptEvent } from '../../core/session/event-store.ts'
+import { createExpiringMap } from './expiring-map.ts'
+import type { ExpiringMap } from './expiring-map.ts'
+
+/** How many of the oldest sessions each `keep` looks at. */
+const SWEEP_COUNT = 4
+
+export function createEventStore(clock: Clock): EventStore {
+  const sessions = new Map<string, ExpiringMap<KeptEvent>>()
+
+  function eventsOf(sessionId: string): ExpiringMap<KeptEvent> {
+    const known = sessions.get(sessionId)
+    if (known !== undefined) return known
+    const events = createExpiringMap<KeptEvent>(clock)
+    sessions.set(sessionId, events)
+    return events
+  }
+
+  /** Of the oldest sessions, those whose events have all died leave when somebody keeps some. */
+  function sweep(): void {
+    let looked = 0
+    for (const [id, events] of sessions) {
+      if (looked++ === SWEEP_COUNT || events.values().length > 0) return
+      sessions.delete(id)
+    }
+  }
+
+  return {
+    async keep(sessionId, events, lifetimeMs) {
+      sweep()
+      const kept = eventsOf(sessionId)
+      for (const event of events) if (kept.get(event.eventId) === undefined) kept.set(event.eventId, { ...event }, lifetimeMs)
+    },
+    async load(sessionId) {
+      return sessions.get(sessionId)?.values() ?? []
+    },
+    async dropSession(sessionId) {
+      sessions.delete(sessionId)
+    },
+  }
+}

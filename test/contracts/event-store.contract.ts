@@ -1,0 +1,54 @@
+/** What every EventStore must do. */
+import { describe, expect, it } from 'vitest'
+import type { EventStore, KeptEvent } from '../../src/core/session/event-store.ts'
+import type { StoreRig } from './store-rig.ts'
+
+const event = (eventId: string, more: Partial<KeptEvent> = {}): KeptEvent => ({ streamId: 'stream', eventId, text: '{"n":1}', isFinal: false, ...more })
+
+export function testEventStore(name: string, open: () => Promise<StoreRig<EventStore>>): void {
+  describe(`EventStore contract: ${name}`, () => {
+    it('loads what was kept, whole and in order, from everywhere', async () => {
+      const { store, second } = await open()
+      const first = [event('z'), event('a', { streamId: 'other', text: '' }), event('m', { text: '{"text":"t\u00c3\u00abst \\u0000"}' })]
+      const later = [event('b', { isFinal: true }), event('0')]
+      await store.keep('s1', first, 60_000)
+      await store.keep('s1', later, 60_000)
+      expect(await (await second()).load('s1')).toEqual([...first, ...later])
+    })
+
+    it('keeps each event once, as it was first', async () => {
+      const { store } = await open()
+      await store.keep('s1', [event('a'), event('b')], 60_000)
+      await store.keep('s1', [event('b', { text: 'changed' }), event('c')], 60_000)
+      expect((await store.load('s1')).map(({ eventId, text }) => [eventId, text])).toEqual([['a', '{"n":1}'], ['b', '{"n":1}'], ['c', '{"n":1}']])
+    })
+
+    it('keeps nothing, and many', async () => {
+      const { store } = await open()
+      await store.keep('s1', [], 60_000)
+      expect(await store.load('s1')).toEqual([])
+      const many = Array.from({ length: 1_000 }, (_, at) => event(`e${at}`))
+      await store.keep('s1', many, 60_000)
+      expect(await store.load('s1')).toEqual(many)
+    })
+
+    it('tells sessions apart, and forgets one at a time', async () => {
+      const { store } = await open()
+      await store.keep('s1', [event('a')], 60_000)
+      await store.keep('s2', [event('a', { text: 'two' })], 60_000)
+      await store.dropSession('s1')
+      await store.dropSession('never')
+      expect(await store.load('s1')).toEqual([])
+      expect(await store.load('s2')).toEqual([event('a', { text: 'two' })])
+      for (const id of ['never', '', '__proto__']) expect(await store.load(id)).toEqual([])
+    })
+
+    it('forgets events after their lifetime', async () => {
+      const { store, pass } = await open()
+      await store.keep('s1', [event('short')], 400)
+      await store.keep('s1', [event('long')], 60_000)
+      await pass(500)
+      expect(await store.load('s1')).toEqual([event('long')])
+    })
+  })
+}
