@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * Tiers: `unit` sits beside the source and in test/ (seconds); `e2e` starts real processes and sockets (minutes);
- * `long` is what `npm run test:long` adds.
+ * `long` is what `npm run test:long` adds. Databases and brokers are started once for a run, when a test asks (test/services/).
  */
 export default defineConfig({
   test: {
@@ -10,6 +10,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          globalSetup: ['test/services/global-setup.ts'],
           include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'],
           testTimeout: 10_000,
         },
@@ -17,6 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          globalSetup: ['test/services/global-setup.ts'],
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -26,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: 'long',
+          globalSetup: ['test/services/global-setup.ts'],
           include: ['test/long/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 60_000,
