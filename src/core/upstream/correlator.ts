@@ -4,7 +4,8 @@
  */
 import { member } from '../../protocol/json.ts'
 import type { JsonNode, WireText } from '../../protocol/json.ts'
-import type { IdText, Message } from '../../protocol/message.ts'
+import { isBatch, parseMessage, splitBatch } from '../../protocol/message.ts'
+import type { IdText, Message, MessageFault } from '../../protocol/message.ts'
 import { LiveMap } from '../live-map.ts'
 import type { ChannelCall, ChannelFailure } from './channel.ts'
 
@@ -106,4 +107,11 @@ export function createCorrelator(options: { readonly isModern: boolean }): Corre
       return calls.size
     },
   }
+}
+
+/** Which calls a text answers that is no message: a broken response, or responses in an array where there are none. Without this they would wait for ever. */
+export function brokenAnswers(text: WireText, { idText }: MessageFault): readonly IdText[] {
+  if (!isBatch(text)) return idText === '' ? [] : [idText]
+  const scans = (splitBatch(text) ?? []).map((item) => parseMessage(item))
+  return scans.map((scan) => (scan.ok ? (scan.value.method === '' ? scan.value.idText : '') : scan.fault.idText)).filter((id) => id !== '')
 }

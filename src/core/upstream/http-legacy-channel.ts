@@ -14,6 +14,7 @@ import { traitsOf } from '../../protocol/revision.ts'
 import { LiveMap } from '../live-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
+import { createCancellations } from './cancellations.ts'
 import type { ChannelFailure, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { Egress } from './egress.ts'
 import type { ChannelHealth } from './health.ts'
@@ -46,8 +47,6 @@ export interface HttpLegacyOptions {
 }
 
 const DEFAULT_RETRY_MS = 1_000
-/** How long the end of a session waits for what cancels its calls. */
-const CANCEL_WAIT_MS = 1_000
 const MAX_RETRY_MS = 30_000
 const MAX_RESUME_TRIES = 6
 
@@ -140,8 +139,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     return fixed
   }
   const calls = new LiveMap<IdText, HttpCall>()
-  /** On their way to the server. */
-  const cancels = new Set<Promise<void>>()
+  const cancels = createCancellations(clock)
   let lastId = 0
   let isClosed = false
 
@@ -173,10 +171,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     },
     onAbort(call, reason) {
       // Disconnecting is not cancelling in this era (S25 basic/transports, Sending Messages).
-      if (isClosed) return
-      const cancelling = post(cancelledText(call.idText, reason), []).catch(() => undefined)
-      cancels.add(cancelling)
-      void cancelling.then(() => cancels.delete(cancelling))
+      if (!isClosed) cancels.add(post(cancelledText(call.idText, reason), []))
     },
     onOver(call, outcome) {
       calls.delete(call.idText)
@@ -244,13 +239,6 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
     for (const call of calls.values()) call.fail({ reason: 'closed', sent: true, detail })
   }
 
-  async function cancelled(): Promise<void> {
-    const late = Promise.withResolvers<void>()
-    const stop = clock.after(CANCEL_WAIT_MS, late.resolve)
-    await Promise.race([Promise.all(cancels), late.promise])
-    stop()
-  }
-
   /** Nothing new goes there. What is in flight may still be answered, each on its own connection. */
   function lose(detail: string): void {
     if (isClosed) return
@@ -289,7 +277,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId:
       end('the session was closed')
       if (sessionId === '') return
       // DELETE has a connection of its own, on which it would overtake what cancels a call of the session.
-      if (cancels.size > 0) await cancelled()
+      await cancels.heard()
       const headers = fixedNow().filter(([name]) => name !== 'content-type')
       await exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
     },

@@ -95,4 +95,29 @@ describe('a server of 2024-11-05 over HTTP+SSE', () => {
     await until(() => server.requests.some(({ json }) => json.method === 'notifications/cancelled'))
     expect(server.requests.at(-1)?.json.params).toEqual({ requestId: Number(started.idText), reason: 'enough' })
   })
+
+  it('hears which calls are cancelled before its session ends', async () => {
+    const order: string[] = []
+    const { session, server } = await setUp(({ json }, stream) => {
+      if (json.method === 'tools/call') stream.on('close', () => order.push('end'))
+      if (json.method === 'notifications/cancelled') order.push('cancelled')
+    })
+    const channel = await session()
+    const started = start(channel, 'tools/call')
+    await until(() => server.requests.some(({ json }) => json.method === 'tools/call'))
+    started.control.abort('enough')
+    await channel.close()
+    await until(() => order.length === 2)
+    expect(order).toEqual(['cancelled', 'end'])
+  })
+
+  it.each([
+    ['a response that is none', (id: unknown) => ({ jsonrpc: '2.0', id, result: 7 })],
+    ['an array, which no server of this revision may send', (id: unknown) => [{ jsonrpc: '2.0', method: 'notifications/message', params: {} }, { jsonrpc: '2.0', id, result: {} }]],
+  ])('fails the call that it answers with %s', async (_what, answer) => {
+    const { session } = await setUp(({ json }, stream) => {
+      if (json.method === 'tools/call') event(stream, answer(json.id), 'event: message\n')
+    })
+    expect((await call(await session(), 'tools/call')).failure).toMatchObject({ reason: 'malformed', sent: true })
+  })
 })

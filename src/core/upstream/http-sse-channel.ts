@@ -10,8 +10,9 @@ import type { Result } from '../../protocol/result.ts'
 import { traitsOf } from '../../protocol/revision.ts'
 import { HEADER } from '../../protocol/header.ts'
 import { createSseParser } from '../../protocol/sse.ts'
+import { createCancellations } from './cancellations.ts'
 import type { CallControl, ChannelCall, ChannelFailure, LegacyChannel } from './channel.ts'
-import { createCorrelator } from './correlator.ts'
+import { brokenAnswers, createCorrelator } from './correlator.ts'
 import type { EgressControl } from './egress.ts'
 import { mergeHeaders } from './http-call.ts'
 import { isMediaType, isRefusedUnexecuted } from './http-status.ts'
@@ -143,12 +144,18 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
     return mergeHeaders(latestHeaders === undefined ? base : mergeHeaders(latestHeaders(), open.headers), ofSession)
   }
   const correlator = createCorrelator({ isModern: false })
+  const cancels = createCancellations(clock)
   let lastId = 0
   let isClosed = false
 
   link.onText = (text) => {
+    if (isClosed) return
     const scan = parseMessage(text)
-    if (!scan.ok) return health.stray(`HTTP+SSE: ${scan.fault.detail}`)
+    if (!scan.ok) {
+      health.stray(`HTTP+SSE: ${scan.fault.detail}`)
+      for (const idText of brokenAnswers(text, scan.fault)) correlator.fail(idText, { reason: 'malformed', sent: true, detail: scan.fault.detail })
+      return
+    }
     const fate = correlator.route(scan.value)
     if (fate === 'stray') health.stray(`HTTP+SSE: ${scan.value.method || 'a response'} that names no call`)
     else if (fate === 'unclaimed') open.listener.onMessage(scan.value)
@@ -195,7 +202,7 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
       return {
         abort(reason) {
           if (!correlator.remove(call.idText) || call.method === 'initialize') return
-          channel.notify(cancelledText(call.idText, reason)).catch(() => undefined)
+          cancels.add(channel.notify(cancelledText(call.idText, reason)))
         },
         // One slow client must not stop the others on this stream.
         resume: () => undefined,
@@ -208,13 +215,13 @@ function createSession(options: HttpLegacyOptions, base: HeaderPairs, link: SseL
       await postMessage({ egress, clock, url: link.endpoint, headers: merged, text, connectTimeoutMs, requestTimeoutMs, isSessionGone })
     },
     openStream: () => Promise.resolve(),
-    close() {
-      if (!isClosed) {
-        isClosed = true
-        link.close()
-        correlator.failAll({ reason: 'closed', sent: true, detail: 'the session was closed' })
-      }
-      return Promise.resolve()
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      correlator.failAll({ reason: 'closed', sent: true, detail: 'the session was closed' })
+      // The end of the stream is the end of the session: it must not overtake what cancels a call of it.
+      await cancels.heard()
+      link.close()
     },
     get closed() {
       return isClosed

@@ -101,8 +101,9 @@ describe('a channel over the lines of a child', () => {
     expect((await call(early.channel, 'tools/call', tool('batch'))).response?.kind).toBe('result')
     expect(early.heard).toHaveLength(1)
     const later = open('legacy')
-    start(later.channel, 'tools/call', tool('batch'))
-    await until(() => later.health.strays.length === 1)
+    // Its call is not left waiting.
+    expect((await call(later.channel, 'tools/call', tool('batch'))).failure).toMatchObject({ reason: 'malformed', sent: true })
+    expect(later.health.strays).toHaveLength(1)
   })
 
   it('brings what belongs to a listen to that listen, and ends it when the server does', async () => {

@@ -9,7 +9,7 @@ import type { IdText, Message } from '../../protocol/message.ts'
 import { traitsOf } from '../../protocol/revision.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import type { CallControl, Channel, ChannelCall, ChannelFailure, ChannelListener } from './channel.ts'
-import { createCorrelator } from './correlator.ts'
+import { brokenAnswers, createCorrelator } from './correlator.ts'
 import type { ChannelHealth } from './health.ts'
 import { cancelledText } from './legacy-handshake.ts'
 import { createLineFraming, toLine } from './line-framing.ts'
@@ -112,8 +112,7 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
     const scan = parseMessage(text)
     if (scan.ok) return take(scan.value)
     health.stray(`stdout: ${scan.fault.detail}`)
-    // A broken answer with a readable id is that call's answer: without this it would wait for ever.
-    if (scan.fault.idText !== '') failCall(scan.fault.idText, { reason: 'malformed', sent: true, detail: scan.fault.detail })
+    for (const idText of brokenAnswers(text, scan.fault)) failCall(idText, { reason: 'malformed', sent: true, detail: scan.fault.detail })
   }
 
   function failCall(idText: IdText, failure: ChannelFailure): void {
