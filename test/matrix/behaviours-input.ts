@@ -2,9 +2,8 @@
 import { expect } from 'vitest'
 import { inputKnownTo } from '../../src/protocol/capability.ts'
 import type { InputCapability } from '../../src/protocol/capability.ts'
-import type { Revision } from '../../src/protocol/revision.ts'
 import type { At, Behaviour, Cell, Group, Otherwise, ServerKind } from './cell.ts'
-import { eventually, isAcross, textOf } from './cell.ts'
+import { eventually, isAcross, olderOf, textOf } from './cell.ts'
 import type { Answerer, Json } from './client.ts'
 import { acceptAll } from './client.ts'
 
@@ -12,8 +11,8 @@ const PARALLEL = 4
 
 /** A question for which the client's revision has no words: the server is refused, and says so. */
 function lacks(needed: InputCapability, ask: (at: At) => Promise<unknown>) {
-  return ({ client }: Cell): Otherwise | undefined => {
-    if (inputKnownTo(client.revision as Revision).has(needed)) return undefined
+  return (cell: Cell): Otherwise | undefined => {
+    if (inputKnownTo(olderOf(cell)).has(needed)) return undefined
     return {
       note: needed,
       async run(at) {
@@ -89,7 +88,7 @@ export const INPUT: Group = {
     question({ id: 'sampling', title: 'sampling', spec: '2025-11-25/client/sampling', needs: 'sampling', tool: 'test_sampling', args: { prompt: 'Capital of France?' }, asked: 'sampling/createMessage', says: 'Paris' }),
     {
       ...question({ id: 'sampling-tools', title: 'sampling with tools', spec: '2025-11-25/client/sampling#sampling-with-tools', needs: 'sampling.tools', tool: 'sample', asked: 'sampling/createMessage', says: 'tool_use', server: 'fixture' }),
-      otherwise: ({ client }) => (inputKnownTo(client.revision as Revision).has('sampling.tools') ? undefined : { note: 'sampling.tools' }),
+      otherwise: (cell) => (inputKnownTo(olderOf(cell)).has('sampling.tools') ? undefined : { note: 'sampling.tools' }),
     },
     question({ id: 'roots', title: 'roots', spec: '2025-11-25/client/roots', needs: 'roots', tool: 'test_list_roots', asked: 'roots/list', says: 'file:///work' }),
     {

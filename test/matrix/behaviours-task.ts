@@ -7,13 +7,23 @@ import type { Json } from './client.ts'
 /** Only clients that write by hand declare the extension. */
 export const DECLARED: Json = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
 
-/** Which clients have tasks; the others are refused. */
-export function hasNoTasks({ client, isMerged }: Cell): Otherwise | undefined {
-  if (client.era === 'legacy') return client.revision < '2025-11-25' ? { note: 'no-tasks' } : undefined
-  if (client.kind === 'raw') return undefined
-  const note = 'tasks-undeclared'
+/** In which cells there are tasks; in the others they are refused. */
+export function hasNoTasks({ client, upstream, isMerged }: Cell): Otherwise | undefined {
+  if (client.era === 'legacy' && client.revision < '2025-11-25') return { note: 'no-tasks' }
+  const note = client.era === 'legacy' || client.kind === 'raw' ? 'no-tasks' : 'tasks-undeclared'
+  const isMissing = note === 'tasks-undeclared' || upstream.revision < '2025-11-25'
+  if (!isMissing) return undefined
   // Where all servers are one, an unknown task is of none of them.
-  return isMerged ? { note } : { note, run: async ({ driver }) => expect(await driver.request('tasks/get', { taskId: 'task' })).toMatchObject({ code: -32021 }) }
+  return isMerged ? { note } : { note, run: note === 'no-tasks' ? refusesTasks : async ({ driver }) => expect(await driver.request('tasks/get', { taskId: 'task' })).toMatchObject({ code: -32021 }) }
+}
+
+/** The client has tasks, the server has not. */
+async function refusesTasks(at: At): Promise<void> {
+  const { driver, cell } = at
+  const isModern = cell.client.era === 'modern'
+  const wish = isModern ? { _meta: DECLARED } : { task: { ttl: 60_000 } }
+  expect(textOf(await driver.request('tools/call', { name: at.name('job'), arguments: {}, ...wish }))).toBe('plain')
+  expect(await driver.request('tasks/get', { taskId: 'task', ...(isModern ? { _meta: DECLARED } : {}) })).toMatchObject({ code: -32602 })
 }
 
 /** Starts the tool as a task; resolves with the task's id. */

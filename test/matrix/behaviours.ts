@@ -1,5 +1,6 @@
 /** All behaviours, in the order of the page. */
 import { ANNOUNCEMENTS, REPORTS } from './behaviours-report.ts'
+import { BATCHES } from './behaviours-batch.ts'
 import { BEGIN } from './behaviours-begin.ts'
 import { CALLS, LISTS, READS } from './behaviours-ask.ts'
 import { EVERYTHING } from './behaviours-everything.ts'
@@ -7,4 +8,4 @@ import { INPUT } from './behaviours-input.ts'
 import { TASKS } from './behaviours-task.ts'
 import type { Group } from './cell.ts'
 
-export const GROUPS: readonly Group[] = [BEGIN, LISTS, CALLS, READS, REPORTS, ANNOUNCEMENTS, INPUT, TASKS, EVERYTHING]
+export const GROUPS: readonly Group[] = [BEGIN, LISTS, CALLS, READS, REPORTS, ANNOUNCEMENTS, INPUT, TASKS, BATCHES, EVERYTHING]

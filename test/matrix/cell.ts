@@ -1,5 +1,5 @@
 /** A behaviour of the protocol, and one cell of it: a client at a server behind Portolan. */
-import type { Era } from '../../src/protocol/revision.ts'
+import type { Era, Revision } from '../../src/protocol/revision.ts'
 import type { Declares, Driver, Json, MatrixClient, Reply, RequestOptions } from './client.ts'
 
 /** How Portolan reaches a server, in the order of the marks of a cell. */
@@ -7,18 +7,21 @@ export interface MatrixUpstream {
   readonly id: string
   readonly title: string
   readonly era: Era
-  readonly transport: 'stdio' | 'http'
+  readonly revision: Revision
+  /** Has a server of 2025-03-26 too, whose answers are arrays; and the official test server, which speaks 2025-11-25. */
+  readonly batches: boolean
 }
 
 export const UPSTREAMS: readonly MatrixUpstream[] = [
-  { id: 'ls', title: '2025-11-25 over stdio', era: 'legacy', transport: 'stdio' },
-  { id: 'lh', title: '2025-11-25 over HTTP', era: 'legacy', transport: 'http' },
-  { id: 'ms', title: '2026-07-28 over stdio', era: 'modern', transport: 'stdio' },
-  { id: 'mh', title: '2026-07-28 over HTTP', era: 'modern', transport: 'http' },
+  { id: 'ls', title: '2025-11-25 over stdio', era: 'legacy', revision: '2025-11-25', batches: true },
+  { id: 'lh', title: '2025-11-25 over HTTP', era: 'legacy', revision: '2025-11-25', batches: true },
+  { id: 'os', title: '2024-11-05 over HTTP+SSE', era: 'legacy', revision: '2024-11-05', batches: false },
+  { id: 'ms', title: '2026-07-28 over stdio', era: 'modern', revision: '2026-07-28', batches: false },
+  { id: 'mh', title: '2026-07-28 over HTTP', era: 'modern', revision: '2026-07-28', batches: false },
 ]
 
 /** Which program is the server. */
-export type ServerKind = 'reference' | 'everything' | 'fixture'
+export type ServerKind = 'reference' | 'everything' | 'fixture' | 'batching'
 
 export interface Cell {
   readonly client: MatrixClient
@@ -74,6 +77,9 @@ export interface Group {
 
 /** Whether the eras differ anywhere between client and server. */
 export const isAcross = ({ client, upstream, isTurning }: Cell): boolean => client.era !== upstream.era || isTurning
+
+/** The older of the two revisions: what it lacks, the cell lacks. */
+export const olderOf = ({ client, upstream }: Cell): Revision => (client.revision < upstream.revision ? (client.revision as Revision) : upstream.revision)
 
 /** The text of a tool's result, parts joined; of an error what it says. */
 export function textOf({ result, code, message = '' }: Reply): string {

@@ -1,22 +1,16 @@
-/** Clients that write every byte by hand and hide nothing: 2025-11-25 and 2026-07-28 over Streamable HTTP. */
+/** Clients that write every byte by hand and hide nothing: 2025-03-26, 2025-11-25 and 2026-07-28 over Streamable HTTP. */
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { getRequest, legacyRequest, modernRequest } from '../mcp-client.ts'
 import type { WireRequest } from '../mcp-client.ts'
 import type { Reached } from '../sdk1-client.ts'
 import { acceptAll, capabilitiesOf } from './client.ts'
-import type { Declares, Driver, Json, Reply, RequestOptions } from './client.ts'
+import type { Declares, Driver, Json, Message, Reply, RequestOptions } from './client.ts'
 
 const MAX_ROUNDS = 10
 const META = 'io.modelcontextprotocol'
-
-interface Message {
-  readonly id?: unknown
-  readonly method?: string
-  readonly params?: Json
-  readonly result?: Json
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
-}
+/** What goes along in an array: its response is told apart by its id. */
+const PING = '{"jsonrpc":"2.0","id":"beside","method":"ping"}'
 
 interface Exchange {
   readonly outgoing: ClientRequest
@@ -38,13 +32,19 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
     const isStream = String(incoming.headers['content-type']).startsWith('text/event-stream')
     const status = incoming.statusCode ?? 0
     let rest = ''
+    /** Batches are of 2025-03-26. */
+    const takeAll = (text: string): void => {
+      const parsed = JSON.parse(text) as Message | Message[]
+      for (const message of Array.isArray(parsed) ? parsed : [parsed]) take(message, text, eventId, status)
+    }
     const block = (text: string): void => {
       // Not by a pattern with ^ and $: JSON may hold U+2028, where a line ends for those, but not for the stream.
       const field = (name: string): string[] => text.split('\n').flatMap((line) => (line.startsWith(`${name}:`) ? [line.slice(name.length + 1).replace(/^ /, '')] : []))
       const [id] = field('id')
       if (id !== undefined) eventId = id
       const data = field('data').join('\n')
-      if (data.startsWith('{') || id !== undefined) take(data.startsWith('{') ? (JSON.parse(data) as Message) : {}, data, eventId, status)
+      if (data !== '') takeAll(data)
+      else if (id !== undefined) take({}, data, eventId, status)
     }
     incoming.setEncoding('utf8').on('data', (chunk: string) => {
       rest += chunk
@@ -54,7 +54,7 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
       for (const one of blocks) block(one)
     })
     incoming.on('end', () => {
-      if (!isStream && rest.startsWith('{')) take(JSON.parse(rest) as Message, rest, '', status)
+      if (!isStream && rest !== '') takeAll(rest)
       done.resolve({ status })
     })
     incoming.on('error', () => done.resolve({ status }))
@@ -80,19 +80,24 @@ function replaced(wire: WireRequest, replace: RequestOptions['replace']): WireRe
 
 const ended = (what: string): Reply => ({ code: 0, message: what })
 
-/** A 2025-11-25 client, its GET stream open from the start. `take` gets the ids of events too. */
-export async function connectRawLegacy(at: Reached, path: string, declares: Declares): Promise<Driver> {
-  const revision = '2025-11-25'
+/** A client of this revision, its GET stream open from the start. In 2025-03-26 whatever it sends is in an array, and no request is alone there. */
+export async function connectRawLegacy(at: Reached, path: string, declares: Declares, revision: '2025-03-26' | '2025-11-25' = '2025-11-25'): Promise<Driver> {
+  const batches = revision === '2025-03-26'
   const heard: Driver['heard'] = []
   const asked: string[] = []
   const { token } = at
   let session = ''
   let lastId = 0
   let isClosed = false
-  const headers = { 'mcp-protocol-version': revision }
+  const headers: Record<string, string> = batches ? {} : { 'mcp-protocol-version': revision }
 
-  const post = (message: object, take: Take = () => undefined, replace?: RequestOptions['replace']): Exchange =>
-    exchange(at.url, replaced(legacyRequest(session, '', {}, { path, token, headers: session === '' ? {} : headers, body: JSON.stringify({ jsonrpc: '2.0', ...message }) }), replace), take)
+  const send = (body: string, take: Take = () => undefined, replace?: RequestOptions['replace']): Exchange =>
+    exchange(at.url, replaced(legacyRequest(session, '', {}, { path, token, headers: session === '' ? {} : headers, body }), replace), take)
+  const post = (message: Message, take?: Take, replace?: RequestOptions['replace']): Exchange => {
+    const text = JSON.stringify({ jsonrpc: '2.0', ...message })
+    const isRequest = message.method !== undefined && message.id !== undefined
+    return send(batches && session !== '' ? `[${text}${isRequest ? `,${PING}` : ''}]` : text, take, replace)
+  }
 
   const reply = (message: Message): void => {
     asked.push(String(message.method))
@@ -123,6 +128,7 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
       const take: Take = (message, text, at, status) => {
         eventId = at
         if (message.method !== undefined || (message.result === undefined && message.error === undefined)) return sort(message)
+        if (message.id !== id) return
         hasResponse = true
         heard.push({ method: '', params: {} })
         settled.resolve(replyOf(message, text, status))
@@ -146,6 +152,11 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
         if (!hasResponse) settled.resolve(ended('the stream ended without a response'))
       })
       return settled.promise
+    },
+    async raw(body) {
+      const messages: Message[] = []
+      const { status } = await send(body, (message) => void messages.push(message)).done
+      return { status, messages }
     },
     notify: async (method, params) => void (await post({ method, ...(params === undefined ? {} : { params }) }).done),
     async watch({ uri }) {
@@ -226,6 +237,12 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
         }
       }
       return ended('too many rounds')
+    },
+    async raw(body) {
+      const messages: Message[] = []
+      const wire = modernRequest('tools/call', {}, { path, token, body })
+      const { status } = await exchange(at.url, wire, (message) => void messages.push(message)).done
+      return { status, messages }
     },
     // 2026-07-28 has no notification from client to server over HTTP.
     notify: () => Promise.resolve(),

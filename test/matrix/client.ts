@@ -36,6 +36,15 @@ export interface RequestOptions {
   readonly replace?: readonly [from: string, to: string]
 }
 
+/** Any message, as it came. */
+export interface Message {
+  readonly id?: unknown
+  readonly method?: string
+  readonly params?: Json
+  readonly result?: Json
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown }
+}
+
 /** Answers a question of the server; throws to refuse. */
 export type Answerer = (method: string, params: Json) => Json
 
@@ -56,6 +65,8 @@ export interface Driver {
   answer: Answerer
   request(method: string, params?: Json, options?: RequestOptions): Promise<Reply>
   notify(method: string, params?: Json): Promise<void>
+  /** Posts a body as it is, and resolves with all that came back: clients that write by hand only. */
+  raw?(body: string): Promise<{ readonly status: number; readonly messages: readonly Message[] }>
   /** Asks to be told; resolves once the server agreed. The result ends it. */
   watch(wanted: Wanted): Promise<() => Promise<void>>
   /** From now on messages of this level and above; '' for what was before, where a request says its level. */

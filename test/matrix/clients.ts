@@ -46,6 +46,10 @@ export const CLIENTS: readonly MatrixClient[] = [
     id: 'raw-legacy', title: 'by hand, 2025-11-25', era: 'legacy', revision: '2025-11-25', transport: 'http', kind: 'raw',
     connect: (at, server, declares) => connectRawLegacy(at, `/${server}/mcp`, declares),
   },
+  {
+    id: 'raw-batches', title: 'by hand, 2025-03-26, all in arrays', era: 'legacy', revision: '2025-03-26', transport: 'http', kind: 'raw',
+    connect: (at, server, declares) => connectRawLegacy(at, `/${server}/mcp`, declares, '2025-03-26'),
+  },
   sdk2('sdk2-auto', 'SDK v2, negotiating', 'auto', 'http'),
   SDK2,
   sdk2('sdk2-stdio-auto', 'SDK v2, stdio, negotiating', 'auto', 'stdio'),

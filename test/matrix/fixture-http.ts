@@ -1,9 +1,9 @@
-/** The fixture over HTTP, in this process, in both eras: a gateway pins the one that it speaks. */
+/** The fixture over HTTP, in this process, in both eras: a gateway pins the one that it speaks. At `/mcp/<revision>` it speaks that one. */
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { event, sendJson, sse, startHttp } from '../fixtures/upstream/support.ts'
 import type { Request } from '../fixtures/upstream/support.ts'
-import { actFixture, fixtureResponse } from './fixture-script.ts'
+import { actFixture, fixtureResponse, inArray } from './fixture-script.ts'
 import type { FixtureCall, FixtureEra, Json } from './fixture-script.ts'
 
 export interface FixtureHttp {
@@ -24,20 +24,20 @@ export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> 
     const { id, method = '', params = {} } = request.json
     const idText = JSON.stringify(id)
     let isStream = false
-    const tell = (message: object): void => {
+    const write = (text: string): void => {
       if (!isStream) sse(response)
       isStream = true
-      event(response, { jsonrpc: '2.0', ...message })
+      response.write(`data: ${text}\n\n`)
     }
     const call: FixtureCall = {
-      era, text: request.body, method, params,
-      ask: (question, body) =>
+      era, revision: request.url.slice('/mcp/'.length), text: request.body, method, params,
+      ask: (question, body, beside) =>
         new Promise((resolve) => {
           asked += 1
           session?.waiting.set(`"ask-${asked}"`, resolve)
-          tell({ id: `ask-${asked}`, method: question, params: body })
+          write(inArray(JSON.stringify({ jsonrpc: '2.0', id: `ask-${asked}`, method: question, params: body }), beside))
         }),
-      tell: (name, body) => tell({ method: name, params: body }),
+      tell: (name, body) => write(JSON.stringify({ jsonrpc: '2.0', method: name, params: body })),
       onCancelled(run) {
         session?.cancels.set(idText, run)
         response.on('close', () => !response.writableEnded && era === 'modern' && run('closed'))
@@ -45,7 +45,7 @@ export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> 
     }
     const answer = await actFixture(call, notesPath)
     if (answer === undefined || response.destroyed) return
-    const text = fixtureResponse(era, idText, answer)
+    const text = inArray(fixtureResponse(era, idText, answer), answer.beside)
     if (isStream) response.end(`data: ${text}\n\n`)
     else response.writeHead('error' in answer && answer.error['code'] === -32601 && era === 'modern' ? 404 : 200, { 'content-type': 'application/json', ...headers }).end(text)
   }

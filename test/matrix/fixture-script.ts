@@ -15,22 +15,24 @@ export const BIG = '9007199254740993123'
 /** One request, and the way to whoever sent it. */
 export interface FixtureCall {
   readonly era: FixtureEra
+  /** The one that the server speaks; '' for the client's. */
+  readonly revision: string
   /** The message as it came. */
   readonly text: string
   readonly method: string
   readonly params: Json
-  /** Legacy: a request to the client. */
-  ask(method: string, params: Json): Promise<Json>
+  /** Legacy: a request to the client. `beside`: what stands before it, in one array with it. */
+  ask(method: string, params: Json, beside?: readonly string[]): Promise<Json>
   /** A notification that belongs to this call. */
   tell(method: string, params: Json): void
   /** How the call was cancelled: by `notifications/cancelled`, or by a closed connection. */
   onCancelled(run: (how: string) => void): void
 }
 
-/** The text of a result's members, or an error. */
-export type FixtureAnswer = { readonly result: string } | { readonly error: Json }
+/** The text of a result's members, or an error. `beside`: messages that stand before the response, in one array with it. */
+export type FixtureAnswer = ({ readonly result: string } | { readonly error: Json }) & { readonly beside?: readonly string[] }
 
-const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify', 'job'] as const
+const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify', 'job', 'arrays'] as const
 const PIXEL = 'iVBORw0KGgo='
 
 /** The tools in their order, each with a member that no revision has. */
@@ -66,11 +68,11 @@ const recordOf = (value: unknown): Json => (typeof value === 'object' && value !
 
 /** The answer to one request; undefined for one that is never answered. `notesPath` is a folder, one file for each key of `wait`. */
 export async function actFixture(call: FixtureCall, notesPath: string): Promise<FixtureAnswer | undefined> {
-  const { era, method, params } = call
+  const { era, method } = call
   const cached = era === 'modern' ? ',"ttlMs":0,"cacheScope":"private"' : ''
   switch (method) {
     case 'initialize':
-      return { result: `"protocolVersion":${JSON.stringify(params['protocolVersion'])},"capabilities":{"tools":{},"tasks":${LEGACY_TASKS}},"serverInfo":{"name":"fixture","version":"1"}` }
+      return initialize(call)
     case 'server/discover':
       return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"${TASKS}":{}}}${cached}` }
     case 'ping':
@@ -91,6 +93,12 @@ export async function actFixture(call: FixtureCall, notesPath: string): Promise<
   }
 }
 
+function initialize({ revision, params }: FixtureCall): FixtureAnswer {
+  const agreed = revision === '' ? String(params['protocolVersion']) : revision
+  const tasks = agreed < '2025-11-25' ? '' : `,"tasks":${LEGACY_TASKS}`
+  return { result: `"protocolVersion":${JSON.stringify(agreed)},"capabilities":{"tools":{}${tasks}},"serverInfo":{"name":"fixture","version":"1"}` }
+}
+
 async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAnswer | undefined> {
   const args = recordOf(call.params['arguments'])
   switch (call.params['name']) {
@@ -106,6 +114,8 @@ async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAn
       return sample(call)
     case 'job':
       return startFixtureTask(call) ?? { result: text('plain') }
+    case 'arrays':
+      return answerInArrays(call)
     case 'notify':
       call.tell('notifications/vendor/news', { headline: 'kept' })
       return { result: text('told') }
@@ -126,6 +136,19 @@ async function sample({ era, params, ask }: FixtureCall): Promise<FixtureAnswer>
   const answer = recordOf(params['inputResponses'])['model']
   if (answer !== undefined) return { result: text(JSON.stringify(answer)) }
   return { result: `"resultType":"input_required","inputRequests":{"model":${JSON.stringify({ method: 'sampling/createMessage', params: SAMPLING_WITH_TOOLS })}}` }
+}
+
+/** As servers of 2025-03-26 may: progress with a question, where that is wanted, and progress with the response. */
+async function answerInArrays({ params, ask }: FixtureCall): Promise<FixtureAnswer> {
+  const token = recordOf(params['_meta'])['progressToken']
+  const progress = (done: number): string => JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: token, progress: done } })
+  const answer = recordOf(params['arguments'])['asks'] === true ? await ask('roots/list', {}, [progress(1)]) : {}
+  return { result: text(JSON.stringify(answer)), beside: [progress(2), progress(3)] }
+}
+
+/** One message, or the last of an array. */
+export function inArray(last: string, beside?: readonly string[]): string {
+  return beside === undefined ? last : `[${[...beside, last].join(',')}]`
 }
 
 /** The response as it goes over the wire. */

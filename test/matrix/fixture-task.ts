@@ -22,8 +22,12 @@ function stateOf(taskId: string, { doneAtMs, isCancelled }: Task, era: FixtureCa
 
 const members = (value: Json): FixtureAnswer => ({ result: JSON.stringify(value).slice(1, -1) })
 
-/** Undefined where the client wants none. */
-export function startFixtureTask({ era, params, text }: FixtureCall): FixtureAnswer | undefined {
+const lacksTasks = ({ revision }: FixtureCall): boolean => revision !== '' && revision < '2025-11-25'
+
+/** Undefined where the client wants none, or the revision has none. */
+export function startFixtureTask(call: FixtureCall): FixtureAnswer | undefined {
+  const { era, params, text } = call
+  if (lacksTasks(call)) return undefined
   if (era === 'legacy' ? params['task'] === undefined : !text.includes(TASKS)) return undefined
   const taskId = `job-${tasks.size + 1}`
   const args = (params['arguments'] ?? {}) as Json
@@ -32,7 +36,9 @@ export function startFixtureTask({ era, params, text }: FixtureCall): FixtureAns
   return members(era === 'legacy' ? { task: stateOf(taskId, task, era) } : { resultType: 'task', ...stateOf(taskId, task, era) })
 }
 
-export async function actFixtureTask({ era, method, params }: FixtureCall): Promise<FixtureAnswer> {
+export async function actFixtureTask(call: FixtureCall): Promise<FixtureAnswer> {
+  const { era, method, params } = call
+  if (lacksTasks(call)) return { error: { code: -32601, message: 'Method not found' } }
   if (method === 'tasks/list') return members({ tasks: [...tasks].map(([taskId, task]) => stateOf(taskId, task, era)) })
   const taskId = String(params['taskId'])
   const task = tasks.get(taskId)

@@ -75,7 +75,7 @@ function markOf(ended: Ended | undefined): string {
 
 function reading(seats: readonly Seat[], carried: number, all: number): string {
   return `Each column is a client, each row a behaviour. The marks of a cell are the servers, in this order: ${UPSTREAMS.map(({ title }) => title).join(', ')};
-\`server-everything\` speaks 2025-11-25 alone, so its rows have the first two. The last clients are three gateways away, once with the
+\`server-everything\` speaks 2025-11-25 alone, so its rows have the first two. Servers of 2025-03-26 stand in their place where arrays are sent. The last clients are three gateways away, once with the
 same era all the way, once with another one at every hop (client, 2025-11-25, 2026-07-28, server). ✓ is carried; – is what the number explains, and
 what happens instead is tested too wherever a client can show it. ${seats.length} clients, ${all.toLocaleString('en')} cells, ${carried.toLocaleString('en')} of them carried.
 `

@@ -30,7 +30,7 @@ export const cellKey = (seat: Seat, upstream: MatrixUpstream, behaviour: Behavio
 
 /** server-everything speaks one era. */
 export function upstreamsOf({ server }: Behaviour): readonly MatrixUpstream[] {
-  return server === 'everything' ? UPSTREAMS.filter(({ era }) => era === 'legacy') : UPSTREAMS
+  return server === 'everything' ? UPSTREAMS.filter(({ batches }) => batches) : UPSTREAMS
 }
 
 function inTime<T>(run: Promise<T>): Promise<T> {

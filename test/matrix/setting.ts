@@ -13,12 +13,15 @@ import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-ser
 import { UPSTREAMS } from './cell.ts'
 import type { MatrixUpstream, ServerKind } from './cell.ts'
 import { startFixtureHttp } from './fixture-http.ts'
+import { startSseServers } from './server-sse.ts'
 
 const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
 const FIXTURE = fileURLToPath(new URL('fixture-stdio.ts', import.meta.url))
 const FAR_HOPS = 3
 /** What the names of servers end with where the era changes between the gateways: 2025-11-25 behind the first, then 2026-07-28. */
 export const TURNING = '-turning'
+/** The one revision with batches. */
+const BATCHING = '2025-03-26'
 /** Every session that can be asked has a child of its own. */
 const LIMITS = { childrenPerUpstream: 64, childrenPerPrincipal: 64, childrenPerHost: 400 }
 
@@ -32,14 +35,15 @@ export interface Setting {
 }
 
 /** The name of a server at the gateways. */
-export function serverName(upstream: MatrixUpstream, kind: ServerKind): string {
-  return kind === 'reference' ? upstream.id : `${upstream.id}-${kind}`
+export function serverName({ id, batches }: MatrixUpstream, kind: ServerKind): string {
+  if (kind === 'batching' && !batches) return `${id}-fixture`
+  return kind === 'reference' ? id : `${id}-${kind}`
 }
 
 /** The names of all servers at the gateways. */
 export const SERVERS: readonly string[] = [
   ...UPSTREAMS.flatMap((upstream) => [serverName(upstream, 'reference'), serverName(upstream, 'fixture')]),
-  ...UPSTREAMS.filter(({ era }) => era === 'legacy').map((upstream) => serverName(upstream, 'everything')),
+  ...UPSTREAMS.filter(({ batches }) => batches).flatMap((upstream) => [serverName(upstream, 'batching'), serverName(upstream, 'everything')]),
 ]
 
 async function freePort(): Promise<number> {
@@ -60,16 +64,22 @@ async function startEverything(): Promise<{ readonly url: string; readonly child
 
 export async function startSetting(): Promise<Setting> {
   const notesPath = await mkdtemp(join(tmpdir(), 'portolan-matrix-'))
-  const [old, modern, every, fixture] = await Promise.all([startReferenceServer(), startReferenceServer(), startEverything(), startFixtureHttp(notesPath)])
+  const [old, modern, every, fixture, sse] = await Promise.all([
+    startReferenceServer(), startReferenceServer(), startEverything(), startFixtureHttp(notesPath), startSseServers(notesPath),
+  ])
   const targets: Readonly<Record<string, object>> = {
     ls: REFERENCE_SERVER_COMMAND,
     lh: { type: 'http', url: old.url },
+    os: { type: 'http', url: sse.referenceUrl },
     ms: REFERENCE_SERVER_COMMAND,
     mh: { type: 'http', url: modern.url },
     'ls-everything': { command: process.execPath, args: [EVERYTHING, 'stdio'] },
     'lh-everything': { type: 'http', url: every.url },
     'ls-fixture': { command: process.execPath, args: [FIXTURE, notesPath] },
     'lh-fixture': { type: 'http', url: fixture.url },
+    'os-fixture': { type: 'http', url: sse.fixtureUrl },
+    'ls-batching': { command: process.execPath, args: [FIXTURE, notesPath, BATCHING] },
+    'lh-batching': { type: 'http', url: `${fixture.url}/${BATCHING}` },
     'ms-fixture': { command: process.execPath, args: [FIXTURE, notesPath] },
     'mh-fixture': { type: 'http', url: fixture.url },
   }
@@ -92,7 +102,7 @@ export async function startSetting(): Promise<Setting> {
     notesPath,
     async stop() {
       for (const gateway of hops.toReversed()) await gateway.stop()
-      await Promise.all([old.stop(), modern.stop(), fixture.close()])
+      await Promise.all([old.stop(), modern.stop(), fixture.close(), sse.close()])
       every.child.kill('SIGKILL')
       await rm(notesPath, { recursive: true, force: true })
     },
