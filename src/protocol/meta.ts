@@ -16,6 +16,9 @@ export const META = {
   baggage: 'baggage',
 } as const
 
+/** What a modern request says of its hop; a session says it by other means. */
+export const HOP_META: readonly string[] = [META.protocolVersion, META.clientInfo, META.clientCapabilities, META.logLevel]
+
 /** Least severe first (RFC 5424). */
 export const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const
 /** One of `LOG_LEVELS`. */

@@ -19,6 +19,7 @@ import { MAX_ATTEMPTS } from './call-state.ts'
 import type { Call, TakeResult } from './call-state.ts'
 import { setLogLevel } from './input-pool.ts'
 import type { Leased } from './input-pool.ts'
+import { classOfSession, declaring } from './extension-class.ts'
 import { longResponse } from './long-response.ts'
 import { AFRESH, readParkedState } from './own-state.ts'
 import type { ParkableCall } from './parked-calls.ts'
@@ -119,7 +120,7 @@ function send(call: Call, channel: Channel): void {
   call.attempts += 1
   const idText = channel.nextId()
   call.token = clientToken(message) === '' ? '' : idText
-  const declared = exchange.session === undefined || !ASKING_METHODS.has(message.method) ? '{}' : modernCapabilities(exchange.session)
+  const declared = exchange.session === undefined ? '{}' : ASKING_METHODS.has(message.method) ? modernCapabilities(exchange.session) : declaring(classOfSession(exchange.session))
   const text = upstreamRequest(message, {
     idText,
     route,

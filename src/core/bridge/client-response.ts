@@ -10,7 +10,7 @@ import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
-import { METHODS, isMethod } from '../../protocol/method.ts'
+import { isMethod, methodIn } from '../../protocol/method.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -69,23 +69,23 @@ export function clientResponse(message: Message, look: ResponseLook): Outcome {
 }
 
 function addEra(set: Record<string, WireText>, remove: string[], body: JsonNode, look: ResponseLook): void {
+  const { method } = look
   if (look.clientEra === 'modern') {
-    set['resultType'] = '"complete"'
+    // S26 basic, Results: every result has one. An extension's own method may have said it already.
+    if (isMethod(method) || member(body, 'resultType') === undefined) set['resultType'] = '"complete"'
     // Bridge-rulings §4, Lists: from a legacy upstream nothing is fresh, nothing is shared.
-    if (isMethod(look.method) && 'modern' in METHODS[look.method] && isCacheable(look.method)) {
+    if (methodIn(method, look.clientRevision)?.cacheable === true) {
       set['ttlMs'] = '0'
       set['cacheScope'] = '"private"'
     }
     return
   }
+  // What an extension's own result says is the two ends' business.
+  if (!isMethod(method)) return
   remove.push('resultType', 'ttlMs', 'cacheScope')
   const structured = member(body, 'structuredContent')
   // Bridge-rulings §5: legacy revisions know only objects as structured output.
   if (structured !== undefined && structured.kind !== 'object') remove.push('structuredContent')
-}
-
-function isCacheable(method: string): boolean {
-  return method === 'resources/read'
 }
 
 /** Task ids stand in `taskId`, in `task.taskId`, and in the related-task metadata. */

@@ -2,12 +2,11 @@
 
 import type { ServerCapabilities } from '../../protocol/capability.ts'
 import { convertServerCapabilities, mergeServerCapabilities, withTasks } from '../../protocol/capability.ts'
-import { TASKS_EXTENSION } from '../../protocol/capability.ts'
+import { EXTENSIONS, withExtensions } from '../../protocol/extension.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Implementation } from '../../protocol/implementation.ts'
 import { isImplementation } from '../../protocol/implementation.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
-import type { JsonValue } from '../../protocol/json-value.ts'
 import { utf8Of } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { traitsOf } from '../../protocol/revision.ts'
@@ -80,10 +79,13 @@ function neededCapabilities(virtual: VirtualServer, server: string, capabilities
   }
   const needs = { ...shows, completions: shows.prompts || shows.resources, tasks: shows.tools }
   const kept = Object.entries(capabilities).filter(([key]) => !Object.hasOwn(needs, key) || needs[key as keyof typeof needs])
-  const { extensions, ...others }: { readonly [key: string]: JsonValue } = Object.fromEntries(kept)
-  if (!isJsonObject(extensions)) return others
-  const ofTools = Object.entries(extensions).filter(([id]) => id !== TASKS_EXTENSION || shows.tools)
-  return ofTools.length === 0 ? others : { ...others, extensions: Object.fromEntries(ofTools) }
+  // What is left out of a server's resources could be a file of a skill.
+  const served = { tools: shows.tools, resources: virtual.isOpen(server) }
+  // Methods that nobody knows have no route here (decision 0008): their extensions would be promised in vain.
+  return withExtensions(Object.fromEntries(kept), (id) => {
+    const traits = EXTENSIONS.get(id)
+    return traits !== undefined && served[traits.serves]
+  })
 }
 
 async function mergedProfile(
@@ -104,8 +106,10 @@ async function mergedProfile(
     const profile = profiles[index]
     return narrow(profile === undefined ? MAY_COME : capabilitiesOf(spokenTo(profile, era), client), upstream)
   })
+  const all = mergeServerCapabilities(capabilities)
   return {
-    capabilities: mergeServerCapabilities(capabilities),
+    // Bridge-rulings §5: of several servers, nobody can tell whom a method that no table knows is for.
+    capabilities: upstreams.length > 1 ? withExtensions(all, (id) => EXTENSIONS.has(id)) : all,
     serverInfo: context.deps.self,
     instructions: instructions.length === 0 ? undefined : instructions.join('\n\n'),
     complete,

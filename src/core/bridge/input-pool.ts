@@ -24,7 +24,7 @@ import type { Credentials } from '../vault/credentials.ts'
 export interface InputKey {
   readonly principal: Principal
   readonly upstream: Upstream
-  /** `capabilityClass` of what is declared. */
+  /** What sessions of one pool have in common: `capabilityClass` of what is declared, and the extensions. */
   readonly input: string
   readonly capabilities: ClientCapabilities
 }

@@ -4,6 +4,7 @@
  */
 
 import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { ClientCapabilities } from '../../protocol/capability.ts'
 import { LATEST_LEGACY } from '../../protocol/revision.ts'
@@ -18,8 +19,8 @@ import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 
 export interface LegacyPool {
-  /** The session that clients without input capabilities share. */
-  shared(upstream: Upstream, ownerKey: string): LegacyChannel | Promise<LegacyChannel>
+  /** The session that clients without input capabilities share who declare the same; as wire text. */
+  shared(upstream: Upstream, ownerKey: string, capabilities?: WireText): LegacyChannel | Promise<LegacyChannel>
   /** The client session's own session there, opened at its first use. */
   own(session: LiveSession, upstream: Upstream, capabilities: ClientCapabilities): Promise<OwnChannel>
   /** Forgets a session that the upstream no longer knows, so that the next use opens a new one. */
@@ -60,10 +61,10 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   /** Those of `shared` that are open. */
   const ready = new Map<string, LegacyChannel>()
 
-  const openShared = async (upstream: Upstream, ownerKey: string, key: string, opened: Opened<LegacyChannel>): Promise<LegacyChannel> => {
+  const openShared = async (upstream: Upstream, ownerKey: string, capabilities: WireText, key: string, opened: Opened<LegacyChannel>): Promise<LegacyChannel> => {
     const channel = await upstream.openLegacy({
       clientInfo: asciiJson(deps.self),
-      capabilities: '{}',
+      capabilities,
       revision: LATEST_LEGACY,
       ownerKey: sharingKey(upstream, ownerKey),
       shared: true,
@@ -129,12 +130,12 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   }
 
   return {
-    shared(upstream, ownerKey) {
-      const key = JSON.stringify([upstream.id, sharingKey(upstream, ownerKey)])
+    shared(upstream, ownerKey, capabilities = '{}') {
+      const key = JSON.stringify([upstream.id, sharingKey(upstream, ownerKey), capabilities])
       const known = ready.get(key) ?? shared.get(key)
       if (known !== undefined) return known
       const opened: Opened<LegacyChannel> = {}
-      const opening = openShared(upstream, ownerKey, key, opened)
+      const opening = openShared(upstream, ownerKey, capabilities, key, opened)
       opened.opening = opening
       shared.set(key, opening)
       opening.then(

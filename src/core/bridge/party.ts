@@ -4,6 +4,7 @@ import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { mirrorCapabilities, declaredInput, capabilityClass, inputAsCapabilities, inputKnownTo } from '../../protocol/capability.ts'
+import { relayedExtensions } from '../../protocol/extension.ts'
 import type { ClientCapabilities, InputCapability } from '../../protocol/capability.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
@@ -16,6 +17,8 @@ import type { Exchange } from '../gateway/exchange.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { classOfRequest, classOfSession, declaring } from './extension-class.ts'
+import type { ExtensionClass } from './extension-class.ts'
 import type { InputKey, Leased } from './input-pool.ts'
 import { sharingKey } from './legacy-pool.ts'
 
@@ -34,10 +37,12 @@ export interface Source {
   readonly upstream: Upstream
   readonly era: Era
   /**
-   * Lists fetched through sources with the same key are the same: era, input capability class, and whose session it is
-   * where not everybody's. What a server lists may come of what one client did or declared there (guarantee 3).
+   * Lists fetched through sources with the same key are the same: era, input capability class, declared extensions, and whose
+   * session it is where not everybody's. What a server lists may come of what one client did or declared there (guarantee 3).
    */
   readonly classKey: string
+  /** What of the client's extensions is declared there for what Portolan itself asks; '' for none. */
+  readonly extensions: ExtensionClass
   /** A channel of the client session's own: nobody else hears what it says. */
   readonly isOwn: boolean
   channel(): Channel | Promise<Channel>
@@ -61,12 +66,18 @@ export function sessionCapabilities(session: LiveSession): ClientCapabilities {
   return isJsonObject(value) ? value : {}
 }
 
-/** What a legacy client can be asked for, as a modern server is told (bridge-rulings §4, Declared upstream). Tasks that it hosts are not. */
+/**
+ * What a modern server is told of a legacy client (bridge-rulings §4, Declared upstream): its extensions, and what it can be
+ * asked for. Tasks that it hosts are not.
+ */
 export function modernCapabilities(session: LiveSession): WireText {
   const known = modern.get(session)
   if (known !== undefined) return known
-  const declared = declaredInput(sessionCapabilities(session), session.data.revision)
-  const text = asciiJson(inputAsCapabilities(new Set([...declared].filter((one) => !one.startsWith('tasks.')))))
+  const capabilities = sessionCapabilities(session)
+  const declared = declaredInput(capabilities, session.data.revision)
+  const extensions = relayedExtensions(capabilities)
+  const input = inputAsCapabilities(new Set([...declared].filter((one) => !one.startsWith('tasks.'))))
+  const text = asciiJson(extensions === undefined ? input : { ...input, extensions })
   modern.set(session, text)
   return text
 }
@@ -94,24 +105,27 @@ const sources = new WeakMap<UpstreamProfile, WeakMap<LiveSession, Source>>()
 function chooseSource(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
   const { legacy, modern } = profile
   const era = party.era === 'modern' ? (modern === undefined ? 'legacy' : 'modern') : legacy === undefined ? 'modern' : 'legacy'
-  if (era === 'modern') return { upstream, era, classKey: 'modern', isOwn: false, input: NO_INPUT, channel: () => upstream.modern() }
   const { session } = party
+  const declared = session === undefined ? classOfRequest(party.message) : classOfSession(session)
+  const extensions = declared === '' ? '' : context.extensionClasses.at(upstream, declared)
+  if (era === 'modern') return { upstream, era, classKey: `modern${extensions}`, extensions, isOwn: false, input: NO_INPUT, channel: () => upstream.modern() }
   const { ownerKey } = party.principal
   const shared = (): Source => {
-    const classKey = `legacy::${sharingKey(upstream, ownerKey)}`
-    return { upstream, era, classKey, isOwn: false, input: NO_INPUT, channel: () => context.pool.shared(upstream, ownerKey) }
+    const classKey = `legacy::${sharingKey(upstream, ownerKey)}${extensions}`
+    return { upstream, era, classKey, extensions, isOwn: false, input: NO_INPUT, channel: () => sharedChannel(context, upstream, ownerKey, extensions) }
   }
   if (legacy === undefined) return shared()
-  if (session === undefined) return leasedSource(context, party, upstream, legacy.revision) ?? shared()
+  if (session === undefined) return leasedSource(context, party, upstream, legacy.revision, extensions) ?? shared()
   const mirrored = mirrorCapabilities(sessionCapabilities(session), { client: party.revision, upstream: legacy.revision })
   const input = capabilityClass(declaredInput(mirrored, legacy.revision))
   if (sharesChild(upstream, input)) return shared()
-  const classKey = `legacy:${input}:${ownerKey}`
-  return { upstream, era, classKey, isOwn: true, input: NO_INPUT, channel: () => ownChannel(context, session, upstream, mirrored) }
+  // What the session declares is its own to say, whatever class it would be of.
+  const classKey = `legacy:${input}:${ownerKey}${declared}`
+  return { upstream, era, classKey, extensions: declared, isOwn: true, input: NO_INPUT, channel: () => ownChannel(context, session, upstream, mirrored) }
 }
 
 /** A modern client that can be asked; undefined for one that cannot. */
-function leasedSource(context: GatewayContext, { principal, message }: Party, upstream: Upstream, revision: Revision): Source | undefined {
+function leasedSource(context: GatewayContext, { principal, message }: Party, upstream: Upstream, revision: Revision, extensions: ExtensionClass): Source | undefined {
   const declares = member(member(message?.body, '_meta'), META.clientCapabilities)
   const capabilities = message === undefined || declares === undefined ? {} : readJson(message.text, declares)
   if (!isJsonObject(capabilities) || Object.keys(capabilities).length === 0) return undefined
@@ -120,9 +134,9 @@ function leasedSource(context: GatewayContext, { principal, message }: Party, up
   const inputClass = capabilityClass(input)
   if (inputClass === '') return undefined
   const mirrored = mirrorCapabilities(inputAsCapabilities(input), { client: LATEST_MODERN, upstream: revision })
-  const key = { principal, upstream, input: inputClass, capabilities: mirrored }
-  const classKey = `legacy:${inputClass}:${principal.bindingKey}`
-  return { upstream, era: 'legacy', classKey, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => lease(context, key) }
+  const key = { principal, upstream, input: `${inputClass}${extensions}`, capabilities: extensions === '' ? mirrored : { ...mirrored, extensions: JSON.parse(extensions) } }
+  const classKey = `legacy:${inputClass}:${principal.bindingKey}${extensions}`
+  return { upstream, era: 'legacy', classKey, extensions, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => lease(context, key) }
 }
 
 /** On stdio a leased session is another process: what is watched at the server is watched there too. */
@@ -130,6 +144,16 @@ async function lease({ inputPool, watches }: GatewayContext, key: InputKey): Pro
   const leased = await inputPool.lease(key)
   if (key.upstream.config.target.transport === 'stdio') watches.follow(key.upstream, leased.channel)
   return leased
+}
+
+/** The shared session of those who declare these extensions, another process on stdio. */
+function sharedChannel({ pool, watches }: GatewayContext, upstream: Upstream, ownerKey: string, extensions: ExtensionClass): Channel | Promise<Channel> {
+  const channel = pool.shared(upstream, ownerKey, declaring(extensions))
+  if (extensions === '' || !(channel instanceof Promise) || upstream.config.target.transport === 'http') return channel
+  return channel.then((opened) => {
+    watches.follow(upstream, opened)
+    return opened
+  })
 }
 
 function ownChannel(context: GatewayContext, session: LiveSession, upstream: Upstream, mirrored: ClientCapabilities): Channel | Promise<Channel> {

@@ -6,7 +6,7 @@
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { JsonNode, WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
+import { HOP_META, META } from '../../protocol/meta.ts'
 import { routedBy } from '../../protocol/method.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -107,7 +107,7 @@ function metaMembers(message: Message, look: RequestLook): Members {
       if (look.logLevel !== '') meta.set[META.logLevel] = asciiJson(look.logLevel)
     }
   } else if (look.clientEra === 'modern') {
-    meta.remove.push(META.protocolVersion, META.clientInfo, META.clientCapabilities, META.logLevel)
+    meta.remove.push(...HOP_META)
   }
   return meta
 }

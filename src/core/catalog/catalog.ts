@@ -1,8 +1,9 @@
 /**
- * The lists of upstream servers, kept once per (upstream, era, capability class, owner of the session that they came
+ * The lists of upstream servers, kept once per (upstream, era, capability and extension class, owner of the session that they came
  * from, where it is not everybody's) and shared by all who would see the same.
  */
 
+import { declaring } from '../bridge/extension-class.ts'
 import type { Source } from '../bridge/party.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -59,7 +60,7 @@ export function createCatalog(asker: Asker): Catalog {
     entry.stale = false
     const channel = await source.channel()
     version += 1
-    const list = await fetchList(channel, kind, asker, { version, ticks: asker.clock.ticksMs() })
+    const list = await fetchList(channel, kind, { clock: asker.clock, self: asker.self, capabilities: declaring(source.extensions) }, { version, ticks: asker.clock.ticksMs() })
     entry.list = list
     return list
   }

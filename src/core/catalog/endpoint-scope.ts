@@ -16,6 +16,13 @@ export function isMerged(context: GatewayContext, endpoint: string): boolean {
   return endpoint === '' || virtualAt(context, endpoint)?.isMerged === true
 }
 
+/** The server whose endpoint it is, or the only one there is; undefined where there is a choice, and at a virtual server. */
+export function aloneAt({ upstreams }: GatewayContext, endpoint: string): Upstream | undefined {
+  if (endpoint !== '') return upstreams.byName(endpoint)
+  const all = upstreams.all()
+  return all.length === 1 ? all[0] : undefined
+}
+
 /** The servers behind it that are there, in the order of its lists. */
 export function upstreamsAt(context: GatewayContext, endpoint: string): readonly Upstream[] {
   if (endpoint === '') return context.upstreams.all()

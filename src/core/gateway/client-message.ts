@@ -3,17 +3,20 @@
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
+import { HOP_META, META } from '../../protocol/meta.ts'
+import { HEADER, encodeHeaderValue } from '../../protocol/header.ts'
+import { LATEST_MODERN } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { openTask } from '../bridge/handles.ts'
-import { handleScope, virtualAt } from '../catalog/endpoint-scope.ts'
+import { sourceOf } from '../bridge/party.ts'
+import { handleScope } from '../catalog/endpoint-scope.ts'
 import { rememberHostedTask } from '../session/live-session.ts'
 import type { LiveSession, PendingRequest } from '../session/live-session.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { GatewayContext } from './context.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Route } from './exchange.ts'
 import { finish } from './finish.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -21,7 +24,8 @@ const ACCEPTED: Outcome = { kind: 'accepted', status: 202 }
 
 /** Never fails for what it does not know: notifications have no answer. */
 export function takeNotification(context: GatewayContext, exchange: Exchange, message: Message): Outcome {
-  const { session } = exchange
+  const { session, route } = exchange
+  if (route !== undefined) void passOn(context, exchange, route, message).catch((error: unknown) => warn(context, error))
   if (session === undefined) return ACCEPTED
   switch (message.method) {
     case 'notifications/initialized':
@@ -36,13 +40,29 @@ export function takeNotification(context: GatewayContext, exchange: Exchange, me
     case 'notifications/tasks/status':
       passToHost(session, message)
       return ACCEPTED
-    default:
-      // Nobody can tell what such a one would reach (decision 0008).
-      if (message.method !== 'notifications/roots/list_changed' && virtualAt(context, exchange.endpoint) !== undefined) return ACCEPTED
-      // `roots/list_changed` concerns every server; what nobody knows is passed on where it can be (guarantee 8).
+    case 'notifications/roots/list_changed':
+      // It concerns every server.
       for (const own of session.own.values()) void own.then(({ channel }) => channel.notify(message.text)).catch(() => undefined)
       return ACCEPTED
+    default:
+      return ACCEPTED
   }
+}
+
+/** What nobody knows, to the server that this client's calls go to, in its era (guarantee 8). Rejects with PortolanError. */
+async function passOn(context: GatewayContext, exchange: Exchange, { upstream }: Route, message: Message): Promise<void> {
+  const { era, principal, session, revision = LATEST_MODERN, credential } = exchange
+  if (principal === undefined) throw new PortolanError('internal')
+  const source = await sourceOf(context, { era, revision, principal, session, message }, upstream)
+  const channel = await source.channel()
+  const meta = member(message.body, '_meta')
+  // What a request says of itself in 2026-07-28 means nothing to a session (bridge-rulings §2).
+  const isForeign = era === 'modern' && channel.era === 'legacy' && meta?.members !== undefined
+  const text = isForeign ? splice(message.text, [{ node: meta, remove: HOP_META }]) : message.text
+  const mirrored = encodeHeaderValue(message.method)
+  if (channel.era === 'legacy' || channel.transport === 'stdio') return channel.notify(text)
+  // What cannot stand in a header is no method of a modern server over HTTP.
+  if (mirrored === message.method) await channel.notify(text, [[HEADER.method, mirrored], ...credential])
 }
 
 /** The answer to a server's request; one that nobody waits for any more is accepted and dropped. */
@@ -117,7 +137,9 @@ function noteHostedTask(session: LiveSession, pending: PendingRequest, message: 
 }
 
 function notify(context: GatewayContext, channel: Channel, text: WireText): void {
-  channel.notify(text).catch((error: unknown) => {
-    context.deps.log({ level: 'warn', event: 'upstream_notify_failed', fields: { detail: String(error) } })
-  })
+  channel.notify(text).catch((error: unknown) => warn(context, error))
+}
+
+function warn({ deps }: GatewayContext, error: unknown): void {
+  deps.log({ level: 'warn', event: 'upstream_notify_failed', fields: { detail: String(error) } })
 }

@@ -5,6 +5,7 @@ import type { Telemetry } from '../audit/telemetry.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Keyring } from '../auth/keyring.ts'
 import type { ReplayGuard } from '../auth/replay-guard.ts'
+import type { ExtensionClasses } from '../bridge/extension-class.ts'
 import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import type { ParkedCalls } from '../bridge/parked-calls.ts'
@@ -70,6 +71,7 @@ export interface GatewayContext {
   readonly sessions: Sessions
   readonly catalog: Catalog
   readonly pool: LegacyPool
+  readonly extensionClasses: ExtensionClasses
   readonly inputPool: InputPool
   readonly parked: ParkedCalls
   readonly tasksAtLegacy: TasksAtLegacy

@@ -2,6 +2,7 @@
 
 import { asciiJson } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { createExtensionClasses } from '../bridge/extension-class.ts'
 import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
@@ -127,9 +128,10 @@ function createContext(deps: GatewayDeps): GatewayContext {
     perPrincipal: () => deps.snapshots.current().limits.sessionsPerPrincipal,
     onEnd: (session) => endSession(context, session),
   })
+  const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

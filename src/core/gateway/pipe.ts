@@ -115,6 +115,8 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
       finish(context, exchange, { kind: 'accepted', status: 202 })
       return
     }
+    // Without a session there is no other era that a notification could be of.
+    if (message.kind === 'notification' && session === undefined) exchange.era = 'modern'
     exchange.session = session
     if (message.method === 'notifications/cancelled') cancelCall(context, { inFlight }, message)
     runStages(context, exchange, views)

@@ -2,7 +2,7 @@
 
 import { member, readString } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { routedBy } from '../../protocol/method.ts'
+import { isMethod, routedBy } from '../../protocol/method.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { openState, openTask } from '../bridge/handles.ts'
@@ -10,7 +10,7 @@ import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import { demandTasks } from '../bridge/task-support.ts'
 import type { Source } from '../bridge/party.ts'
-import { handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
+import { aloneAt, handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Views } from '../catalog/view.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -27,6 +27,7 @@ export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 
 /** Throws or rejects with PortolanError; leaves `exchange.route` unset for what Portolan answers itself. */
 export function route(context: GatewayContext, views: Views, exchange: Exchange): void | Promise<void> {
   const { message, era } = exchange
+  if (message?.kind === 'notification') return routeUnknown(context, exchange, message.method)
   if (message === undefined || message.kind !== 'request') return undefined
   const { method } = message
   const answer = localAnswer(era, method)
@@ -63,10 +64,15 @@ function find(context: GatewayContext, views: Views, exchange: Exchange): Found 
 
 /** A method that no table knows has a route on `/mcp` only where there is nothing to choose (bridge-rulings §5). */
 function onlyUpstream(context: GatewayContext): Found {
-  const all = context.upstreams.all()
-  const [only] = all
-  if (only === undefined || all.length > 1) throw new PortolanError('method_not_found')
+  const only = aloneAt(context, '')
+  if (only === undefined) throw new PortolanError('method_not_found')
   return { upstream: only, subject: '' }
+}
+
+/** A notification that no table knows goes where such a method would go; where that is nowhere, it is accepted and dropped. */
+function routeUnknown(context: GatewayContext, exchange: Exchange, method: string): void {
+  const upstream = isMethod(method) ? undefined : aloneAt(context, exchange.endpoint)
+  if (upstream !== undefined) exchange.route = { upstream, subject: '', marked: false, paramHeaders: [], requestState: undefined }
 }
 
 function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found {

@@ -19,8 +19,9 @@ export function ownRequestText(
   method: string,
   params: ParamTexts,
   self: { readonly name: string; readonly version: string },
+  capabilities?: WireText,
 ): WireText {
-  const meta = channel.era === 'modern' ? { _meta: ownRequestMeta(channel.revision, self) } : {}
+  const meta = channel.era === 'modern' ? { _meta: ownRequestMeta(channel.revision, self, capabilities) } : {}
   const members = Object.entries({ ...params, ...meta }).map(([key, value]) => `"${key}":${value}`)
   const body = members.length === 0 && channel.era === 'legacy' ? '' : `,"params":{${members.join(',')}}`
   return `{"jsonrpc":"2.0","id":${idText},"method":"${method}"${body}}`
@@ -30,6 +31,8 @@ export function ownRequestText(
 export interface Asker {
   readonly clock: Clock
   readonly self: { readonly name: string; readonly version: string }
+  /** What is declared to modern servers, for the client that it is asked for; undefined: nothing. */
+  readonly capabilities?: WireText
 }
 
 const ASK_TIMEOUT_MS = 30_000
@@ -38,7 +41,7 @@ const ASK_TIMEOUT_MS = 30_000
 export async function ask(channel: Channel, method: string, params: ParamTexts, asker: Asker): Promise<Message> {
   const idText = channel.nextId()
   const answer = await requestOnce(channel, asker.clock, {
-    text: ownRequestText(channel, idText, method, params, asker.self),
+    text: ownRequestText(channel, idText, method, params, asker.self, asker.capabilities),
     idText,
     method,
     headers: channel.era === 'modern' ? [[HEADER.method, method]] : [],

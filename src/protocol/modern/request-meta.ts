@@ -58,7 +58,8 @@ export function describeMetaFault({ reason, key, expected }: MetaFault): string 
   return `Invalid params: params._meta['${key}'] ${reason === 'missing' ? 'is required:' : 'must be'} ${expected}`
 }
 
-/** The `_meta` of a request that is Portolan's own: it declares nothing of any client. */
-export function ownRequestMeta(revision: string, self: Implementation): WireText {
-  return asciiJson({ [META.protocolVersion]: revision, [META.clientInfo]: self, [META.clientCapabilities]: {} })
+/** The `_meta` of a request that is Portolan's own; it declares nothing of any client unless it is told. */
+export function ownRequestMeta(revision: string, self: Implementation, capabilities: WireText = '{}'): WireText {
+  const texts = { [META.protocolVersion]: asciiJson(revision), [META.clientInfo]: asciiJson(self), [META.clientCapabilities]: capabilities }
+  return `{${Object.entries(texts).map(([key, text]) => `"${key}":${text}`).join(',')}}`
 }
