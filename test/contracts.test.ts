@@ -19,6 +19,7 @@ import { createReplicaStore } from '../src/adapters/memory/replica-store.ts'
 import { createSessionStore } from '../src/adapters/memory/session-store.ts'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { createSnapshotStore } from '../src/adapters/memory/snapshot-store.ts'
+import { createTaskStore } from '../src/adapters/memory/task-store.ts'
 import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { createKeyring } from '../src/adapters/node/keyring.ts'
@@ -46,6 +47,7 @@ import { testSessionStore } from './contracts/session-store.contract.ts'
 import { testSnapshotSource } from './contracts/snapshot-source.contract.ts'
 import { testSnapshotStore } from './contracts/snapshot-store.contract.ts'
 import type { StoreRig } from './contracts/store-rig.ts'
+import { testTaskStore } from './contracts/task-store.contract.ts'
 import { testTelemetry } from './contracts/telemetry.contract.ts'
 
 testClock('system', () => ({ clock: createSystemClock(), pass: (ms) => sleep(ms) }))
@@ -73,6 +75,7 @@ testLeaseStore('memory', inMemory(createLeaseStore))
 testKeyStore('memory', inMemory(createKeyStore))
 testReplayGuard('memory', inMemory(createReplayGuard))
 testSnapshotStore('memory', inMemory(createSnapshotStore))
+testTaskStore('memory', inMemory(createTaskStore))
 testEraStore('memory', inMemory(createEraStore))
 
 testEventBuffer('memory', (bounds) => {

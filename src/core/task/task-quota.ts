@@ -1,0 +1,72 @@
+/**
+ * How much one owner may have. Counting costs by what he has, so it is done once a second at most, and what is made in between is
+ * added: several replicas together may let a second's worth too many through.
+ */
+
+import type { Clock } from '../clock.ts'
+import { heldBytes } from './stored-task.ts'
+import type { StoredTask } from './stored-task.ts'
+import type { TaskStore } from './task-store.ts'
+
+export interface TaskBounds {
+  /** Those that have not ended. */
+  readonly live: number
+  readonly total: number
+  /** Of requests and results. */
+  readonly bytes: number
+}
+
+export const DEFAULT_TASK_BOUNDS: TaskBounds = { live: 1_000, total: 10_000, bytes: 256 * 1024 * 1024 }
+
+export interface TaskQuota {
+  /** Which bound is reached; undefined for none. */
+  fullOf(ownerKey: string, bounds: TaskBounds): Promise<keyof TaskBounds | undefined>
+  added(ownerKey: string, task: StoredTask): void
+}
+
+const FRESH_MS = 1_000
+/** Owners that are remembered; the rest is counted when needed. */
+const MAX_OWNERS = 10_000
+
+interface Counted {
+  readonly atTicks: number
+  live: number
+  total: number
+  bytes: number
+}
+
+export function createTaskQuota(store: TaskStore, clock: Clock): TaskQuota {
+  const owners = new Map<string, Promise<Counted>>()
+  const known = new WeakMap<Promise<Counted>, Counted>()
+
+  const isFresh = (counting: Promise<Counted>): boolean => {
+    const counted = known.get(counting)
+    return counted === undefined || clock.ticksMs() - counted.atTicks < FRESH_MS
+  }
+  const count = (ownerKey: string, bounds: TaskBounds): Promise<Counted> => {
+    const atTicks = clock.ticksMs()
+    const counting = store.usage(ownerKey, bounds.total).then((usage) => ({ ...usage, atTicks }))
+    counting.then((counted) => known.set(counting, counted), () => owners.delete(ownerKey))
+    owners.delete(ownerKey)
+    owners.set(ownerKey, counting)
+    const [oldest] = owners.keys()
+    if (owners.size > MAX_OWNERS && oldest !== undefined) owners.delete(oldest)
+    return counting
+  }
+
+  return {
+    async fullOf(ownerKey, bounds) {
+      const before = owners.get(ownerKey)
+      const counted = await (before !== undefined && isFresh(before) ? before : count(ownerKey, bounds))
+      return (['live', 'total', 'bytes'] as const).find((what) => counted[what] >= bounds[what])
+    },
+    added(ownerKey, task) {
+      const counting = owners.get(ownerKey)
+      const counted = counting === undefined ? undefined : known.get(counting)
+      if (counted === undefined) return
+      counted.live += 1
+      counted.total += 1
+      counted.bytes += heldBytes(task)
+    },
+  }
+}

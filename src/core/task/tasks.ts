@@ -1,0 +1,204 @@
+/**
+ * The tasks that Portolan owns, whichever replica tries them: made, found, answered, cancelled and moved. Who reads a task and
+ * is overtaken before he writes reads it again, so that nothing is lost between replicas.
+ */
+
+import type { WireText } from '../../protocol/json.ts'
+import type { Result } from '../../protocol/result.ts'
+import type { Clock } from '../clock.ts'
+import type { Hints } from '../event/hints.ts'
+import { isOverPhase } from './stored-task.ts'
+import type { StoredTask } from './stored-task.ts'
+import { createStoreTime } from './store-time.ts'
+import type { StoreTime } from './store-time.ts'
+import { createTaskQuota } from './task-quota.ts'
+import type { TaskBounds } from './task-quota.ts'
+import { answerEvent, moveTask } from './task-state.ts'
+import type { MoveFault, TaskEvent } from './task-state.ts'
+import type { NewTask, TaskStore } from './task-store.ts'
+import { createWriteBatch } from './write-batch.ts'
+
+/** `same`: the idempotency key and the arguments are those of this task. `differs`: the arguments are not. */
+export type Making = { readonly kind: 'made' | 'same'; readonly task: StoredTask } | { readonly kind: 'differs' } | { readonly kind: 'full'; readonly what: keyof TaskBounds }
+
+/** Undefined: unknown, or another's, which looks the same (guarantee 3). */
+export type Found = { readonly kind: 'found'; readonly task: StoredTask } | { readonly kind: 'expired'; readonly expiredAtMs: number } | undefined
+
+export interface Tasks {
+  /** What the store's clock says, near enough. */
+  readonly time: StoreTime
+  make(task: NewTask): Promise<Making>
+  find(ownerKey: string, id: string): Promise<Found>
+  /** Takes what answers an open question; what does not is ignored. Undefined as `find`. */
+  answer(ownerKey: string, id: string, answers: Readonly<Record<string, WireText>>): Promise<StoredTask | undefined>
+  /** One that has ended stays what it is. Undefined as `find`. */
+  cancel(ownerKey: string, id: string): Promise<StoredTask | undefined>
+  /** Moves a task that was read before; `gone` where it is not there any more. */
+  move(seen: StoredTask, event: TaskEvent): Promise<Result<StoredTask, MoveFault | { readonly reason: 'gone' }>>
+  /** Calls `run` at every change that this replica hears of, and when there may have been one. Returns a function that ends it. */
+  watch(id: string, run: () => void): () => void
+  /** Calls `run` when a task may be due. */
+  onDue(run: () => void): () => void
+}
+
+export interface TasksDeps {
+  readonly store: TaskStore
+  readonly clock: Clock
+  readonly hints: Hints
+  readonly bounds: () => TaskBounds
+}
+
+/** Of one task, and of tasks that are due. */
+const TASK_TOPIC = 'task'
+const DUE_TOPIC = 'task-due'
+/** Behind each hint, for what a lost one would have said. */
+const POLL_MS = 5_000
+/** Each time somebody else was faster: so many at once there are not. */
+const MAX_TRIES = 32
+
+export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
+  const time = createStoreTime(clock)
+  const quota = createTaskQuota(store, clock)
+  const write = createWriteBatch((tasks) => store.write(tasks))
+  const watchers = new Map<string, Set<() => void>>()
+  const dueWatchers = new Set<() => void>()
+  let stopPoll: (() => void) | undefined
+  let stopHints: (() => void) | undefined
+
+  const ring = (id: string): void => {
+    for (const run of watchers.get(id) ?? []) run()
+  }
+  const changed = ({ id, version, phase }: StoredTask): void => {
+    ring(id)
+    hints.publish({ topic: TASK_TOPIC, revision: `${id}:${version}` })
+    if (phase === 'queued') due()
+  }
+  const due = (): void => {
+    for (const run of dueWatchers) run()
+    hints.publish({ topic: DUE_TOPIC, revision: String(time.nowMs()) })
+  }
+
+  const read = async (ownerKey: string, id: string): Promise<Found> => {
+    const sighting = await store.find(id)
+    time.note(sighting.nowMs)
+    switch (sighting.kind) {
+      case 'unknown':
+        return undefined
+      case 'expired':
+        return sighting.ownerKey === ownerKey ? { kind: 'expired', expiredAtMs: sighting.expiredAtMs } : undefined
+      case 'found':
+        return sighting.task.origin.ownerKey === ownerKey ? { kind: 'found', task: sighting.task } : undefined
+    }
+  }
+
+  /** `eventFor` says what is to be done with the task as it is now; undefined for nothing. */
+  const moveBy = async (seen: StoredTask, eventFor: (task: StoredTask) => TaskEvent | undefined): Promise<Result<StoredTask, MoveFault | { readonly reason: 'gone' }>> => {
+    let task = seen
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const event = eventFor(task)
+      if (event === undefined) return { ok: true, value: task }
+      const moved = moveTask(task, event, time.nowMs())
+      if (!moved.ok) return moved
+      if (await write(moved.value)) {
+        changed(moved.value)
+        return moved
+      }
+      const found = await read(task.origin.ownerKey, task.id)
+      if (found?.kind !== 'found') return { ok: false, fault: { reason: 'gone' } }
+      task = found.task
+    }
+    return { ok: false, fault: { reason: 'not_now' } }
+  }
+
+  /** Whose owner may have no more is still told of what he has. */
+  const sameBefore = async (task: NewTask): Promise<Making | undefined> => {
+    if (task.idempotency === undefined) return undefined
+    const sighting = await store.findByKey(task.origin.ownerKey, task.idempotency.key)
+    return sighting.kind === 'found' ? sameOrNot(sighting.task, task) : undefined
+  }
+
+  const poll = (): void => {
+    stopPoll = clock.after(POLL_MS, () => {
+      for (const id of watchers.keys()) ring(id)
+      for (const run of dueWatchers) run()
+      poll()
+    })
+  }
+  const listen = (): void => {
+    if (stopPoll !== undefined) return
+    poll()
+    const stops = [
+      hints.subscribe(TASK_TOPIC, ({ revision }) => ring(revision.slice(0, revision.lastIndexOf(':')))),
+      hints.subscribe(DUE_TOPIC, () => {
+        for (const run of dueWatchers) run()
+      }),
+    ]
+    stopHints = () => stops.forEach((stop) => stop())
+  }
+  const unlisten = (): void => {
+    if (watchers.size > 0 || dueWatchers.size > 0) return
+    stopPoll?.()
+    stopHints?.()
+    stopPoll = undefined
+  }
+
+  return {
+    time,
+    async make(task) {
+      const { ownerKey } = task.origin
+      const full = await quota.fullOf(ownerKey, bounds())
+      if (full !== undefined) return (await sameBefore(task)) ?? { kind: 'full', what: full }
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const { kind, nowMs, task: made } = await store.create(task)
+        time.note(nowMs)
+        if (kind === 'created') {
+          quota.added(ownerKey, made)
+          if (made.phase === 'queued') due()
+          return { kind: 'made', task: made }
+        }
+        // The key is free again once its task has expired.
+        if (!isOverPhase(made.phase) || made.expiresAtMs > nowMs) return sameOrNot(made, task)
+        await store.drop(made.id, TOMBSTONE_MS)
+      }
+      return { kind: 'full', what: 'live' }
+    },
+    find: read,
+    async answer(ownerKey, id, answers) {
+      const found = await read(ownerKey, id)
+      if (found?.kind !== 'found') return undefined
+      const moved = await moveBy(found.task, (task) => (task.phase === 'asking' ? answerEvent(task, answers) : undefined))
+      return moved.ok ? moved.value : undefined
+    },
+    async cancel(ownerKey, id) {
+      const found = await read(ownerKey, id)
+      if (found?.kind !== 'found') return undefined
+      const moved = await moveBy(found.task, (task) => (isOverPhase(task.phase) ? undefined : { kind: 'cancel' }))
+      return moved.ok ? moved.value : undefined
+    },
+    move: (seen, event) => moveBy(seen, () => event),
+    watch(id, run) {
+      watchers.set(id, (watchers.get(id) ?? new Set()).add(run))
+      listen()
+      return () => {
+        watchers.get(id)?.delete(run)
+        if (watchers.get(id)?.size === 0) watchers.delete(id)
+        unlisten()
+      }
+    },
+    onDue(run) {
+      dueWatchers.add(run)
+      listen()
+      return () => {
+        dueWatchers.delete(run)
+        unlisten()
+      }
+    },
+  }
+}
+
+function sameOrNot(made: StoredTask, asked: NewTask): Making {
+  return made.idempotency?.digest === asked.idempotency?.digest ? { kind: 'same', task: made } : { kind: 'differs' }
+}
+
+/** So long "expired" is told apart from "unknown". */
+export const TOMBSTONE_MS = 7 * 24 * 60 * 60_000
