@@ -9,7 +9,7 @@ import { openSession } from './session.ts'
 import { type Keeper, pinned, type Started } from './proc.ts'
 import { replyBody, WRK, writeWrkScript } from './wrk.ts'
 
-export const CONTENDER_NAMES = ['direct', 'nginx-full', 'portolan-full', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
+export const CONTENDER_NAMES = ['direct', 'nginx-full', 'relay-full', 'portolan-full', 'nginx', 'portolan', 'mcp-proxy', 'supergateway'] as const
 export type ContenderName = (typeof CONTENDER_NAMES)[number]
 
 /** Cores: the contender alone on one, the load and the upstream servers on the other. */
@@ -53,8 +53,13 @@ export async function startContender(name: ContenderName, benchCase: BenchCase, 
   const folder = join(around.temp, `${name}-${benchCase.name}`)
   mkdirSync(folder, { recursive: true })
   if (name === 'nginx-full') return startFullLoad(benchCase, around, folder)
-  if (name === 'portolan-full') return startFullPortolan(benchCase, around, folder)
-  const launch = await LAUNCHES[name](benchCase, around, folder)
+  if (name === 'portolan-full') return atFullLoad(name, 'portolan', benchCase, around, folder)
+  if (name === 'relay-full') return atFullLoad(name, 'relay', benchCase, around, folder)
+  return startLaunched(name, name, benchCase, around, folder)
+}
+
+async function startLaunched(name: ContenderName, program: keyof typeof LAUNCHES, benchCase: BenchCase, around: Surroundings, folder: string): Promise<Running | Absent> {
+  const launch = await LAUNCHES[program](benchCase, around, folder)
   if ('kind' in launch) return launch
   const { command, args, env, port } = launch
   const started = around.keeper.start({ command, args, core: CONTENDER_CORE, cwd: folder, logPath: join(folder, 'log'), ...(env ? { env } : {}) })
@@ -75,7 +80,12 @@ function firstError(logPath: string, around: Surroundings): string {
 
 type Launcher = (benchCase: BenchCase, around: Surroundings, folder: string) => Promise<Launch | Absent>
 
-const LAUNCHES: Record<Exclude<ContenderName, 'direct' | 'nginx-full' | 'portolan-full'>, Launcher> = {
+const LAUNCHES: Record<Exclude<ContenderName, 'direct' | `${string}-full`> | 'relay', Launcher> = {
+  async relay(_benchCase, around) {
+    const port = await freePort()
+    const args = ['--max-semi-space-size=16', join(around.root, 'bench/relay.ts'), String(port), `http://127.0.0.1:${around.upstreamPort}/mcp`]
+    return { command: process.execPath, args, port, path: '/mcp', ready: '/readyz' }
+  },
   async nginx(_benchCase, around, folder) {
     const command = NGINX
     if (!existsSync(command)) return { kind: 'not started', reason: 'nginx is not installed' }
@@ -140,17 +150,18 @@ async function startFullLoad(benchCase: BenchCase, around: Surroundings, folder:
   return { kind: 'not started', reason: 'nginx did not come up' }
 }
 
-/** Portolan asked by the same `wrk` as nginx-full, so that both are kept busy by a client that costs the same. */
-async function startFullPortolan(benchCase: BenchCase, around: Surroundings, folder: string): Promise<Running | Absent> {
+/** A contender asked by the same `wrk` as nginx-full, so that both are kept busy by a client that costs the same. */
+async function atFullLoad(name: ContenderName, program: keyof typeof LAUNCHES, benchCase: BenchCase, around: Surroundings, folder: string): Promise<Running | Absent> {
   if (benchCase.ratePerSec !== null) return { kind: 'skipped', reason: 'wrk keeps no rate' }
+  if (program === 'relay' && (benchCase.upstream === 'stdio' || benchCase.method !== 'tools/call')) return { kind: 'skipped', reason: 'it relays calls over HTTP only' }
   if (!existsSync(WRK)) return { kind: 'not started', reason: 'wrk is not installed' }
-  const running = await startContender('portolan', { ...benchCase, name: `${benchCase.name}-full` }, around)
+  const running = await startLaunched(name, program, benchCase, around, folder)
   if ('kind' in running) return running
   const { target } = running
   const connection = createConnection(target)
   const sessionId = benchCase.era === 'legacy' ? await openSession(connection, target) : null
   connection.close()
-  return { ...running, name: 'portolan-full', atFullLoad: { script: writeWrkScript(benchCase, target, folder, sessionId), upstream: null } }
+  return { ...running, atFullLoad: { script: writeWrkScript(benchCase, target, folder, sessionId), upstream: null } }
 }
 
 function nginxArgs(folder: string, http: string): string[] {

@@ -55,6 +55,8 @@ function scanValue(cursor: Cursor, plan: JsonPlan | undefined, depth: number): J
   return { kind, start, end: cursor.at, members: undefined, items: undefined }
 }
 
+const NOT_YET: JsonNode = { kind: 'null', start: 0, end: 0, members: undefined, items: undefined }
+
 function scanObject(cursor: Cursor, plan: JsonPlan, depth: number): JsonNode {
   if (depth > cursor.maxDepth) stop('depth', cursor.at)
   const { text } = cursor
@@ -73,9 +75,11 @@ function scanObject(cursor: Cursor, plan: JsonPlan, depth: number): JsonNode {
     skipString(cursor)
     const keyEnd = cursor.at
     const decoded = decodedKey(text, keyStart, keyEnd)
-    seen = refuseRepeated(text, list, seen, { keyStart, keyEnd, decoded })
+    const one: { -readonly [Field in keyof JsonMember]: JsonMember[Field] } = { keyStart, keyEnd, decoded, value: NOT_YET }
+    seen = refuseRepeated(text, list, seen, one)
     skipColon(cursor)
-    list.push({ keyStart, keyEnd, decoded, value: scanValue(cursor, planOf(text, plan, keyStart, keyEnd, decoded), depth) })
+    one.value = scanValue(cursor, planOf(text, plan, keyStart, keyEnd, decoded), depth)
+    list.push(one)
     if (endsAfterValue(cursor, CLOSE_BRACE)) return { kind: 'object', start, end: cursor.at, members, items: undefined }
   }
 }

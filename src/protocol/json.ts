@@ -113,7 +113,8 @@ export function nameOf(text: WireText, { decoded, keyStart, keyEnd }: JsonKey): 
   return decoded ?? text.slice(keyStart + 1, keyEnd - 1)
 }
 
-function isKey(text: WireText, { decoded, keyStart, keyEnd }: JsonMember, key: string): boolean {
+/** Compares in place. */
+export function isKey(text: WireText, { decoded, keyStart, keyEnd }: JsonKey, key: string): boolean {
   if (decoded !== undefined) return decoded === key
   return keyEnd - keyStart - 2 === key.length && text.startsWith(key, keyStart + 1)
 }

@@ -1,7 +1,7 @@
 /** Changes to a scanned message, as splices into its text: what no change names leaves byte for byte as it came. */
 
-import { asciiJson } from './json.ts'
-import type { JsonNode, WireText } from './json.ts'
+import { asciiJson, isKey } from './json.ts'
+import type { JsonMember, JsonNode, WireText } from './json.ts'
 
 /** One replacement of `[start, end)`. */
 interface Splice {
@@ -30,9 +30,9 @@ export function splice(text: WireText, changes: readonly Change[]): WireText {
   const splices: Splice[] = []
   for (const change of changes) {
     if ('text' in change) splices.push({ start: change.node.start, end: change.node.end, text: change.text })
-    else addMemberSplices(splices, change)
+    else addMemberSplices(splices, text, change)
   }
-  splices.sort((a, b) => a.start - b.start || a.end - b.end)
+  putInOrder(splices)
   let result = ''
   let from = 0
   for (const { start, end, text: replacement } of splices) {
@@ -42,12 +42,31 @@ export function splice(text: WireText, changes: readonly Change[]): WireText {
   return result + text.slice(from)
 }
 
-function addMemberSplices(splices: Splice[], { node, set = {}, remove = [] }: MembersChange): void {
+/** By insertion, stable: there are few, nearly in order, and `sort` copies them twice. */
+function putInOrder(splices: Splice[]): void {
+  for (let at = 1; at < splices.length; at += 1) {
+    const one = splices[at]
+    let to = at
+    for (; one !== undefined && to > 0; to -= 1) {
+      const before = splices[to - 1]
+      if (before === undefined || before.start < one.start || (before.start === one.start && before.end <= one.end)) break
+      splices[to] = before
+    }
+    if (one !== undefined) splices[to] = one
+  }
+}
+
+const NO_MEMBERS: readonly JsonMember[] = []
+const NOTHING_SET: Readonly<Record<string, WireText>> = {}
+const NOTHING_REMOVED: readonly string[] = []
+
+function addMemberSplices(splices: Splice[], text: WireText, { node, set = NOTHING_SET, remove = NOTHING_REMOVED }: MembersChange): void {
   let lastKeptEnd: number | undefined
   let runStart = -1
   let lastRemovedEnd = -1
-  for (const [key, { keyStart, value }] of node.members ?? []) {
-    if (remove.includes(key)) {
+  for (const member of node.members?.list ?? NO_MEMBERS) {
+    const { keyStart, value } = member
+    if (isAmong(text, member, remove)) {
       if (runStart < 0) runStart = keyStart
       lastRemovedEnd = value.end
       continue
@@ -55,11 +74,21 @@ function addMemberSplices(splices: Splice[], { node, set = {}, remove = [] }: Me
     if (runStart >= 0) splices.push({ start: runStart, end: keyStart, text: '' })
     runStart = -1
     lastKeptEnd = value.end
-    const replacement = Object.hasOwn(set, key) ? set[key] : undefined
+    const replacement = replacementOf(text, member, set)
     if (replacement !== undefined) splices.push({ start: value.start, end: value.end, text: replacement })
   }
   if (runStart >= 0) splices.push({ start: lastKeptEnd ?? runStart, end: lastRemovedEnd, text: '' })
   addNewMembers(splices, node, set, remove, lastKeptEnd)
+}
+
+function isAmong(text: WireText, member: JsonMember, keys: readonly string[]): boolean {
+  for (const key of keys) if (isKey(text, member, key)) return true
+  return false
+}
+
+function replacementOf(text: WireText, member: JsonMember, set: Readonly<Record<string, WireText>>): WireText | undefined {
+  for (const key in set) if (isKey(text, member, key)) return set[key]
+  return undefined
 }
 
 function addNewMembers(
