@@ -21,10 +21,12 @@ describe('a text queue', () => {
     void queue.push('z').then(() => admitted++)
     await Promise.resolve()
     expect(admitted).toBe(1)
+    expect(queue.isFull()).toBe(true)
     const reader = queue[Symbol.asyncIterator]()
     expect(await reader.next()).toEqual({ done: false, value: 'x'.repeat(10) })
     await Promise.resolve()
     expect(admitted).toBe(3)
+    expect(queue.isFull()).toBe(false)
     const waits = queue.push('w'.repeat(11))
     queue.end()
     await waits

@@ -3,6 +3,8 @@
 export interface TextQueue extends AsyncIterable<string> {
   /** Resolves when there is room for more. What comes after the end is dropped. */
   push(text: string): Promise<void>
+  /** Whether `push` would let its writer wait now. */
+  isFull(): boolean
   /** The reader gets what is there, then the end, or `error` if one is given. */
   end(error?: Error): void
   /** The reader gets nothing more, not even what is there. */
@@ -74,6 +76,7 @@ export function createTextQueue(roomChars: number, onClose: () => void = () => {
       unreadChars += text.length
       return unreadChars <= roomChars ? Promise.resolve() : new Promise((resolve) => writers.push(resolve))
     },
+    isFull: () => unreadChars > roomChars,
     end,
     close,
     [Symbol.asyncIterator]: () => ({
