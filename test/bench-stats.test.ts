@@ -216,6 +216,6 @@ describe('flags', () => {
 
   it('default to all contenders and the default cases', () => {
     const read = readFlags([])
-    expect(read.ok === true && [read.flags.cases.length, read.flags.contenders.length, read.flags.connections]).toEqual([DEFAULT_CASES.length, 7, 64])
+    expect(read.ok === true && [read.flags.cases.length, read.flags.contenders.length, read.flags.connections]).toEqual([DEFAULT_CASES.length, 8, 64])
   })
 })
