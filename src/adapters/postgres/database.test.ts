@@ -1,0 +1,107 @@
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { findPostgres } from '../../../test/services/postgres.ts'
+import type { StateDatabases } from '../sql/sql-database.ts'
+import { openPostgres } from './database.ts'
+import type { PostgresOptions } from './database.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+async function open(options: PostgresOptions): Promise<StateDatabases> {
+  const databases = await openPostgres(options)
+  closers.push(() => databases.close())
+  return databases
+}
+
+/** A network between Portolan and its database, that can be cut, and fall silent. */
+async function startNetwork(port: number): Promise<{ port: number; cut(): void; silence(): void; heal(): void }> {
+  const sockets = new Set<Socket>()
+  let isSilent = false
+  let isCut = false
+  const server = createServer((near) => {
+    if (isCut) return void near.destroy()
+    const far = connect(port, '127.0.0.1')
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from)
+      from.on('data', (chunk) => isSilent || to.write(chunk))
+      from.on('error', () => undefined)
+      from.on('close', () => to.destroy())
+    }
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const cut = (): void => {
+    isCut = true
+    for (const socket of sockets) socket.destroy()
+  }
+  closers.push(() => {
+    cut()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, cut, silence: () => void (isSilent = true), heal: () => void (isSilent = isCut = false) }
+}
+
+describe('a PostgreSQL that cannot be used', () => {
+  it('is named without a secret, soon', async () => {
+    const url = 'postgres://alice:hunter2@127.0.0.1:1/portolan'
+    const error: unknown = await openPostgres({ url, openWithinMs: 0 }).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ name: 'StateOpenError', message: expect.stringMatching(/^Cannot use the database PostgreSQL 127\.0\.0\.1:1\/portolan: .*ECONNREFUSED.*--database-url/) })
+    expect(String(error)).not.toContain('hunter2')
+    await expect(openPostgres({ url: 'hunter2' })).rejects.toThrow(/^The database URL is no URL\. Give it as postgres:/)
+  })
+})
+
+const postgres = await findPostgres()
+describe.skipIf(postgres === undefined)('PostgreSQL', () => {
+  const newUrl = async (): Promise<URL> => new URL((await postgres?.newDatabase()) ?? '')
+
+  it('refuses a database that is not there at once', async () => {
+    const url = await newUrl()
+    url.pathname = '/nowhere'
+    await expect(openPostgres({ url: url.href })).rejects.toThrow('database "nowhere" does not exist')
+  })
+
+  it('writes all statements of a transaction or none, and goes on with the same connection', async () => {
+    const { durable } = await open({ url: (await newUrl()).href, poolSize: 1 })
+    const insert = (name: string) => ({ sql: 'INSERT INTO portolan_once (name) VALUES ($1)', values: [name] })
+    const [before] = await durable.read('SELECT pg_backend_pid() AS pid', [])
+    await expect(durable.writeAll([insert('a'), insert('a')])).rejects.toMatchObject({ code: 'state_unavailable', message: 'State store unavailable' })
+    expect(await durable.read('SELECT name FROM portolan_once', [])).toEqual([])
+    expect(await durable.read('SELECT pg_backend_pid() AS pid', [])).toEqual([before])
+  })
+
+  it('gives up a statement that takes too long, and one that waits for a connection', async () => {
+    const { durable } = await open({ url: (await newUrl()).href, poolSize: 1, statementTimeoutMs: 300 })
+    const outcomes = await Promise.allSettled([durable.read('SELECT pg_sleep(60)', []), durable.read('SELECT pg_sleep(60)', [])])
+    expect(outcomes).toMatchObject([{ reason: { code: 'state_unavailable' } }, { reason: { code: 'state_unavailable' } }])
+    expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+  })
+
+  it('heals by itself when the server ended its connections', async () => {
+    const url = await newUrl()
+    const { durable } = await open({ url: url.href, poolSize: 3 })
+    await Promise.all([1, 2, 3].map(() => durable.read('SELECT pg_sleep(0.01)', [])))
+    await postgres?.administer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${url.pathname.slice(1)}'`)
+    const tries = await Promise.allSettled(Array.from({ length: 10 }, () => durable.read('SELECT 1 AS one', [])))
+    for (const failed of tries.filter(({ status }) => status === 'rejected')) expect(failed).toMatchObject({ reason: { code: 'state_unavailable' } })
+    expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+  })
+
+  it('heals by itself when the network was cut, and when it fell silent', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    const url = await newUrl()
+    url.port = String(network.port)
+    const { durable } = await open({ url: url.href, poolSize: 2, statementTimeoutMs: 200 })
+    network.cut()
+    await expect(durable.read('SELECT 1', [])).rejects.toMatchObject({ code: 'state_unavailable' })
+    network.heal()
+    expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+    network.silence()
+    await expect(durable.read('SELECT 1', [])).rejects.toMatchObject({ code: 'state_unavailable' })
+    network.heal()
+    expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+  })
+})

@@ -1,0 +1,154 @@
+/**
+ * The state in PostgreSQL, shared by any number of replicas. Nothing here needs a session of its own at the server: no named
+ * statements, no SET, locks inside transactions only; so PgBouncer may stand between, in transaction mode.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool, types } from 'pg'
+import type { PoolClient, PoolConfig } from 'pg'
+import { unavailable, StateOpenError } from '../sql/sql-database.ts'
+import type { Migration } from '../sql/migration.ts'
+import type { SqlDatabase, SqlRow, SqlValue, StateDatabases } from '../sql/sql-database.ts'
+import { isBroken, isRefusal, refusesParameters } from './fault.ts'
+import { migrate } from './migrate.ts'
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database?sslmode=verify-full`. Holds a secret: never printed. */
+  readonly url: string
+  /** Connections of this replica, at most. */
+  readonly poolSize?: number
+  /** A statement that takes longer is given up. */
+  readonly statementTimeoutMs?: number
+  /** How long the server is tried at the start. */
+  readonly openWithinMs?: number
+  /** For tests. */
+  readonly migrations?: readonly Migration[]
+}
+
+const POOL_SIZE = 10
+const STATEMENT_TIMEOUT_MS = 5_000
+/** Also for a free connection of the pool. */
+const CONNECT_TIMEOUT_MS = 2_000
+const IDLE_MS = 30_000
+const OPEN_WITHIN_MS = 15_000
+const RETRY_MS = 250
+/** The client gives up this much after the server should have. */
+const TIMEOUT_MARGIN_MS = 1_000
+
+/** `bigint`: milliseconds, epochs and counts, all below 2^53. */
+const INT8 = 20
+const NUMBERS = { getTypeParser: (oid: number, format?: 'text' | 'binary') => (oid === INT8 ? Number : types.getTypeParser(oid, format)) }
+
+/** Brings the database to the current schema. Rejects with StateOpenError; nothing is open then. */
+export async function openPostgres(options: PostgresOptions): Promise<StateDatabases> {
+  const name = nameOf(options.url)
+  const pool = await connect(options, name)
+  try {
+    await migrate(pool, name, options.migrations)
+  } catch (error) {
+    await pool.end()
+    throw error instanceof StateOpenError ? error : openError(error, name)
+  }
+  const database = databaseOf(pool)
+  return { durable: database, cache: database, name, close: () => pool.end() }
+}
+
+/** A pool whose first connection stands: the server may start at the same time as Portolan. */
+async function connect(options: PostgresOptions, name: string): Promise<Pool> {
+  const untilMs = performance.now() + (options.openWithinMs ?? OPEN_WITHIN_MS)
+  let timeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
+  for (;;) {
+    const pool = createPool(options, timeoutMs)
+    try {
+      const client = await pool.connect()
+      client.release()
+      return pool
+    } catch (error) {
+      await pool.end()
+      if (refusesParameters(error) && timeoutMs !== 0) timeoutMs = 0
+      else if (isRefusal(error) || performance.now() > untilMs) throw openError(error, name)
+      else await sleep(RETRY_MS)
+    }
+  }
+}
+
+/** `serverTimeoutMs` 0: the server is not told, because what stands between takes no such parameter. */
+function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serverTimeoutMs: number): Pool {
+  const config: PoolConfig = {
+    connectionString: url,
+    max: poolSize ?? POOL_SIZE,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_MS,
+    // A server that vanished without a word must not hold a replica.
+    query_timeout: (statementTimeoutMs ?? STATEMENT_TIMEOUT_MS) + TIMEOUT_MARGIN_MS,
+    keepAlive: true,
+    application_name: 'portolan',
+    allowExitOnIdle: true,
+    types: NUMBERS,
+    ...(serverTimeoutMs === 0 ? {} : { statement_timeout: serverTimeoutMs }),
+  }
+  const pool = new Pool(config)
+  // An idle connection that breaks has left the pool; the next query opens another.
+  pool.on('error', () => undefined)
+  return pool
+}
+
+function openError(error: unknown, name: string): StateOpenError {
+  const reason = error instanceof Error && error.message !== '' ? error.message : String(error)
+  return new StateOpenError(`Cannot use the database ${name}: ${reason}. See that it runs and that --database-url names it, with a user who may create tables.`, { cause: error })
+}
+
+/** For people: where it is, without user and password. */
+function nameOf(url: string): string {
+  try {
+    const { hostname, port, pathname, searchParams } = new URL(url)
+    const host = searchParams.get('host') ?? hostname
+    return `PostgreSQL ${host}${port === '' ? '' : `:${port}`}${pathname}`
+  } catch {
+    throw new StateOpenError('The database URL is no URL. Give it as postgres://user:password@host:port/database')
+  }
+}
+
+function databaseOf(pool: Pool): SqlDatabase {
+  const run = (sql: string, values: readonly SqlValue[]): Promise<readonly SqlRow[]> => withClient(pool, async (client) => rowsOf(client, sql, values))
+  return {
+    dialect: 'postgres',
+    read: run,
+    write: run,
+    writeAll: (statements) =>
+      withClient(pool, async (client) => {
+        await client.query('BEGIN')
+        try {
+          const rows: (readonly SqlRow[])[] = []
+          for (const { sql, values } of statements) rows.push(await rowsOf(client, sql, values))
+          await client.query('COMMIT')
+          return rows
+        } catch (error) {
+          if (!isBroken(error)) await client.query('ROLLBACK')
+          throw error
+        }
+      }),
+  }
+}
+
+async function rowsOf(client: PoolClient, sql: string, values: readonly SqlValue[]): Promise<readonly SqlRow[]> {
+  const { rows } = await client.query<Record<string, SqlValue>>(sql, [...values])
+  return rows
+}
+
+async function withClient<T>(pool: Pool, run: (client: PoolClient) => Promise<T>): Promise<T> {
+  let client: PoolClient
+  try {
+    client = await pool.connect()
+  } catch (error) {
+    throw unavailable(error)
+  }
+  try {
+    const value = await run(client)
+    client.release()
+    return value
+  } catch (error) {
+    client.release(isBroken(error))
+    throw unavailable(error)
+  }
+}

@@ -1,0 +1,31 @@
+/** What PostgreSQL's errors mean (PostgreSQL, Appendix A): whether a connection can be used again, and whether waiting helps. */
+
+/** Classes of SQLSTATE after which the connection is of no more use. */
+const BROKEN_CLASSES: ReadonlySet<string> = new Set(['08', '57', '58', 'XX'])
+/** A server that only reads is a standby, or was the primary before a fail-over. */
+const READ_ONLY = '25006'
+/** The server refuses who asks or what is asked for: 28 authorization, 3D no such database, 42501 no privilege. */
+const REFUSED = /^(?:28|3D|42501)/
+/** PgBouncer says so of start-up parameters that it does not know. */
+const PROTOCOL_VIOLATION = '08P01'
+
+/** SQLSTATE; '' where it was not the server that spoke. */
+function stateOf(error: unknown): string {
+  const isCoded = error instanceof Error && 'code' in error && 'severity' in error
+  return isCoded ? String(error.code) : ''
+}
+
+/** The connection is not to be used again. */
+export function isBroken(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '' || state === READ_ONLY || BROKEN_CLASSES.has(state.slice(0, 2))
+}
+
+/** Trying again will not help: somebody has to mend the URL or the server's settings. */
+export function isRefusal(error: unknown): boolean {
+  return REFUSED.test(stateOf(error))
+}
+
+export function refusesParameters(error: unknown): boolean {
+  return stateOf(error) === PROTOCOL_VIOLATION && error instanceof Error && error.message.includes('parameter')
+}

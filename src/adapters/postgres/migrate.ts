@@ -1,0 +1,66 @@
+/** Brings a PostgreSQL database to the current schema; of several replicas that start at once one does, the others wait for it. */
+
+import type { Pool, PoolClient } from 'pg'
+import { SCHEMA_INSERT, SCHEMA_TABLE, SCHEMA_VERSION, pendingMigrations } from '../sql/migration.ts'
+import type { Migration, SchemaVersion } from '../sql/migration.ts'
+import { StateOpenError } from '../sql/sql-database.ts'
+
+const OLDEST_SERVER = 150_000
+
+/** Any number, the same in every version. */
+const LOCK = 7_061_626_600_301
+
+/** Of one transaction; a migration may take its time, and may not wait for a table for ever. */
+const PATIENCE = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '30s'`
+
+/** The store's clock is the server's: replicas may disagree about the time. */
+const CLOCK = `
+  CREATE OR REPLACE FUNCTION portolan_now_ms() RETURNS BIGINT LANGUAGE SQL STABLE
+  AS $$ SELECT FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::BIGINT $$`
+
+/** Rejects with StateOpenError where the server or the schema is of the wrong version, and with what the server says. */
+export async function migrate(pool: Pool, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await checkServer(client)
+    if (pendingMigrations(await versionOf(client), name, migrations).length === 0) return
+    await client.query('BEGIN')
+    await client.query(PATIENCE)
+    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
+    await apply(client, name, migrations)
+    await client.query('COMMIT')
+  } finally {
+    // What was not committed goes with the connection.
+    client.release(true)
+  }
+}
+
+async function apply(client: PoolClient, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
+  const found = await versionOf(client)
+  if (found === undefined) {
+    await client.query(CLOCK)
+    await client.query(SCHEMA_TABLE)
+  }
+  for (const { version, oldestCode, durable, cache } of pendingMigrations(found, name, migrations)) {
+    for (const sql of [...durable, ...cache]) await client.query(sql)
+    await client.query(SCHEMA_INSERT, [version, oldestCode])
+  }
+}
+
+async function checkServer(client: PoolClient): Promise<void> {
+  const { rows } = await client.query<{ number: number; text: string }>(
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
+  )
+  const [server] = rows
+  if (server === undefined || server.number >= OLDEST_SERVER) return
+  throw new StateOpenError(`The database is PostgreSQL ${server.text}: Portolan needs 15 or newer. Upgrade it, or give another with --database-url.`)
+}
+
+async function versionOf(client: PoolClient): Promise<SchemaVersion | undefined> {
+  // Not to_regclass: what it did not find before the lock it does not find after it, either (its cache holds no snapshot).
+  const { rows } = await client.query(`SELECT 1 FROM pg_class WHERE relname = 'portolan_schema' AND pg_table_is_visible(oid)`)
+  if (rows.length === 0) return undefined
+  const { rows: versions } = await client.query<{ version: number; oldest_code: number }>(SCHEMA_VERSION)
+  const [newest] = versions
+  return newest === undefined ? undefined : { version: newest.version, oldestCode: newest.oldest_code }
+}

@@ -1,0 +1,6 @@
+/** Every migration, the oldest first. What was released is never changed: the next change is the next file. */
+
+import type { Migration } from '../migration.ts'
+import { STATE } from './0001-state.ts'
+
+export const MIGRATIONS: readonly Migration[] = [STATE]

@@ -1,0 +1,52 @@
+/** Real databases for the contract suites of stores: emptied for each test, with a clock that a test moves. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { afterAll } from 'vitest'
+import { openPostgres } from '../../src/adapters/postgres/database.ts'
+import type { StateDatabases } from '../../src/adapters/sql/sql-database.ts'
+import { openSqlite } from '../../src/adapters/sqlite/database.ts'
+import type { Postgres } from '../services/postgres.ts'
+import type { StoreRig } from './store-rig.ts'
+
+/** Opens the rig of one test, for a store that is made over databases. */
+export type OpenRig = <S>(create: (databases: StateDatabases) => S) => () => Promise<StoreRig<S>>
+
+/** Two processes' worth of connections to the same files, emptied for each test. */
+export function sqliteRig(): OpenRig {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-sqlite-'))
+  let nowMs = Date.now()
+  const [first, second] = [openSqlite({ folder, nowMs: () => nowMs }), openSqlite({ folder, nowMs: () => nowMs })]
+  afterAll(async () => {
+    await Promise.all([first.close(), second.close()])
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return (create) => async () => {
+    for (const database of [first.durable, first.cache]) {
+      const rows = await database.read(`SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'portolan_%' AND name <> 'portolan_schema'`, [])
+      await database.writeAll(rows.map(({ name }) => ({ sql: `DELETE FROM ${name}`, values: [] })))
+    }
+    return { store: create(first), second: async () => create(second), pass: async (ms) => void (nowMs += ms) }
+  }
+}
+
+/** Two pools on one database of the run's server, emptied for each test; its clock is moved by a function in the place of its own. */
+export async function postgresRig(postgres: Postgres): Promise<OpenRig> {
+  const url = await postgres.newDatabase()
+  const [first, second] = await Promise.all([openPostgres({ url }), openPostgres({ url })])
+  const admin = new Client({ connectionString: url })
+  await admin.connect()
+  afterAll(async () => {
+    await Promise.all([first.close(), second.close(), admin.end()])
+  })
+  const { rows } = await admin.query<{ name: string }>(`SELECT tablename AS name FROM pg_tables WHERE tablename LIKE 'portolan_%' AND tablename <> 'portolan_schema'`)
+  const shift = async (ms: number): Promise<unknown> =>
+    admin.query(`CREATE OR REPLACE FUNCTION portolan_now_ms() RETURNS BIGINT LANGUAGE SQL STABLE
+      AS $$ SELECT FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::BIGINT + ${ms} $$`)
+  let shiftMs = 0
+  return (create) => async () => {
+    await admin.query(rows.map(({ name }) => `DELETE FROM ${name}`).join(';'))
+    return { store: create(first), second: async () => create(second), pass: async (ms) => void (await shift((shiftMs += ms))) }
+  }
+}
