@@ -190,7 +190,7 @@ function eventOf(kind: (typeof ENDS)[number], task: StoredTask): TaskEvent {
     case 'giveUp':
       return { kind, epoch, errorText: text, failure }
     case 'retry':
-      return { kind, epoch, delayMs: 300, failure }
+      return { kind, epoch, delayMs: 300, failure, isAfresh: true }
     case 'ask':
       return { kind, epoch, questions: Object.fromEntries(keysOf(task).map((key) => [key, '{}'])), stateText: '"s"' }
     default:

@@ -159,7 +159,7 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       const { tasks: [task], nowMs } = await store.claim(CLAIM)
       if (task === undefined) throw new Error('not claimed')
       const failure = { attempt: 1, atMs: nowMs, reason: 'busy', message: 'busy' } as const
-      expect(await store.write([moved(task, { kind: 'retry', epoch: 1, delayMs: 700, failure }, nowMs)])).toEqual([true])
+      expect(await store.write([moved(task, { kind: 'retry', epoch: 1, delayMs: 700, failure, isAfresh: true }, nowMs)])).toEqual([true])
       await pass(400)
       expect((await store.claim(CLAIM)).tasks).toEqual([])
       await pass(400)

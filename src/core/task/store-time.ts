@@ -3,7 +3,9 @@
 import type { Clock } from '../clock.ts'
 
 export interface StoreTime {
-  note(nowMs: number): void
+  /** What it said in an answer to what was asked at these ticks. */
+  note(nowMs: number, askedAtTicks: number): void
+  ticksMs(): number
   nowMs(): number
 }
 
@@ -11,10 +13,11 @@ export function createStoreTime(clock: Pick<Clock, 'nowMs' | 'ticksMs'>): StoreT
   let said = clock.nowMs()
   let ticks = clock.ticksMs()
   return {
-    note(nowMs) {
+    note(nowMs, askedAtTicks) {
       said = nowMs
-      ticks = clock.ticksMs()
+      ticks = askedAtTicks
     },
+    ticksMs: () => clock.ticksMs(),
     nowMs: () => said + Math.floor(clock.ticksMs() - ticks),
   }
 }

@@ -37,7 +37,7 @@ describe('the states of a task', () => {
     const events: TaskEvent[] = [
       { kind: 'dispatch', epoch: 0 }, { kind: 'note', epoch: 2, statusMessage: '' }, { kind: 'ask', epoch: 0, questions: {}, stateText: '' },
       { kind: 'complete', epoch: 0, resultText: '' }, { kind: 'fail', epoch: 0, errorText: '', message: '' }, { kind: 'giveUp', epoch: 0, errorText: '', failure },
-      { kind: 'retry', epoch: 0, delayMs: 0, failure }, { kind: 'release', epoch: 0 },
+      { kind: 'retry', epoch: 0, delayMs: 0, failure, isAfresh: true }, { kind: 'release', epoch: 0 },
     ]
     for (const event of events) expect(moveTask(running, event, 5)).toEqual({ ok: false, fault: { reason: 'stale' } })
   })
@@ -45,7 +45,7 @@ describe('the states of a task', () => {
   it('let a lease be taken only when it is over, and a task only when it is due', () => {
     expect(moveTask(running, claim, 1_099)).toEqual({ ok: false, fault: { reason: 'not_due' } })
     expect(moveTask(running, claim, 1_100)).toMatchObject({ ok: true, value: { epoch: 2, progress: { attempts: 2 } } })
-    const later = after([claim, { kind: 'retry', epoch: 1, delayMs: 50, failure }])
+    const later = after([claim, { kind: 'retry', epoch: 1, delayMs: 50, failure, isAfresh: true }])
     expect(later).toMatchObject({ phase: 'queued', holder: '', isDispatched: false, runAtMs: 1_050, progress: { failures: [failure], statusMessage: 'Attempt 1 failed: gone' } })
     expect(moveTask(later, claim, 1_049)).toEqual({ ok: false, fault: { reason: 'not_due' } })
   })

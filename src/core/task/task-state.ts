@@ -25,7 +25,8 @@ export type TaskEvent =
   | { readonly kind: 'complete'; readonly epoch: number; readonly resultText: WireText }
   | { readonly kind: 'fail'; readonly epoch: number; readonly errorText: WireText; readonly message: string }
   | { readonly kind: 'giveUp'; readonly epoch: number; readonly errorText: WireText; readonly failure: TaskFailure }
-  | { readonly kind: 'retry'; readonly epoch: number; readonly delayMs: number; readonly failure: TaskFailure }
+  /** `isAfresh`: from the beginning; else the same answers once more. */
+  | { readonly kind: 'retry'; readonly epoch: number; readonly delayMs: number; readonly failure: TaskFailure; readonly isAfresh: boolean }
   /** It was not tried after all: another replica may, at once. */
   | { readonly kind: 'release'; readonly epoch: number }
   | { readonly kind: 'answer'; readonly answers: Readonly<Record<string, WireText>> }
@@ -107,8 +108,12 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
       return progressing(answered(progress, event.answers))
     case 'resume':
       return { runAtMs: nowMs, ...progressing({ ...answered(progress, event.answers), isResuming: true }) }
-    case 'retry':
-      return { isDispatched: false, holder: '', runAtMs: nowMs + event.delayMs, ...progressing({ ...failed(progress, event.failure), isResuming: false, stateText: '', answers: {} }) }
+    case 'retry': {
+      // What continues an attempt is not counted when it is claimed: it was one of its own after all.
+      const isRepeated = progress.isResuming && !event.isAfresh
+      const next = isRepeated ? { attempts: progress.attempts + 1 } : { isResuming: false, stateText: '', answers: {} }
+      return { isDispatched: false, holder: '', runAtMs: nowMs + event.delayMs, ...progressing({ ...failed(progress, event.failure), ...next }) }
+    }
     case 'release':
       return { isDispatched: false, holder: '', runAtMs: nowMs, ...progressing({ attempts: progress.attempts - (progress.isResuming ? 0 : 1) }) }
     case 'complete':

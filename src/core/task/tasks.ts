@@ -7,8 +7,8 @@ import type { WireText } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
 import type { Hints } from '../event/hints.ts'
-import { isOverPhase } from './stored-task.ts'
-import type { StoredTask } from './stored-task.ts'
+import { TASK_PHASES, isOverPhase } from './stored-task.ts'
+import type { StoredTask, TaskPhase } from './stored-task.ts'
 import { createStoreTime } from './store-time.ts'
 import type { StoreTime } from './store-time.ts'
 import { createTaskQuota } from './task-quota.ts'
@@ -35,8 +35,11 @@ export interface Tasks {
   cancel(ownerKey: string, id: string): Promise<StoredTask | undefined>
   /** Moves a task that was read before; `gone` where it is not there any more. */
   move(seen: StoredTask, event: TaskEvent): Promise<Result<StoredTask, MoveFault | { readonly reason: 'gone' }>>
-  /** Calls `run` at every change that this replica hears of, and when there may have been one. Returns a function that ends it. */
-  watch(id: string, run: () => void): () => void
+  /**
+   * Calls `run` at every change that this replica hears of, with the phase that it led to, and now and then without one, for what a
+   * lost hint would have said. Returns a function that ends it.
+   */
+  watch(id: string, run: (phase: TaskPhase | undefined) => void): () => void
   /** Calls `run` when a task may be due. */
   onDue(run: () => void): () => void
 }
@@ -60,17 +63,17 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
   const time = createStoreTime(clock)
   const quota = createTaskQuota(store, clock)
   const write = createWriteBatch((tasks) => store.write(tasks))
-  const watchers = new Map<string, Set<() => void>>()
+  const watchers = new Map<string, Set<(phase: TaskPhase | undefined) => void>>()
   const dueWatchers = new Set<() => void>()
   let stopPoll: (() => void) | undefined
   let stopHints: (() => void) | undefined
 
-  const ring = (id: string): void => {
-    for (const run of watchers.get(id) ?? []) run()
+  const ring = (id: string, phase: TaskPhase | undefined): void => {
+    for (const run of watchers.get(id) ?? []) run(phase)
   }
   const changed = ({ id, version, phase }: StoredTask): void => {
-    ring(id)
-    hints.publish({ topic: TASK_TOPIC, revision: `${id}:${version}` })
+    ring(id, phase)
+    hints.publish({ topic: TASK_TOPIC, revision: `${id}:${phase}:${version}` })
     if (phase === 'queued') due()
   }
   const due = (): void => {
@@ -79,8 +82,9 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
   }
 
   const read = async (ownerKey: string, id: string): Promise<Found> => {
+    const ticks = time.ticksMs()
     const sighting = await store.find(id)
-    time.note(sighting.nowMs)
+    time.note(sighting.nowMs, ticks)
     switch (sighting.kind) {
       case 'unknown':
         return undefined
@@ -119,7 +123,7 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
 
   const poll = (): void => {
     stopPoll = clock.after(POLL_MS, () => {
-      for (const id of watchers.keys()) ring(id)
+      for (const id of watchers.keys()) ring(id, undefined)
       for (const run of dueWatchers) run()
       poll()
     })
@@ -128,7 +132,10 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     if (stopPoll !== undefined) return
     poll()
     const stops = [
-      hints.subscribe(TASK_TOPIC, ({ revision }) => ring(revision.slice(0, revision.lastIndexOf(':')))),
+      hints.subscribe(TASK_TOPIC, ({ revision }) => {
+        const [id = '', said] = revision.split(':')
+        ring(id, TASK_PHASES.find((phase) => phase === said))
+      }),
       hints.subscribe(DUE_TOPIC, () => {
         for (const run of dueWatchers) run()
       }),
@@ -149,8 +156,9 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
       const full = await quota.fullOf(ownerKey, bounds())
       if (full !== undefined) return (await sameBefore(task)) ?? { kind: 'full', what: full }
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        const ticks = time.ticksMs()
         const { kind, nowMs, task: made } = await store.create(task)
-        time.note(nowMs)
+        time.note(nowMs, ticks)
         if (kind === 'created') {
           quota.added(ownerKey, made)
           if (made.phase === 'queued') due()

@@ -1,0 +1,263 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import type { ManualClock } from '../../adapters/memory/clock.ts'
+import { createHints } from '../../adapters/memory/hints.ts'
+import { createSeededRandom } from '../../adapters/memory/random.ts'
+import { createTaskStore } from '../../adapters/memory/task-store.ts'
+import { createMemoryTelemetry } from '../../adapters/memory/telemetry.ts'
+import type { MemoryTelemetry } from '../../adapters/memory/telemetry.ts'
+import { newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
+import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
+import type { StoredTask, TaskTerms } from './stored-task.ts'
+import { createTaskRunner } from './task-runner.ts'
+import type { AttemptSink, TaskRunner } from './task-runner.ts'
+import type { TaskStore } from './task-store.ts'
+import { startTaskSweep } from './task-sweep.ts'
+import { createTasks } from './tasks.ts'
+import type { Tasks } from './tasks.ts'
+
+const LEASE_MS = 3_000
+
+interface Tried {
+  readonly replica: string
+  readonly task: StoredTask
+  readonly sink: AttemptSink
+  aborted: string
+}
+
+interface World {
+  readonly clock: ManualClock
+  readonly store: TaskStore
+  readonly tasks: Tasks
+  readonly tried: Tried[]
+  readonly telemetry: MemoryTelemetry
+  /** Makes every call of the store fail. */
+  isDown: boolean
+  start(replica: string): TaskRunner
+  pass(ms: number): Promise<void>
+  make(id: string, terms?: Partial<TaskTerms>): Promise<void>
+  phase(id: string): Promise<StoredTask>
+}
+
+async function settle(): Promise<void> {
+  for (let turns = 0; turns < 12; turns += 1) await turn()
+}
+
+function createWorld(): World {
+  const clock = createManualClock(1_700_000_000_000)
+  const inner = createTaskStore(clock)
+  const store = new Proxy(inner, {
+    get(target, name: keyof TaskStore) {
+      const method = target[name] as (...all: unknown[]) => Promise<unknown>
+      return (...all: unknown[]) => (world.isDown ? Promise.reject(new Error('down')) : method(...all))
+    },
+  })
+  const hints = createHints()
+  const bounds = { live: 100, total: 100, bytes: 1e9 }
+  const tasks = createTasks({ store, clock, hints, bounds: () => bounds })
+  const telemetry = createMemoryTelemetry()
+  const world: World = {
+    clock, store: inner, tasks, tried: [], telemetry, isDown: false,
+    start: (replica) => createTaskRunner({
+      store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: () => undefined, replicaId: replica, leaseMs: LEASE_MS,
+      lost: (reason) => ({ errorText: `"${reason}"`, message: reason }),
+      begin(task, sink) {
+        const one: Tried = { replica, task, sink, aborted: '' }
+        world.tried.push(one)
+        return { abort: (reason) => void (one.aborted = reason) }
+      },
+    }),
+    async pass(ms) {
+      for (let left = ms; left > 0; left -= 250) {
+        clock.advance(Math.min(250, left))
+        await settle()
+      }
+    },
+    async make(id, terms = {}) {
+      await tasks.make(newTask(id, { origin: taskOrigin({ terms: { ...TERMS, ...terms } }) }))
+      await settle()
+    },
+    async phase(id) {
+      const found = await tasks.find('alice', id)
+      if (found?.kind !== 'found') throw new Error(`${id} is not there`)
+      return found.task
+    },
+  }
+  return world
+}
+
+const completed: AttemptOutcome = { kind: 'completed', resultText: '{"content":[]}' }
+const failed = (more: Partial<AttemptFailure> = {}): AttemptOutcome => ({
+  kind: 'failed', errorText: '{"code":1}', message: 'no way', reason: 'transport', code: undefined, mayHaveRun: false, retryAfterMs: undefined, ...more,
+})
+
+describe('trying tasks', () => {
+  it('begins at once, marks the task before anything is sent, and keeps the result', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    const [one] = world.tried
+    expect(one?.task).toMatchObject({ id: 't', epoch: 1 })
+    expect(await one?.sink.dispatch()).toBe(true)
+    expect(await world.phase('t')).toMatchObject({ phase: 'running', isDispatched: true })
+    one?.sink.end(completed)
+    one?.sink.end(failed())
+    await settle()
+    expect(await world.phase('t')).toMatchObject({ phase: 'completed', resultText: '{"content":[]}' })
+    expect(world.telemetry.value('portolan_task_attempts_total', { outcome: 'complete' })).toBe(1)
+  })
+
+  it('tries again after a growing time, says so meanwhile, and leaves what failed for good to an operator', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    for (const attempt of [1, 2, 3]) {
+      expect(world.tried).toHaveLength(attempt)
+      world.tried.at(-1)?.sink.end(failed())
+      await settle()
+      const { phase, progress } = await world.phase('t')
+      expect(phase).toBe(attempt === 3 ? 'dead' : 'queued')
+      expect(progress).toMatchObject({ attempts: attempt, statusMessage: attempt === 3 ? 'no way' : `Attempt ${attempt} failed: no way` })
+      await world.pass(1_000)
+    }
+    expect(world.tried).toHaveLength(3)
+  })
+
+  it('gives an attempt up before its lease ends where it cannot be renewed, and takes nothing that it says', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    const [one] = world.tried
+    world.isDown = true
+    await world.pass(LEASE_MS * (5 / 6) - 250)
+    expect(one?.aborted).toBe('')
+    await world.pass(600)
+    expect(one?.aborted).toBe('its lease could not be renewed')
+    world.isDown = false
+    one?.sink.end(completed)
+    await settle()
+    expect(await world.phase('t')).toMatchObject({ phase: 'running', epoch: 1 })
+  })
+
+  it('keeps its lease for as long as an attempt takes', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t', { attemptMs: 20_000 })
+    await world.pass(4 * LEASE_MS)
+    expect(world.tried).toHaveLength(1)
+    expect(await world.phase('t')).toMatchObject({ phase: 'running', epoch: 1 })
+  })
+
+  it('takes over what a replica left that has crashed: what was not sent, and what may run twice', async () => {
+    for (const [isDispatched, isRepeatable, outcome] of [[false, false, 'running'], [true, true, 'running'], [true, false, 'dead']] as const) {
+      const world = createWorld()
+      const dying = world.start('r1')
+      await world.make('t', { isRepeatable })
+      const [task] = world.tried
+      if (task === undefined) throw new Error('not begun')
+      if (isDispatched) await world.tasks.move(task.task, { kind: 'dispatch', epoch: 1 })
+      dying.close()
+      world.start('r2')
+      await world.pass(LEASE_MS + 5_500)
+      const now = await world.phase('t')
+      expect({ isDispatched, isRepeatable, phase: now.phase, epoch: now.epoch }).toEqual({ isDispatched, isRepeatable, phase: outcome, epoch: 2 })
+      expect(world.tried).toHaveLength(outcome === 'running' ? 2 : 1)
+      if (outcome === 'dead') expect(now).toMatchObject({ resultText: '"lost"', progress: { failures: [{ reason: 'transport' }] } })
+      task.sink.end(completed)
+      expect(await task.sink.dispatch()).toBe(false)
+      await settle()
+      expect((await world.phase('t')).resultText).not.toBe('{"content":[]}')
+    }
+  })
+
+  it('aborts what was cancelled anywhere', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    await world.tasks.cancel('alice', 't')
+    await settle()
+    expect(world.tried[0]?.aborted).toBe('the task is cancelled')
+    world.tried[0]?.sink.end(completed)
+    await settle()
+    expect((await world.phase('t')).phase).toBe('cancelled')
+  })
+
+  it('gives each attempt its time', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t', { retryOn: ['timeout'], attemptMs: 500 })
+    await world.pass(750)
+    expect(world.tried[0]?.aborted).toBe('the attempt took too long')
+    await world.pass(250)
+    expect(world.tried).toHaveLength(2)
+    await world.tried[1]?.sink.dispatch()
+    await world.pass(750)
+    expect(await world.phase('t')).toMatchObject({ phase: 'dead', resultText: '"timeout"' })
+  })
+
+  it('keeps a result until the store is back', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    world.isDown = true
+    world.tried[0]?.sink.end(completed)
+    await world.pass(1_500)
+    world.isDown = false
+    await world.pass(1_500)
+    expect((await world.phase('t')).phase).toBe('completed')
+  })
+
+  it('goes on where its questions are answered, with the answers', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    world.tried[0]?.sink.end({ kind: 'asks', questions: { name: '{"method":"roots/list"}' }, stateText: '"s"' })
+    await settle()
+    expect(await world.phase('t')).toMatchObject({ phase: 'asking', progress: { questions: { '1.name': '{"method":"roots/list"}' } } })
+    expect(await world.tasks.answer('bob', 't', { '1.name': '{}' })).toBeUndefined()
+    await world.tasks.answer('alice', 't', { '1.name': '{"roots":[]}' })
+    await settle()
+    expect(world.tried[1]?.task).toMatchObject({ epoch: 2, progress: { attempts: 1, isResuming: true, answers: { '1.name': '{"roots":[]}' }, stateText: '"s"' } })
+  })
+
+  it('says what an attempt is about, and not for each of its words', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    for (const text of ['a', 'b', 'c']) world.tried[0]?.sink.note(text)
+    await world.pass(1_250)
+    expect(await world.phase('t')).toMatchObject({ version: 3, progress: { statusMessage: 'c' } })
+  })
+
+  it('hands over what it had not sent when it stops, and gives up what it had', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    await world.make('sent')
+    await world.make('unsent')
+    await world.tried[0]?.sink.dispatch()
+    const stopped = stopping.drain(1_000)
+    world.start('r2')
+    await world.pass(1_250)
+    await stopped
+    await settle()
+    expect(await world.phase('sent')).toMatchObject({ phase: 'dead', resultText: '"lost"' })
+    expect(await world.phase('unsent')).toMatchObject({ phase: 'running', epoch: 2, holder: 'r2', progress: { attempts: 1 } })
+  })
+
+  it('ends what is beyond its deadline, forgets what has expired, and counts the rest', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t', { attemptMs: 100_000 })
+    const stop = startTaskSweep({ store: world.store, tasks: world.tasks, clock: world.clock, random: createSeededRandom(2), telemetry: world.telemetry, overdueText: '"late"', onError: () => undefined })
+    await world.pass(3_000)
+    expect(world.telemetry.value('portolan_tasks', { phase: 'running' })).toBe(1)
+    await world.store.renew([{ id: 't', epoch: 1 }], 1_000_000)
+    await world.pass(38_000)
+    expect(await world.phase('t')).toMatchObject({ phase: 'dead', resultText: '"late"' })
+    await world.pass(60_000)
+    expect((await world.tasks.find('alice', 't'))?.kind).toBe('expired')
+    expect(world.telemetry.value('portolan_task_expired_total')).toBe(1)
+    stop()
+  })
+})

@@ -1,0 +1,317 @@
+/**
+ * Tries tasks on this replica: claims what is due, keeps its leases, gives each attempt its time, and writes down what became of
+ * it. An attempt whose lease cannot be renewed is aborted before another replica may begin one, and whatever it still
+ * says is not taken.
+ */
+
+import type { Telemetry } from '../audit/telemetry.ts'
+import type { Clock } from '../clock.ts'
+import type { LogEvent } from '../gateway/context.ts'
+import type { Random } from '../random.ts'
+import { endEvent } from './attempt-end.ts'
+import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
+import { isOverPhase } from './stored-task.ts'
+import type { StoredTask } from './stored-task.ts'
+import { takeOver } from './task-state.ts'
+import type { TaskEvent } from './task-state.ts'
+import type { TaskStore } from './task-store.ts'
+import type { Tasks } from './tasks.ts'
+
+/** What an attempt says to its runner. */
+export interface AttemptSink {
+  /** Before the first byte may leave. False: it must not be sent, the task is another's by now. */
+  dispatch(): Promise<boolean>
+  /** What it is about, for who asks. */
+  note(statusMessage: string): void
+  /** Once; what comes later is not taken. */
+  end(outcome: AttemptOutcome): void
+}
+
+export interface Attempt {
+  /** Gives it up, and tells its server. */
+  abort(reason: string): void
+}
+
+export type BeginAttempt = (task: StoredTask, sink: AttemptSink) => Attempt
+
+export interface TaskRunner {
+  /** Attempts under way here. */
+  readonly count: number
+  /** Goes on with a task that was made with a lease for this replica. */
+  take(task: StoredTask, begin: BeginAttempt): void
+  /** Claims nothing more; resolves when all attempts have ended, or `graceMs` have passed and they were given up. */
+  drain(graceMs: number): Promise<void>
+  close(): void
+}
+
+export interface TaskRunnerDeps {
+  readonly store: TaskStore
+  readonly tasks: Tasks
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  readonly log: (event: LogEvent) => void
+  readonly replicaId: string
+  readonly begin: BeginAttempt
+  /** The error that a client gets of a task whose outcome nobody knows. */
+  readonly lost: (reason: 'lost' | 'timeout') => Pick<AttemptFailure, 'errorText' | 'message'>
+  readonly leaseMs?: number
+  /** Attempts at a time. */
+  readonly maxAttempts?: number
+}
+
+const LEASE_MS = 30_000
+const MAX_ATTEMPTS = 256
+/** Of the lease: so much before its end an attempt that could not renew it is given up. */
+const MARGIN = 1 / 6
+/** Every third of the lease: one renewal may fail. */
+const TICKS_PER_RENEWAL = 2
+const HOME_MS = 500
+const CLAIM_COUNT = 64
+const NOTE_MS = 1_000
+/** A claim that failed is tried again so soon; so is an end that could not be written. */
+const AGAIN_MS = 1_000
+
+interface Running {
+  task: StoredTask
+  attempt: Attempt | undefined
+  /** Ticks from before the lease was asked for: it ends no sooner than this and its time. */
+  leasedAtTicks: number
+  isOver: boolean
+  /** One write of it after the other. */
+  writing: Promise<unknown>
+  noted: string
+  readonly stops: (() => void)[]
+}
+
+export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
+  const { store, tasks, clock, random, telemetry, log, replicaId } = deps
+  const { leaseMs = LEASE_MS, maxAttempts = MAX_ATTEMPTS } = deps
+  const running = new Map<string, Running>()
+  const idle = new Set<() => void>()
+  let isDraining = false
+  let isClaiming = false
+  let isRung = false
+  let stopRenewal = (): void => undefined
+  const timers = new Set<() => void>()
+
+  const after = (ms: number, run: () => void): (() => void) => {
+    const stop = clock.after(ms, () => {
+      timers.delete(stop)
+      run()
+    })
+    timers.add(stop)
+    return () => {
+      timers.delete(stop)
+      stop()
+    }
+  }
+
+  const leave = (entry: Running): void => {
+    entry.isOver = true
+    for (const stop of entry.stops.splice(0)) stop()
+    if (running.get(entry.task.id) === entry) running.delete(entry.task.id)
+    if (running.size === 0) for (const run of idle) run()
+    // Whoever was due while there was no room.
+    if (isRung) claim()
+  }
+
+  /** Not ours any more: nothing of it is written, and nothing more is sent. */
+  const lose = (entry: Running, reason: string): void => {
+    if (entry.isOver) return
+    leave(entry)
+    entry.attempt?.abort(reason)
+    log({ level: 'info', event: 'task_attempt_dropped', fields: { task: entry.task.id, epoch: entry.task.epoch, reason } })
+  }
+
+  /** Rejects where the store cannot be reached. */
+  const move = (entry: Running, event: TaskEvent): Promise<boolean> => {
+    const moving = entry.writing.then(async () => {
+      const moved = await tasks.move(entry.task, event)
+      if (moved.ok) entry.task = moved.value
+      return moved.ok
+    })
+    entry.writing = moving.catch(() => undefined)
+    return moving
+  }
+
+  /** Its lease is kept meanwhile: a result that cannot be written yet is not lost. */
+  const end = (entry: Running, outcome: AttemptOutcome): void => {
+    if (entry.isOver) return
+    entry.isOver = true
+    const write = (): void => {
+      const event = endEvent(entry.task, outcome, tasks.time.nowMs(), () => random.fraction())
+      move(entry, event).then(
+        (isTaken) => {
+          count(entry, isTaken ? event.kind : 'stale')
+          if (isTaken && event.kind === 'retry') after(event.delayMs, claim)
+          leave(entry)
+        },
+        () => {
+          if (running.get(entry.task.id) === entry) after(AGAIN_MS, write)
+        },
+      )
+    }
+    write()
+  }
+
+  const count = ({ task }: Running, outcome: string): void => {
+    telemetry.count('portolan_task_attempts_total', { outcome })
+    log({ level: 'info', event: 'task_attempt_ended', fields: { task: task.id, upstream: task.origin.upstreamId, attempt: task.progress.attempts, outcome } })
+  }
+
+  const dispatch = async (entry: Running): Promise<boolean> => {
+    if (entry.isOver) return false
+    // What may run twice needs no mark.
+    if (entry.task.isDispatched || entry.task.origin.terms.isRepeatable) return true
+    const isMarked = await move(entry, { kind: 'dispatch', epoch: entry.task.epoch })
+    if (!isMarked) lose(entry, 'the task is held by another replica, or over')
+    return isMarked && !entry.isOver
+  }
+
+  const note = (entry: Running, statusMessage: string): void => {
+    const isFirst = entry.noted === ''
+    entry.noted = statusMessage
+    if (!isFirst || entry.isOver) return
+    entry.stops.push(after(NOTE_MS, () => {
+      const said = entry.noted
+      entry.noted = ''
+      if (!entry.isOver && said !== entry.task.progress.statusMessage) void move(entry, { kind: 'note', epoch: entry.task.epoch, statusMessage: said }).catch(() => undefined)
+    }))
+  }
+
+  const timeOut = (entry: Running): void => {
+    if (entry.isOver) return
+    entry.attempt?.abort('the attempt took too long')
+    const { isDispatched, origin } = entry.task
+    end(entry, { kind: 'failed', ...deps.lost('timeout'), reason: 'timeout', code: undefined, mayHaveRun: isDispatched || origin.terms.isRepeatable, retryAfterMs: undefined })
+  }
+
+  const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt): void => {
+    const entry: Running = { task, attempt: undefined, leasedAtTicks, isOver: false, writing: Promise.resolve(), noted: '', stops: [] }
+    const before = running.get(task.id)
+    if (before !== undefined) lose(before, 'its lease had passed')
+    running.set(task.id, entry)
+    entry.stops.push(tasks.watch(task.id, (phase) => {
+      if (phase !== undefined && isOverPhase(phase)) lose(entry, `the task is ${phase}`)
+    }))
+    entry.stops.push(after(task.origin.terms.attemptMs, () => timeOut(entry)))
+    if (running.size === 1) keepLeases()
+    if (takeOver(task) === 'lost' && begin === deps.begin) return lostBefore(entry)
+    entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text) => note(entry, text), end: (outcome) => end(entry, outcome) })
+  }
+
+  /** Guarantee 1: it may have run, and nobody says that it may run twice. */
+  const lostBefore = (entry: Running): void => {
+    telemetry.count('portolan_task_takeovers_total', { outcome: 'lost' })
+    end(entry, { kind: 'failed', ...deps.lost('lost'), reason: 'transport', code: undefined, mayHaveRun: true, retryAfterMs: undefined })
+  }
+
+  const claim = (): void => {
+    isRung = true
+    if (isClaiming || isDraining) return
+    isClaiming = true
+    claimAll().then(
+      () => (isClaiming = false),
+      (error: unknown) => {
+        isClaiming = false
+        log({ level: 'warn', event: 'task_claim_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
+        after(AGAIN_MS, claim)
+      },
+    )
+  }
+
+  const claimAll = async (): Promise<void> => {
+    while (isRung && !isDraining) {
+      const free = Math.min(CLAIM_COUNT, maxAttempts - running.size)
+      if (free <= 0) return
+      isRung = false
+      const ticks = clock.ticksMs()
+      const { nowMs, tasks: claimed } = await store.claim({ holder: replicaId, count: free, leaseMs, homeMs: HOME_MS })
+      tasks.time.note(nowMs, ticks)
+      for (const task of claimed) {
+        if (task.epoch > 1 && task.progress.attempts > 1 && task.progress.failures.length === 0) telemetry.count('portolan_task_takeovers_total', { outcome: takeOver(task) })
+        take(task, ticks, deps.begin)
+      }
+      if (claimed.length === free) isRung = true
+    }
+  }
+
+  const keepLeases = (ticksPassed = 1): void => {
+    stopRenewal()
+    stopRenewal = after(leaseMs * MARGIN, () => {
+      if (running.size === 0) return
+      dropLate()
+      if (ticksPassed % TICKS_PER_RENEWAL === 0) void renew()
+      keepLeases(ticksPassed + 1)
+    })
+  }
+
+  const renew = async (): Promise<void> => {
+    const ticks = clock.ticksMs()
+    const held = [...running.values()]
+    try {
+      const { nowMs, ids } = await store.renew(held.map(({ task: { id, epoch } }) => ({ id, epoch })), leaseMs)
+      tasks.time.note(nowMs, ticks)
+      for (const entry of held) {
+        if (ids.has(entry.task.id)) entry.leasedAtTicks = ticks
+        // What is being ended has perhaps ended meanwhile.
+        else if (!entry.isOver) lose(entry, 'its lease is lost')
+      }
+    } catch {
+      // Not reached: who cannot renew in time gives up (`dropLate`).
+    }
+  }
+
+  /** Also after a stop of the whole process: its timers fire late, and its leases have passed on. */
+  const dropLate = (): void => {
+    const now = clock.ticksMs()
+    for (const entry of running.values()) if (now - entry.leasedAtTicks >= leaseMs * (1 - MARGIN)) lose(entry, 'its lease could not be renewed')
+  }
+
+  const stopDue = tasks.onDue(() => {
+    dropLate()
+    claim()
+  })
+  claim()
+
+  return {
+    get count() {
+      return running.size
+    },
+    take: (task, begin) => take(task, clock.ticksMs(), begin),
+    async drain(graceMs) {
+      isDraining = true
+      stopDue()
+      await new Promise<void>((resolve) => {
+        if (running.size === 0) return resolve()
+        const done = (): void => {
+          idle.delete(done)
+          stop()
+          resolve()
+        }
+        const stop = clock.after(graceMs, done)
+        idle.add(done)
+      })
+      await Promise.all([...running.values()].map((entry) => giveUp(entry)))
+    },
+    close() {
+      isDraining = true
+      stopDue()
+      for (const entry of running.values()) lose(entry, 'shutting down')
+      for (const stop of timers) stop()
+      timers.clear()
+    },
+  }
+
+  /** What was not sent goes to another replica at once; what was, to whoever may run it again, or to nobody. */
+  async function giveUp(entry: Running): Promise<void> {
+    if (!entry.isOver) {
+      entry.attempt?.abort('shutting down')
+      const { isDispatched, origin } = entry.task
+      const isFree = !isDispatched || origin.terms.isRepeatable
+      end(entry, isFree ? { kind: 'unbegun' } : { kind: 'failed', ...deps.lost('lost'), reason: 'transport', code: undefined, mayHaveRun: true, retryAfterMs: undefined })
+    }
+    await entry.writing
+  }
+}
