@@ -89,11 +89,11 @@ export function textOf({ result, code, message = '' }: Reply): string {
 }
 
 /** Waits until it holds, at most `limitMs`. */
-export async function eventually(what: string, check: () => boolean | Promise<boolean>, limitMs = 5_000): Promise<void> {
+export async function eventually(what: string, check: () => boolean | Promise<boolean>, limitMs = 5_000, pauseMs = 15): Promise<void> {
   const endAtMs = performance.now() + limitMs
   while (!(await check())) {
     if (performance.now() > endAtMs) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 15))
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }
 
