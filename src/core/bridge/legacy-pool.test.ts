@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createStaticCredentials } from '../../adapters/memory/credentials.ts'
 import { configOf, http } from '../../../test/fixtures/upstream/support.ts'
+import { createLiveSession, forgetOwn } from '../session/live-session.ts'
 import type { ServerSnapshot, StdioServer } from '../gateway/snapshot.ts'
 import type { LegacyChannel, OpenLegacy } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -11,15 +12,16 @@ const stdio: StdioServer = { transport: 'stdio', command: 'x', args: [], env: {}
 
 function open(config: ServerSnapshot) {
   const opened: OpenLegacy[] = []
+  const closed: string[] = []
   const ignore = (): void => undefined
   const pool = createLegacyPool({
     clock: createManualClock(),
     self: { name: 'p', version: '1' },
     credentials: createStaticCredentials(),
     onSharedMessage: ignore,
-    onSharedClosed: ignore,
+    onSharedClosed: () => void closed.push('shared'),
     onOwnMessage: ignore,
-    onOwnLost: ignore,
+    onOwnLost: () => void closed.push('own'),
   })
   // Of an upstream only this is asked for here.
   const upstream = {
@@ -30,7 +32,7 @@ function open(config: ServerSnapshot) {
       return Promise.resolve({ close: () => Promise.resolve() } as unknown as LegacyChannel)
     },
   } as unknown as Upstream
-  return { pool, upstream, owners: () => opened.map(({ ownerKey }) => ownerKey) }
+  return { pool, upstream, opened, closed, owners: () => opened.map(({ ownerKey }) => ownerKey) }
 }
 
 describe('a shared legacy session', () => {
@@ -50,4 +52,41 @@ describe('a shared legacy session', () => {
       expect(owners()).toEqual(['alice', 'bob'])
     },
   )
+})
+
+function createLive() {
+  const data = {
+    id: 's', bindingKey: 'b', ownerKey: 'alice', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
+    createdAtMs: 0, lastUsedAtMs: 0, initialized: true, logLevel: '', subscriptions: {}, tasks: {},
+  } as const
+  return createLiveSession({ ...data, subscriptions: {}, tasks: {} }, 'h')
+}
+
+const GONE = { gone: true, detail: 'gone' }
+
+describe('a session that the server forgot, and that was opened again', () => {
+  it('takes nothing of its shared successor with it when it ends', async () => {
+    const { pool, upstream, opened, closed } = open(configOf(http('http://x')))
+    pool.forget(await pool.shared(upstream, 'alice'))
+    const successor = await pool.shared(upstream, 'alice')
+    opened[0]?.listener.onClosed(GONE)
+    expect(await pool.shared(upstream, 'alice')).toBe(successor)
+    expect([opened.length, closed]).toEqual([2, []])
+    opened[1]?.listener.onClosed(GONE)
+    expect(await pool.shared(upstream, 'alice')).not.toBe(successor)
+    expect(closed).toEqual(['shared'])
+  })
+
+  it('takes nothing of its client\'s own successor with it when it ends', async () => {
+    const { pool, upstream, opened, closed } = open(configOf(http('http://x')))
+    const session = createLive()
+    await pool.own(session, upstream, {})
+    forgetOwn(session, upstream.id)
+    const successor = await pool.own(session, upstream, {})
+    opened[0]?.listener.onClosed(GONE)
+    expect(await pool.own(session, upstream, {})).toBe(successor)
+    expect([opened.length, closed]).toEqual([2, []])
+    opened[1]?.listener.onClosed(GONE)
+    expect(closed).toEqual(['own'])
+  })
 })
