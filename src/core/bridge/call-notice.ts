@@ -11,9 +11,11 @@ import { unrelated } from '../../protocol/task.ts'
 import { virtualAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
+import { finish } from '../gateway/finish.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { ResponseLook } from './client-response.ts'
+import { MAX_ASKED } from './parked-calls.ts'
 import type { ParkableCall } from './parked-calls.ts'
 import { passNotification, passRequest } from './server-message.ts'
 import { clientToken } from './upstream-request.ts'
@@ -27,6 +29,8 @@ export interface NoticedCall {
   readonly route: Route
   readonly look: ResponseLook
   readonly parkable: ParkableCall | undefined
+  /** Requests of its server that nobody is asked. */
+  refusals: number
 }
 
 /** False: the client is slow. What comes while nobody is served is dropped. `isAnnounced`: who watches the server knows of it. */
@@ -67,8 +71,16 @@ function answerServer(call: NoticedCall, channel: Channel, message: Message): bo
     return pass(call, passRequest(serverSide(call, channel), message))
   }
   if (!isPing && parkable !== undefined) parkable.ask(message)
+  else if (!isPing && (call.refusals += 1) > MAX_ASKED) giveUp(call)
   else refuseRequest(channel, message)
   return true
+}
+
+/** Who asks without end would have us answer without end. */
+function giveUp({ context, exchange }: NoticedCall): void {
+  const { carriage } = exchange
+  finish(context, exchange, { kind: 'refused', error: new PortolanError('upstream_malformed', { cause: 'asks without end' }) })
+  carriage?.abort('too many requests')
 }
 
 /** Progress goes only to who gave a token, under the token as given (bridge-rulings §4, Progress). */

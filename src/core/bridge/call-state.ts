@@ -21,6 +21,8 @@ export interface Call {
   route: Route
   look: ResponseLook
   attempts: number
+  /** Requests of its server that nobody is asked. */
+  refusals: number
   /** Where the server may ask the client: the call outlives its exchange. */
   parkable: ParkableCall | undefined
   control: CallControl | undefined

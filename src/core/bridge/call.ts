@@ -40,7 +40,7 @@ export function carryCall(context: GatewayContext, exchange: Exchange, source: S
   if (exchange.era === 'modern' && isTakenUp(context, exchange, route, source)) return undefined
   const look = responseLook(context, exchange, message, route, source)
   const plan = planTask(context, exchange, route, source)
-  return start({ context, source, exchange, message, route, look, attempts: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take, start })
+  return start({ context, source, exchange, message, route, look, attempts: 0, refusals: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take, start })
 }
 
 /**

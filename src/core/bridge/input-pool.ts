@@ -14,6 +14,8 @@ import { LATEST_LEGACY } from '../../protocol/revision.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Clock } from '../clock.ts'
 import type { Channel, LegacyChannel } from '../upstream/channel.ts'
+import { createCountedChannel } from '../upstream/counted-channel.ts'
+import type { CountedChannel } from '../upstream/counted-channel.ts'
 import { ask } from '../upstream/request.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -38,6 +40,8 @@ export interface Leased {
   roots: WireText
   /** What was set by `logging/setLevel`; '' for nothing. */
   logLevel: string
+  /** Whether its call may be given up to make room for another one of the same client. */
+  mayYield: (() => boolean) | undefined
   /** `isSpent`: something is left undone in it, so nobody else may have it. */
   release(isSpent?: boolean): void
 }
@@ -64,8 +68,12 @@ export interface InputPoolDeps extends Asker {
 
 interface Pooled extends Leased {
   readonly upstream: Upstream
+  /** For who asks nobody: whatever becomes of the call that has the session, they are answered. */
+  readonly others: CountedChannel
   isBusy: boolean
   isRetired: boolean
+  /** Nobody gets it any more. */
+  isDropped: boolean
   stopIdle: (() => void) | undefined
 }
 
@@ -109,8 +117,13 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     const all = pools.get(key)
     all?.delete(pooled)
     if (all?.size === 0) pools.delete(key)
-    void pooled.channel.close().catch(() => undefined)
+    pooled.isDropped = true
+    end(pooled)
     tellUnused(pooled.upstream)
+  }
+
+  const end = ({ isDropped, others, channel }: Pooled): void => {
+    if (isDropped && others.inFlight === 0) void channel.close().catch(() => undefined)
   }
 
   const awaitUse = (key: string, pooled: Pooled): void => {
@@ -121,6 +134,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
   const rest = (key: string, pooled: Pooled): void => {
     pooled.isBusy = false
     pooled.onMessage = undefined
+    pooled.mayYield = undefined
     awaitUse(key, pooled)
     tellUnused(pooled.upstream)
   }
@@ -145,6 +159,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       revision: LATEST_LEGACY,
       ownerKey: principal.ownerKey,
       shared: false,
+      mayYield: () => pooled?.mayYield?.() === true,
       headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey: principal.ownerKey }),
       listener: {
         onMessage: (message) => take(upstream, pooled, message),
@@ -155,10 +170,13 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       upstream,
       channel,
       onMessage: undefined,
+      mayYield: undefined,
       roots: '',
       logLevel: '',
       isBusy: true,
+      others: createCountedChannel(channel, () => end(created)),
       isRetired: unused.has(upstream),
+      isDropped: false,
       stopIdle: undefined,
       release(isSpent = false) {
         if (!created.isBusy) return
@@ -180,13 +198,20 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     if (message.kind === 'request' && pooled !== undefined) refuseRequest(pooled.channel, message)
   }
 
+  /** Who is longest gone with a call that waits for his answer makes room for his next one. */
+  const makeRoom = (key: string, all: ReadonlySet<Pooled>): boolean => {
+    const yielding = Array.from(all).find((one) => one.isBusy && one.mayYield?.() === true)
+    if (yielding !== undefined) drop(key, yielding)
+    return yielding !== undefined
+  }
+
   return {
     any(inputKey) {
       const key = keyOf(inputKey)
       for (const pooled of pools.get(key) ?? []) {
         if (!isUsable(pooled, inputKey)) continue
         if (!pooled.isBusy) awaitUse(key, pooled)
-        return pooled.channel
+        return pooled.others.channel
       }
       const begun = opening.get(key) ?? open(inputKey)
       opening.set(key, begun)
@@ -194,7 +219,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       return begun.then(
         (pooled) => {
           if (settled()) rest(key, pooled)
-          return pooled.channel
+          return pooled.others.channel
         },
         (error: unknown) => {
           settled()
@@ -213,7 +238,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       }
       const begun = Array.from(handshakes).filter((one) => one.key === key).length
       const used = Array.from(all).filter((one) => one.isBusy || isUsable(one, inputKey)).length
-      if (used + begun >= MAX_SESSIONS) throw new PortolanError('overloaded', { retryAfterSec: 1 })
+      if (used + begun >= MAX_SESSIONS && !makeRoom(key, all)) throw new PortolanError('overloaded', { retryAfterSec: 1 })
       return open(inputKey)
     },
     retire(upstream, onUnused) {
@@ -229,15 +254,15 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     },
     forget(channel) {
       for (const all of pools.values()) {
-        if (!Array.from(all).some((one) => one.channel === channel)) continue
+        if (!Array.from(all).some((one) => one.channel === channel || one.others.channel === channel)) continue
         // Not closed: what is in flight there may still be answered.
         for (const pooled of all) if (!pooled.isBusy) pooled.isRetired = true
       }
     },
     async close() {
-      const channels = Array.from(pools.values()).flatMap((all) => Array.from(all))
-      for (const [key, all] of pools) for (const pooled of all) drop(key, pooled)
-      await Promise.allSettled(channels.map(({ channel }) => channel.close()))
+      const all = Array.from(pools.values()).flatMap((ofKey) => Array.from(ofKey))
+      for (const [key, ofKey] of pools) for (const pooled of ofKey) drop(key, pooled)
+      await Promise.allSettled(all.map(({ channel }) => channel.close()))
     },
   }
 }

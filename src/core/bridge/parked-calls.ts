@@ -98,6 +98,8 @@ interface Entry {
   readonly id: string
   exchange: Exchange
   isParked: boolean
+  /** When it was put to its client, where it is parked. */
+  parkedTicks: number
   /** In the state of the newest round: an older one was used, or answered. */
   round: number
   asked: number
@@ -130,6 +132,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     const { exchange, questions, options } = entry
     if (questions.size === 0) return
     if (exchange.outcome !== undefined) return giveUp(entry, 'the client went away')
+    if (isCrowded(entries, entry.bindingKey)) yieldTo(entry)
     if (isCrowded(entries, entry.bindingKey)) {
       // It runs: what says "try again" would have it run twice (guarantee 1).
       finish(context(), exchange, { kind: 'refused', error: new PortolanError('outcome_unknown', { message: CROWDED }) })
@@ -137,6 +140,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     }
     entry.round += 1
     entry.isParked = true
+    entry.parkedTicks = context().deps.clock.ticksMs()
     const state = options.seal(parkedState(entry))
     for (const question of questions.values()) question.isShown = true
     const requests = objectText(Array.from(questions, ([key, { entry: text }]) => [key, text] as const))
@@ -145,6 +149,14 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     later(entry, exchange.snapshot.limits.requestStateMs, () => giveUp(entry, 'the client did not answer in time'))
     finish(context(), exchange, { kind: 'inputRequired', text })
     options.resumeStream()
+  }
+
+  /** A modern client that is gone for good cannot be told from one whose user takes his time (S26 basic/patterns/mrtr). */
+  const mayYield = ({ isParked, parkedTicks, exchange }: Entry): boolean =>
+    isParked && context().deps.clock.ticksMs() - parkedTicks >= exchange.snapshot.limits.inputYieldMs
+
+  const yieldTo = ({ bindingKey }: Entry): void => {
+    for (const other of entries.values()) if (other.bindingKey === bindingKey && mayYield(other)) return giveUp(other, 'another call of its client needs the place')
   }
 
   const holds = ({ options: { upstream } }: Entry, moreBytes: number): boolean => {
@@ -202,9 +214,10 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       const { bindingKey } = partyOf(exchange).principal
       const id = context().deps.random.id()
       const entry: Entry = {
-        options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, round: 0, asked: 0, endBytes: 0, end: undefined, stopTimer: undefined,
+        options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, parkedTicks: 0, round: 0, asked: 0, endBytes: 0, end: undefined, stopTimer: undefined,
       }
       entries.set(id, entry)
+      options.leased.mayYield = () => mayYield(entry)
       return {
         ask: (message) => ask(entry, message),
         withdraw(upstreamIdText) {
@@ -218,6 +231,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
         },
         close: (isSpent) => close(entry, isSpent),
         handOver() {
+          options.leased.mayYield = undefined
           entry.stopTimer?.()
           entries.delete(entry.id)
           return options.leased

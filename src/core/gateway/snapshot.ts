@@ -93,6 +93,7 @@ export interface Limits {
   readonly exchangesPerPrincipal: number
   readonly sessionIdleMs: number
   readonly requestStateMs: number
+  readonly inputYieldMs: number
   readonly childrenPerUpstream: number
   readonly childrenPerPrincipal: number
   readonly childrenPerHost: number
@@ -117,6 +118,7 @@ export const DEFAULT_LIMITS: Limits = {
   exchangesPerPrincipal: 10_000,
   sessionIdleMs: 30 * 60_000,
   requestStateMs: 60 * 60_000,
+  inputYieldMs: 5 * 60_000,
   childrenPerUpstream: 8,
   childrenPerPrincipal: 4,
   childrenPerHost: 64,

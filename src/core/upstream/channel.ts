@@ -111,5 +111,7 @@ export interface OpenLegacy {
   /** Several sessions use this one child: it is not closed by one of them. */
   readonly shared: boolean
   readonly listener: ChannelListener
+  /** Whether it may end in the middle of its call, to make room for another one of the same owner. */
+  readonly mayYield?: () => boolean
   readonly headers: readonly (readonly [string, string])[]
 }

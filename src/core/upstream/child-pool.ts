@@ -17,6 +17,8 @@ export interface ChildSlotRequest {
   readonly ownerKey: string
   /** Nothing is lost when it is ended between two calls; otherwise only after the idle time. */
   readonly isExpendable: boolean
+  /** Whether it may be ended in the middle of a call for another one of its principal; never for anybody else's. */
+  readonly mayYield?: (() => boolean) | undefined
   /** Ends the child; its holder then releases the slot. */
   reclaim(): void
 }
@@ -80,10 +82,16 @@ export function createChildPool(options: { readonly limits: ChildLimits; readonl
     return candidate.request.isExpendable || clock.ticksMs() - candidate.idleSinceMs >= limits.childIdleMs
   }
 
+  function yields(candidate: Held, { ownerKey, upstream }: ChildSlotRequest): boolean {
+    const { request, isLeaving } = candidate
+    return !isLeaving && request.ownerKey !== '' && request.ownerKey === ownerKey && request.upstream === upstream && request.mayYield?.() === true
+  }
+
   function evictFor(request: ChildSlotRequest): void {
     const candidates = [...held].filter((candidate) => mayGo(candidate) && helps(candidate, request))
     // Its own upstream first: the cap of the upstream may bind even where the host has room.
-    const chosen = candidates.find((candidate) => candidate.request.upstream === request.upstream) ?? candidates[0]
+    const idle = candidates.find((candidate) => candidate.request.upstream === request.upstream) ?? candidates[0]
+    const chosen = idle ?? [...held].find((candidate) => yields(candidate, request))
     if (chosen === undefined) return
     chosen.isLeaving = true
     chosen.request.reclaim()

@@ -59,6 +59,7 @@ interface OpenChild {
   readonly isShared: boolean
   readonly isProbe: boolean
   readonly listener: ChannelListener
+  readonly mayYield?: (() => boolean) | undefined
 }
 
 export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
@@ -110,6 +111,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         },
         ownerKey: request.ownerKey,
         isExpendable: config.state !== 'opaque' || request.era === 'modern',
+        mayYield: request.mayYield,
         reclaim() {
           if (channel === undefined) return
           request.listener.onClosed({ gone: true, detail: 'ended after a time without use' })
@@ -215,8 +217,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       return await openingModern
     },
     async openLegacy(open, hurry) {
-      const { ownerKey, shared: isShared, listener } = open
-      const opened = await openChild({ era: 'legacy', ownerKey, isShared, isProbe: hurry !== undefined, listener })
+      const { ownerKey, shared: isShared, listener, mayYield } = open
+      const opened = await openChild({ era: 'legacy', ownerKey, isShared, isProbe: hurry !== undefined, listener, mayYield })
       if (!opened.ok) return opened
       const channel = opened.value
       const agreed = await handshake(channel, open, hurry)
