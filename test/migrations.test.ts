@@ -17,7 +17,7 @@ import { findPostgres } from './services/postgres.ts'
 const NEWEST = MIGRATIONS.length
 const SESSION: Session = {
   id: 's1', bindingKey: 'b', ownerKey: 'o', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
-  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {},
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
 }
 
 /** What a later release adds: `oldestCode` says whom it leaves behind. */

@@ -23,6 +23,7 @@ describe('the error table', () => {
     ['body_too_large', -31010, 413, -31010, 413],
     ['overloaded', -31017, 503, -31017, 503],
     ['state_unavailable', -31028, 503, -31028, 503],
+    ['owner_unreachable', -31029, 503, -31029, 503],
     ['upstream_unavailable', -31020, 200, -31020, 503],
     ['outcome_unknown', -31024, 200, -31024, 200],
     ['internal', -32603, 500, -32603, 500],
@@ -57,7 +58,7 @@ describe('the error table', () => {
   it('calls retryable only what refused before execution', () => {
     expect(rows.filter(([, { retryable }]) => retryable).map(([code]) => code)).toEqual([
       'request_timeout', 'rate_limited', 'too_many_sessions', 'too_many_streams', 'overloaded', 'draining',
-      'state_unavailable', 'upstream_unavailable',
+      'state_unavailable', 'owner_unreachable', 'upstream_unavailable',
     ])
     expect(isRetryable('outcome_unknown')).toBe(false)
     expect(isRetryable('overloaded')).toBe(true)

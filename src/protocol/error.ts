@@ -84,6 +84,8 @@ export const ERRORS = {
   draining: passing(row(-31018, 503, 'Shutting down')),
   /** What this request needs of the state store cannot be had now. */
   state_unavailable: passing(row(-31028, 503, 'State store unavailable')),
+  /** It may come back, or another will have what it had. */
+  owner_unreachable: passing(row(-31029, 503, 'The replica that owns this cannot be reached')),
   cancelled: row(-31019, 200, 'Request cancelled'),
   /** No byte reached it, or it refused before execution. */
   upstream_unavailable: passing(rowPerEra(wire(-31020, 200), wire(-31020, 503), 'Upstream server unavailable')),

@@ -19,6 +19,7 @@ function session(id: string, more: Partial<Session> = {}): Session {
     logLevel: '',
     subscriptions: {},
     tasks: {},
+    holds: [],
     ...more,
   }
 }
@@ -32,6 +33,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
         logLevel: 'debug',
         subscriptions: { up: ['file:///a', 'file:///b'], __proto__x: [] },
         tasks: { up: ['t1'] },
+        holds: ['up'],
       })
       expect(await store.save(saved, 1_000)).toEqual({ ok: true, value: { version: 1 } })
       const stored = { session: saved, owner: undefined, epoch: 0, version: 1 }

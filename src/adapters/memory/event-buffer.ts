@@ -117,27 +117,48 @@ export function createEventBuffer(options: EventBufferOptions): EventBuffer {
     return { held, stream }
   }
 
+  function add(held: Held, stream: Stream, number: number, { eventId, text }: BufferedEvent): void {
+    const atTicksMs = clock.ticksMs()
+    held.lastNumber = Math.max(held.lastNumber, number)
+    held.lastAtTicksMs = atTicksMs
+    stream.lastNumber = number
+    const kept: Kept = { eventId, text, stream, number, atTicksMs, older: held.newest, newer: undefined, nextInStream: undefined }
+    if (held.newest === undefined) held.oldest = kept
+    else held.newest.newer = kept
+    held.newest = kept
+    if (stream.newest === undefined) stream.oldest = kept
+    else stream.newest.nextInStream = kept
+    stream.newest = kept
+    held.count++
+    held.bytes += text.length + OVERHEAD_BYTES
+    allBytes += text.length + OVERHEAD_BYTES
+    trim(held)
+    sweepLater()
+  }
+
   return {
     append(sessionId, streamId, text) {
       const { held, stream } = streamOf(sessionId, streamId)
-      const number = ++held.lastNumber
-      const eventId = `${streamId}_${number}`
-      const atTicksMs = clock.ticksMs()
-      stream.lastNumber = number
-      held.lastAtTicksMs = atTicksMs
-      const kept: Kept = { eventId, text, stream, number, atTicksMs, older: held.newest, newer: undefined, nextInStream: undefined }
-      if (held.newest === undefined) held.oldest = kept
-      else held.newest.newer = kept
-      held.newest = kept
-      if (stream.newest === undefined) stream.oldest = kept
-      else stream.newest.nextInStream = kept
-      stream.newest = kept
-      held.count++
-      held.bytes += text.length + OVERHEAD_BYTES
-      allBytes += text.length + OVERHEAD_BYTES
-      trim(held)
-      sweepLater()
+      const eventId = `${streamId}_${held.lastNumber + 1}`
+      add(held, stream, held.lastNumber + 1, { eventId, text })
       return eventId
+    },
+    all(sessionId) {
+      const events: ReturnType<EventBuffer['all']>[number][] = []
+      for (let kept = sessions.get(sessionId)?.oldest; kept !== undefined; kept = kept.newer) {
+        events.push({ streamId: kept.stream.id, eventId: kept.eventId, text: kept.text })
+      }
+      return events
+    },
+    restore(sessionId, events) {
+      if (sessions.has(sessionId)) return
+      for (const { streamId, eventId, text } of events) {
+        const number = Number(/_([1-9]\d{0,15})$/.exec(eventId)?.[1])
+        if (Number.isNaN(number)) continue
+        const { held, stream } = streamOf(sessionId, streamId)
+        if (stream.newest === undefined) stream.goneNumber = number - 1
+        add(held, stream, number, { eventId, text })
+      }
     },
     replayAfter(sessionId, eventId) {
       const held = sessions.get(sessionId)

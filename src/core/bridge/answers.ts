@@ -101,6 +101,7 @@ export async function answerSetLevel(context: GatewayContext, exchange: Exchange
   const level = message === undefined ? undefined : readString(message.text, member(message.body, 'level'))
   if (session === undefined || !isLogLevel(level)) throw new PortolanError('invalid_params', { message: 'Invalid params: level is not a log level' })
   session.data.logLevel = level
+  await context.sessions.changed(session)
   const own = await Promise.allSettled(session.own.values())
   await Promise.allSettled(
     own.flatMap((one) => (one.status === 'fulfilled' ? [ask(one.value.channel, 'logging/setLevel', { level: asciiJson(level) }, context.deps)] : [])),
@@ -121,6 +122,7 @@ export async function answerSubscribe(context: GatewayContext, exchange: Exchang
   // Read now: others may have been made while this one was.
   const others = (session.data.subscriptions[upstream.id] ?? []).filter((uri) => uri !== subject)
   session.data.subscriptions[upstream.id] = subscribes ? [...others, subject] : others
+  await context.sessions.changed(session)
   const ownNow = await session.own.get(upstream.id)
   if (subscribes) void ownNow?.channel.openStream().catch(() => undefined)
   return answerWith(exchange, {})
@@ -142,13 +144,13 @@ async function askOrThrow(context: GatewayContext, channel: Parameters<typeof as
 
 const watching = new WeakMap<LiveSession, Map<string, () => void>>()
 
-interface Subscription {
+export interface Subscription {
   readonly uri: string
   readonly marked: boolean
   readonly subscribes: boolean
 }
 
-async function watchShared(
+export async function watchShared(
   context: GatewayContext,
   session: LiveSession,
   { upstream, era }: Source,
@@ -191,7 +193,7 @@ function deliverUpdated(context: GatewayContext, session: LiveSession, upstream:
 }
 
 /** Sessions hear of list changes on channels that are not their own; their own channels speak for themselves. */
-function announceLists(context: GatewayContext, session: LiveSession, party: Party): void {
+export function announceLists(context: GatewayContext, session: LiveSession, party: Party): void {
   const stop = onListNews(context, session.data.endpoint, {
     hears: ({ id }) => !session.own.has(id) && session.streams.length > 0,
     tell: (noun) => context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`),

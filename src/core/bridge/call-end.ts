@@ -147,11 +147,13 @@ function dropSession({ context, exchange: { session }, route }: Call, channel: C
 }
 
 /** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */
-function indexTask({ exchange, route }: Call, kind: string, message: Message): void {
+function indexTask({ context, exchange, route }: Call, kind: string, message: Message): void {
   const { session } = exchange
   if (kind !== 'task' || session === undefined) return
   const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
-  if (taskId !== undefined) rememberTask(session, route.upstream.id, taskId)
+  if (taskId === undefined) return
+  rememberTask(session, route.upstream.id, taskId)
+  void context.sessions.changed(session)
 }
 
 /** The client takes the task; the session in which it was made goes on for it. */

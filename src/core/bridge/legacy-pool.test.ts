@@ -21,6 +21,7 @@ function open(config: ServerSnapshot) {
     onSharedMessage: ignore,
     onSharedClosed: () => void closed.push('shared'),
     onOwnMessage: ignore,
+    onOwnOpened: () => undefined,
     onOwnLost: () => void closed.push('own'),
   })
   // Of an upstream only this is asked for here.
@@ -59,7 +60,7 @@ function createLive() {
     id: 's', bindingKey: 'b', ownerKey: 'alice', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
     createdAtMs: 0, lastUsedAtMs: 0, initialized: true, logLevel: '', subscriptions: {}, tasks: {},
   } as const
-  return createLiveSession({ ...data, subscriptions: {}, tasks: {} }, 'h')
+  return createLiveSession({ ...data, subscriptions: {}, tasks: {}, holds: [] }, 'h')
 }
 
 const GONE = { gone: true, detail: 'gone' }

@@ -38,6 +38,8 @@ export interface LegacyPoolDeps extends Asker {
   readonly onSharedMessage: (upstream: Upstream, channel: LegacyChannel, message: Message) => void
   readonly onSharedClosed: (upstream: Upstream) => void
   readonly onOwnMessage: (session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message) => void
+  /** Before anything is asked in it. */
+  readonly onOwnOpened: (session: LiveSession, upstream: Upstream) => void | Promise<void>
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
 }
 
@@ -114,6 +116,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       void channel.close()
       throw new PortolanError('session_not_found')
     }
+    await deps.onOwnOpened(session, upstream)
     await restoreState(session, upstream, channel)
     return { upstream, channel }
   }

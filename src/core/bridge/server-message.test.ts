@@ -28,6 +28,7 @@ function createSide(more: Partial<ServerSide> = {}): ServerSide {
     logLevel: '',
     subscriptions: {},
     tasks: {},
+    holds: [],
   }, 'h')
   // Told apart by identity, never asked anything here.
   return { session, upstream: {} as Upstream, channel: {} as Channel, slug: undefined, sealTask: (taskId) => `task(${taskId})`, ...more }

@@ -30,6 +30,7 @@ export function takeNotification(context: GatewayContext, exchange: Exchange, me
   switch (message.method) {
     case 'notifications/initialized':
       session.data.initialized = true
+      void context.sessions.changed(session)
       return ACCEPTED
     case 'notifications/cancelled':
       cancelCall(context, session, message)

@@ -19,7 +19,10 @@ import type { Hints } from '../event/hints.ts'
 import type { Limiter } from '../policy/limiter.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Random } from '../random.ts'
+import type { Membership } from '../replica/membership.ts'
+import type { Replica, ReplicaStore } from '../replica/replica-store.ts'
 import type { EventBuffer } from '../session/event-buffer.ts'
+import type { EventStore } from '../session/event-store.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -49,6 +52,10 @@ export interface GatewayDeps {
   readonly events: EventBuffer
   readonly hints: Hints
   readonly peers: PeerLink
+  /** Where there are others: how they find this one, and it them. Its `peers` have the same id. */
+  readonly replica?: { readonly store: ReplicaStore; readonly self: Replica }
+  /** What streams said, for whoever takes their session up. */
+  readonly keptEvents?: EventStore
   readonly snapshots: SnapshotSource
   readonly limiter: Limiter
   readonly policy: Policy
@@ -67,6 +74,8 @@ export interface GatewayDeps {
 export interface GatewayContext {
   readonly deps: GatewayDeps
   readonly stages: StageTable
+  /** Undefined for a replica without others. */
+  readonly membership: Membership | undefined
   readonly upstreams: UpstreamSet
   readonly sessions: Sessions
   readonly catalog: Catalog

@@ -12,6 +12,7 @@ import { createParkedCalls } from '../bridge/parked-calls.ts'
 import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import { createTasksAtModern } from '../bridge/task-at-modern.ts'
+import { takeUpSession } from '../bridge/take-up.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
@@ -23,6 +24,10 @@ import type { ServerNotes } from '../catalog/server-status.ts'
 import { createViews } from '../catalog/view.ts'
 import { virtualStatus } from '../catalog/virtual-report.ts'
 import type { VirtualServerStatus } from '../catalog/virtual-report.ts'
+import { EXCHANGE_TOPIC } from '../replica/carry-exchange.ts'
+import { startMembership } from '../replica/membership.ts'
+import { serveExchange } from '../replica/serve-exchange.ts'
+import { ownAll, shareOwnership } from '../session/ownership.ts'
 import { deliver, deliverUnattributed } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStream } from '../session/session-stream.ts'
@@ -31,7 +36,7 @@ import type { LegacyChannel } from '../upstream/channel.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts'
 import type { Message } from '../../protocol/message.ts'
-import type { GatewayContext, GatewayDeps } from './context.ts'
+import type { GatewayContext, GatewayDeps, LogEvent } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
 import type { HttpHandler } from './http-exchange.ts'
@@ -39,9 +44,9 @@ import { createHttpEntry } from './http-entry.ts'
 import { startLimitMetrics } from './limit.ts'
 import { createPipe, endListen } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
-import { createReloads } from './reload.ts'
+import { afterAll, createReloads } from './reload.ts'
 import { stagesWith } from './stages.ts'
-import { startSweep } from './sweep.ts'
+import { isAsked, startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
 
 export interface GatewayStatus {
@@ -73,9 +78,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
   startLimitMetrics(context)
   const stopSweep = startSweep(context)
   const reloads = createReloads(context)
+  const entry = createHttpEntry(context, views)
+  const stopServing = deps.peers.serve(EXCHANGE_TOPIC, (text, signal) => serveExchange(text, signal, entry.serve))
   const stopReload = deps.snapshots.subscribe((snapshot) => reloads.take(snapshot))
   return {
-    http: createHttpEntry(context, views),
+    http: entry,
     stdio: (stream, endpoint = '') => createPipe(context, views, { transport: 'stdio', endpoint, principal: undefined, stream }),
     status: () => ({ ...statusOf(context), leaving: reloads.leaving }),
     endStreams: () => endStreams(context),
@@ -84,11 +91,13 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopReload()
       stopSweep()
       await drain(context, 0)
+      stopServing()
       context.parked.close()
       context.tasksAtLegacy.close()
       context.tasksAtModern.close()
       await Promise.all([context.pool.close(), context.inputPool.close()])
       await Promise.all([context.upstreams.close(), reloads.close()])
+      await context.membership?.leave()
       await deps.ledger.flush()
     },
   }
@@ -106,6 +115,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onSharedMessage: (upstream, channel, message) => sharedMessage(context, upstream, channel, message),
     onSharedClosed: (upstream) => watches.renew(upstream),
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
+    onOwnOpened: (session, upstream) => ownOpened(context, session, upstream),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
   })
   const inputPool = createInputPool({
@@ -118,20 +128,25 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const parked = createParkedCalls(() => context)
   const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, inputMs: () => deps.snapshots.current().limits.requestStateMs })
   const tasksAtModern = createTasksAtModern(deps.clock, () => context)
+  const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onReachable: (isReachable) => deps.log(isReachable ? STORE_BACK : STORE_AWAY) })
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,
     keyring: deps.keyring,
     store: deps.sessions,
+    ownership: membership === undefined ? ownAll(deps.sessions) : shareOwnership(deps.sessions, membership, () => context.draining),
     events: deps.events,
+    kept: deps.keptEvents,
     idleMs: () => deps.snapshots.current().limits.sessionIdleMs,
     perPrincipal: () => deps.snapshots.current().limits.sessionsPerPrincipal,
+    onTakenUp: (session) => takeUpSession(context, session),
     onEnd: (session) => endSession(context, session),
+    onLeft: (session) => leaveSession(context, session),
   })
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }
@@ -153,6 +168,24 @@ function endSession(context: GatewayContext, session: LiveSession): void {
   context.pool.endSession(session)
 }
 
+/**
+ * Another replica has the session, or is about to: what is in flight here may still be answered to whoever waits for it, but
+ * not what waits for an answer of the client's, which will go elsewhere.
+ */
+function leaveSession(context: GatewayContext, session: LiveSession): void {
+  for (const call of session.inFlight.values()) {
+    if (!isAsked(call)) continue
+    call.carriage?.abort('another replica serves this session')
+    finish(context, call, { kind: 'refused', error: new PortolanError('outcome_unknown', { message: MOVED }) })
+  }
+  afterAll(session.inFlight.values(), () => context.pool.endSession(session))
+}
+
+const MOVED = 'Outcome unknown: another replica took this session over while the call waited for its client'
+
+const STORE_AWAY: LogEvent = { level: 'warn', event: 'state_store_unreachable' }
+const STORE_BACK: LogEvent = { level: 'info', event: 'state_store_reachable' }
+
 /** Nobody in particular is behind a shared session: what it asks is refused, what it announces is for all. */
 function sharedMessage({ watches, tasksAtLegacy }: GatewayContext, upstream: Upstream, channel: LegacyChannel, message: Message): void {
   if (message.method === 'notifications/tasks/status') return tasksAtLegacy.announce(channel, message)
@@ -169,6 +202,13 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
   const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
   const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId, handleScope(context, endpoint))
   deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, deliverUnattributed)
+}
+
+/** Whoever takes the session up after a crash must know what went with this process. */
+function ownOpened({ sessions }: GatewayContext, session: LiveSession, { id, config }: Upstream): void | Promise<void> {
+  if (config.target.transport !== 'stdio' || config.state !== 'opaque' || session.data.holds.includes(id)) return undefined
+  session.data.holds.push(id)
+  return sessions.changed(session)
 }
 
 /**
@@ -201,19 +241,37 @@ function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
 }
 
 function endStreams(context: GatewayContext): void {
-  for (const exchange of context.inFlight.values()) if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
+  for (const exchange of context.inFlight.values()) {
+    if (exchange.isRelayed && exchange.http?.verb === 'GET') finish(context, exchange, { kind: 'ended' })
+    else if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
+  }
   for (const session of context.sessions.all()) for (const stream of Array.from(session.streams)) stream.end()
 }
 
+/** Sessions are handed over as soon as none of their calls is in flight, those of the rest at the end. */
 async function drain(context: GatewayContext, graceMs: number): Promise<void> {
   context.draining = true
   endStreams(context)
   const deadline = context.deps.clock.ticksMs() + graceMs
+  await handOverIdle(context)
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
+    await handOverIdle(context)
   }
   for (const exchange of context.inFlight.values()) {
     exchange.carriage?.abort('shutting down')
     finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
+  }
+  await handOverIdle(context)
+}
+
+const HANDOVERS_AT_ONCE = 64
+
+/** Only where somebody can take them: a replica without others goes on with its own until it ends. */
+async function handOverIdle(context: GatewayContext): Promise<void> {
+  if (context.membership === undefined) return
+  const idle = Array.from(context.sessions.all()).filter(({ inFlight }) => inFlight.size === 0)
+  for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
+    await Promise.all(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => context.sessions.handOver(session)))
   }
 }

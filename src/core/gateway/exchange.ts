@@ -7,7 +7,8 @@ import type { Principal } from '../auth/principal.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { CallControl } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import type { HttpRequest } from './http-exchange.ts'
+import type { Carried } from '../replica/serve-exchange.ts'
+import type { HttpRequest, HttpResponse } from './http-exchange.ts'
 import type { Outcome } from './outcome.ts'
 import type { Reply } from './reply.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -43,6 +44,12 @@ export interface Exchange {
   readonly snapshot: Snapshot
   /** Only where the request came over HTTP, and until it is finished. */
   http: HttpRequest | undefined
+  /** The way back of `http`, for whoever takes the exchange over as it came. */
+  response: HttpResponse | undefined
+  /** Another replica brought it. */
+  readonly carried: Carried | undefined
+  /** Another replica serves it. */
+  isRelayed: boolean
   era: Era
   /** Undefined until it is known (a request without a version, a session not looked up yet). */
   revision: Revision | undefined

@@ -23,7 +23,7 @@ export function finish(context: GatewayContext, exchange: Exchange, outcome: Out
   if (!isAnswered) attempt(context, () => void exchange.reply.finish(undefined))
   attempt(context, () => exchange.release?.())
   for (const run of exchange.onFinished) attempt(context, run)
-  attempt(context, () => record(context, exchange, isAnswered ? outcome : UNANSWERED, isAnswered ? status : 0, responseBytes))
+  if (outcome.kind !== 'relayed') attempt(context, () => record(context, exchange, isAnswered ? outcome : UNANSWERED, isAnswered ? status : 0, responseBytes))
   letGo(exchange)
   return true
 }
@@ -54,6 +54,7 @@ function letGo(exchange: Exchange): void {
   exchange.release = undefined
   exchange.onSession = undefined
   exchange.http = undefined
+  exchange.response = undefined
 }
 
 /** What anything thrown becomes: an expected refusal keeps its code, all else is `internal` and goes to the log. */

@@ -17,6 +17,7 @@ import { finish } from './finish.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { HttpRequest, HttpResponse } from './http-exchange.ts'
 import { errorText } from './render.ts'
+import { postStreamId, requestOfEvent } from './stream-id.ts'
 import { admitStream } from './streams.ts'
 
 /** The stream lives until the client leaves, the session ends, or Portolan drains. */
@@ -58,7 +59,8 @@ function goOnWithAnswer(context: GatewayContext, exchange: Exchange, session: Li
     return
   }
   begin(exchange, response)
-  if (replay.kind === 'expired') endExpired(context, session, replay.streamId, response)
+  if (replay.kind === 'unknown' && session.isTakenUp) endLost(lastEventId, response)
+  else if (replay.kind === 'expired') endExpired(context, session, replay.streamId, response)
   else if (replay.kind === 'events') {
     writeAll(response, replay.events)
     if (replay.events.length === 0) events.dropStream(session.data.id, replay.streamId)
@@ -80,12 +82,19 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
 
 /** Bridge-rulings §4, Resumption: an expired id on a POST stream is an error for that request, then the end. */
 function endExpired(context: GatewayContext, session: LiveSession, streamId: string, response: HttpResponse): void {
-  const call = session.inFlight.values().find(({ id }) => id === streamId)
+  const call = session.inFlight.values().find((one) => postStreamId(one) === streamId)
   const idText = call?.message?.idText ?? session.answered.get(streamId)
   if (idText !== undefined) response.write(sseText(errorText(new PortolanError('event_expired'), 'legacy', idText)))
   if (call === undefined) return
   call.carriage?.abort('its events are gone')
   finish(context, call, { kind: 'cancelled', reason: 'event_expired' })
+}
+
+/** The call went with the replica that ran it, and what its stream said after that with it. */
+function endLost(lastEventId: string, response: HttpResponse): void {
+  const idText = requestOfEvent(lastEventId)
+  const error = new PortolanError('outcome_unknown', { message: 'Outcome unknown: the replica that ran the call was lost' })
+  if (idText !== undefined) response.write(sseText(errorText(error, 'legacy', idText)))
 }
 
 /** What was lost cannot be told, so that all of it is to be looked at again. */

@@ -8,6 +8,7 @@ import { eraOf, isRevision, traitsOf } from '../../protocol/revision.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { Views } from '../catalog/view.ts'
 import { rememberAnswered } from '../session/live-session.ts'
+import { postStreamId } from './stream-id.ts'
 import { createStreamReply } from '../session/stream-reply.ts'
 import { runBatch } from './batch.ts'
 import { beginExchange } from './begin.ts'
@@ -15,6 +16,7 @@ import type { GatewayContext } from './context.ts'
 import { decodeHttp, headerFault } from './decode.ts'
 import { readEndpoint } from './endpoint.ts'
 import type { Exchange } from './exchange.ts'
+import type { Carried, ServeCarried } from '../replica/serve-exchange.ts'
 import { finish, refusalOf } from './finish.ts'
 import type { HttpHandler, HttpRefusal, HttpRequest, HttpResponse } from './http-exchange.ts'
 import { createHttpReply } from './http-reply.ts'
@@ -22,32 +24,43 @@ import { openGetStream } from './get-stream.ts'
 import { createSseEntry } from './sse-entry.ts'
 import { authenticateOnly, identify, runStages } from './stages.ts'
 
-export function createHttpEntry(context: GatewayContext, views: Views): HttpHandler {
-  const sse = createSseEntry(context, views)
-  return {
-    handle(request, response, refusal) {
-      const endpoint = readEndpoint(request.path)
-      if (endpoint?.kind === 'sse' && refusal === undefined) return sse.handle(endpoint.name, request, response)
-      const exchange = begin(context, endpoint?.name ?? '', request, response)
-      if (refusal !== undefined) return refuse(context, exchange, refusal.code, refusal)
-      if (endpoint === undefined) return refuse(context, exchange, 'unknown_server')
-      switch (request.verb) {
-        case 'POST':
-          return guard(context, exchange, post(context, views, exchange, request, response))
-        case 'GET':
-          return guard(context, exchange, get(context, exchange, request, response))
-        case 'DELETE':
-          return guard(context, exchange, remove(context, exchange))
-        default:
-          return refuse(context, exchange, 'method_not_allowed')
-      }
-    },
-  }
+export interface HttpEntry extends HttpHandler {
+  /** What another replica was asked, and this one has to answer. */
+  readonly serve: ServeCarried
 }
 
-function begin(context: GatewayContext, endpoint: string, request: HttpRequest, response: HttpResponse): Exchange {
+export function createHttpEntry(context: GatewayContext, views: Views): HttpEntry {
+  const sse = createSseEntry(context, views)
+  const handle = (request: HttpRequest, response: HttpResponse, refusal: HttpRefusal | undefined, carried?: Carried): void => {
+    const endpoint = readEndpoint(request.path)
+    if (endpoint?.kind === 'sse' && refusal === undefined) return sse.handle(endpoint.name, request, response, carried)
+    const exchange = begin(context, { endpoint: endpoint?.name ?? '', request, response, carried })
+    if (refusal !== undefined) return refuse(context, exchange, refusal.code, refusal)
+    if (endpoint === undefined) return refuse(context, exchange, 'unknown_server')
+    switch (request.verb) {
+      case 'POST':
+        return guard(context, exchange, post(context, views, exchange, request, response))
+      case 'GET':
+        return guard(context, exchange, get(context, exchange, request, response))
+      case 'DELETE':
+        return guard(context, exchange, remove(context, exchange))
+      default:
+        return refuse(context, exchange, 'method_not_allowed')
+    }
+  }
+  return { handle: (request, response, refusal) => handle(request, response, refusal), serve: (request, response, carried) => handle(request, response, undefined, carried) }
+}
+
+interface Received {
+  readonly endpoint: string
+  readonly request: HttpRequest
+  readonly response: HttpResponse
+  readonly carried: Carried | undefined
+}
+
+function begin(context: GatewayContext, { endpoint, request, response, carried }: Received): Exchange {
   const reply = createHttpReply(response)
-  const exchange = beginExchange(context, { transport: 'http', endpoint, era: headerEra(request), reply, http: request })
+  const exchange = beginExchange(context, { transport: 'http', endpoint, era: headerEra(request), reply, http: request, response, carried })
   response.onGone(() => gone(context, exchange))
   return exchange
 }
@@ -134,20 +147,21 @@ function startMessage(context: GatewayContext, views: Views, exchange: Exchange,
 }
 
 function streamReply(context: GatewayContext, exchange: Exchange, session: NonNullable<Exchange['session']>, response: HttpResponse): void {
+  const streamId = postStreamId(exchange)
   const reply = createStreamReply({
     response,
     events: context.deps.events,
     sessionId: session.data.id,
-    streamId: exchange.id,
+    streamId,
     priming: traitsOf(session.data.revision).primingEvents,
     streams: prefersStream(exchange.http?.header('accept') ?? ''),
     onDone(resumable) {
-      session.replies.delete(exchange.id)
-      if (resumable) rememberAnswered(session, exchange.id, exchange.message?.idText ?? '')
+      session.replies.delete(streamId)
+      if (resumable) rememberAnswered(session, streamId, exchange.message?.idText ?? '')
     },
   })
   exchange.reply = reply
-  session.replies.set(exchange.id, reply)
+  session.replies.set(streamId, reply)
 }
 
 /** What the official SDKs send: known without looking closer. */

@@ -28,5 +28,7 @@ export type Outcome =
   | { readonly kind: 'approval'; readonly url: string }
   /** The client cancelled: nothing more is sent. */
   | { readonly kind: 'cancelled'; readonly reason: string }
+  /** Another replica served it, and recorded it. */
+  | { readonly kind: 'relayed' }
   /** The client went away before the answer. */
   | { readonly kind: 'disconnected' }

@@ -82,7 +82,7 @@ function mayUse({ message, route }: Exchange, upstream: Upstream): boolean {
 }
 
 /** Runs `run` when all of them have finished: now, where there are none. */
-function afterAll(exchanges: readonly Exchange[], run: () => void): void {
+export function afterAll(exchanges: readonly Exchange[], run: () => void): void {
   let left = exchanges.length
   if (left === 0) return run()
   for (const exchange of exchanges) {

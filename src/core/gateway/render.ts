@@ -49,6 +49,7 @@ export function renderOutcome(outcome: Outcome, era: Era, idText: string): Final
     }
     case 'ended':
     case 'cancelled':
+    case 'relayed':
     case 'disconnected':
       return undefined
   }

@@ -3,6 +3,8 @@
 import { PortolanError } from '../../protocol/error.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Views } from '../catalog/view.ts'
+import { carryExchange } from '../replica/carry-exchange.ts'
+import type { Carried } from '../replica/serve-exchange.ts'
 import { createSseStream } from '../session/session-stream.ts'
 import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
 import { beginExchange } from './begin.ts'
@@ -17,7 +19,7 @@ import { authenticateOnly } from './stages.ts'
 import { admitStream } from './streams.ts'
 
 export interface SseEntry {
-  handle(endpoint: string, request: HttpRequest, response: HttpResponse): void
+  handle(endpoint: string, request: HttpRequest, response: HttpResponse, carried?: Carried): void
 }
 
 interface OpenPipe {
@@ -31,7 +33,9 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
 
   const open = (exchange: Exchange, principal: Principal, request: HttpRequest, response: HttpResponse): void => {
     admitStream(context, exchange)
-    const handle = context.deps.random.id()
+    const id = context.deps.random.id()
+    // Whichever replica a message comes to, it must know where the pipe is.
+    const handle = context.deps.keyring.seal('stream', principal.bindingKey, JSON.stringify([context.deps.peers.replicaId, id]))
     response.head(200, SSE_HEADERS)
     exchange.reply = { ...exchange.reply, finish: () => (response.end(), 0) }
     const stream = createSseStream(response)
@@ -41,18 +45,20 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
       principal,
       stream: { ...stream, end: () => finish(context, exchange, { kind: 'ended' }) },
     })
-    pipes.set(handle, { pipe, endpoint: exchange.endpoint, bindingKey: principal.bindingKey })
+    pipes.set(id, { pipe, endpoint: exchange.endpoint, bindingKey: principal.bindingKey })
     exchange.onFinished.push(() => {
-      pipes.delete(handle)
+      pipes.delete(id)
       pipe.close()
     })
     response.write(sseText(`${request.path}?sessionId=${handle}`, '', 'endpoint'))
   }
 
   const post = async (exchange: Exchange, principal: Principal, request: HttpRequest): Promise<void> => {
-    const found = pipes.get(request.query.get('sessionId') ?? '')
+    const [replicaId, id] = openPipe(context, principal, request.query.get('sessionId') ?? '')
+    const isHere = replicaId === context.deps.peers.replicaId
+    const found = isHere ? pipes.get(id) : undefined
     // A foreign handle is indistinguishable from an unknown one (guarantee 3).
-    if (found === undefined || found.bindingKey !== principal.bindingKey || found.endpoint !== exchange.endpoint) {
+    if (isHere && (found === undefined || found.bindingKey !== principal.bindingKey || found.endpoint !== exchange.endpoint)) {
       throw new PortolanError('session_not_found')
     }
     const body = await request.body()
@@ -62,6 +68,7 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
       return
     }
     exchange.text = body.value
+    if (found === undefined) return postElsewhere(context, exchange, replicaId)
     finish(context, exchange, { kind: 'accepted', status: 202 })
     found.pipe.take(body.value)
   }
@@ -80,8 +87,9 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
   }
 
   return {
-    handle(endpoint, request, response) {
-      const exchange = beginExchange(context, { transport: 'sse', endpoint, era: 'legacy', reply: createHttpReply(response), http: request })
+    handle(endpoint, request, response, carried) {
+      const reply = createHttpReply(response)
+      const exchange = beginExchange(context, { transport: 'sse', endpoint, era: 'legacy', reply, http: request, response, carried })
       response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
       serve(exchange, request, response).catch((error: unknown) => {
         const refusal = error instanceof PortolanError ? error : new PortolanError('internal')
@@ -89,4 +97,17 @@ export function createSseEntry(context: GatewayContext, views: Views): SseEntry 
       })
     },
   }
+}
+
+/** Where the pipe is, and its name there. Throws `session_not_found` for what was not sealed for this client. */
+function openPipe({ deps }: GatewayContext, { bindingKey }: Principal, handle: string): readonly [replicaId: string, id: string] {
+  const plain = deps.keyring.open('stream', bindingKey, handle)
+  if (plain === undefined) throw new PortolanError('session_not_found')
+  const [replicaId = '', id = ''] = JSON.parse(plain) as readonly string[]
+  return [replicaId, id]
+}
+
+/** A pipe cannot move: with its replica it is gone. */
+async function postElsewhere(context: GatewayContext, exchange: Exchange, replicaId: string): Promise<void> {
+  if (exchange.carried !== undefined || (await carryExchange(context, exchange, replicaId)) === 'undelivered') throw new PortolanError('session_not_found')
 }

@@ -4,8 +4,7 @@
  */
 
 import { PortolanError } from '../../protocol/error.ts'
-import { HEADER, encodeHeaderValue } from '../../protocol/header.ts'
-import { acceptLegacy, isRevision } from '../../protocol/revision.ts'
+import { encodeHeaderValue } from '../../protocol/header.ts'
 import { answerDiscover, answerInitialize, answerSetLevel, answerSubscribe, answerTaskList, answerWith } from '../bridge/answers.ts'
 import { carryCall } from '../bridge/call.ts'
 import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
@@ -25,6 +24,7 @@ import type { GatewayContext } from './context.ts'
 import { runCustomStage } from './custom-stage.ts'
 import type { CustomStage } from './custom-stage.ts'
 import type { Exchange } from './exchange.ts'
+import { findSession } from './find-session.ts'
 import { finish, refusalOf } from './finish.ts'
 import { admit, limit } from './limit.ts'
 import type { Outcome } from './outcome.ts'
@@ -128,29 +128,6 @@ function authenticate(context: GatewayContext, exchange: Exchange): Verdict | Pr
   return result instanceof Promise ? result.then(take) : take(result)
 }
 
-/** Legacy requests other than `initialize` belong to a session (bridge-rulings §1). */
-function findSession(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
-  const { message, principal, era } = exchange
-  if (era !== 'legacy' || message?.method === 'initialize' || principal === undefined) return undefined
-  const take = (session: Exchange['session']): Verdict => {
-    if (session === undefined || session.ended || (session.leaving && message?.kind === 'request')) throw new PortolanError('session_not_found')
-    exchange.session = session
-    exchange.revision = session.data.revision
-    exchange.onSession?.(session)
-    // Before anything is waited for: it can be cancelled, and ends with its session.
-    if (message?.kind === 'request' && exchange.outcome === undefined) trackCall(exchange, session)
-    return undefined
-  }
-  if (exchange.session !== undefined) return take(exchange.session)
-  const version = exchange.http?.header(HEADER.protocolVersion)
-  // 2025-11-25, Transports, Protocol Version Header: what no revision is called is 400.
-  if (version !== undefined && !isRevision(version) && acceptLegacy(version) === undefined) throw new PortolanError('unsupported_version')
-  const handle = exchange.http?.header(HEADER.sessionId)
-  if (handle === undefined) throw new PortolanError('session_required')
-  const found = context.sessions.find(principal, exchange.endpoint, handle)
-  return found instanceof Promise ? found.then(take) : take(found)
-}
-
 const ACTIONS: ReadonlyMap<string, PolicyAction> = new Map([
   ['tools/call', 'tools/call'],
   ['prompts/get', 'prompts/get'],
@@ -226,14 +203,6 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   const mirrored = row === undefined && source.era === 'modern' && source.upstream.config.target.transport === 'http'
   if (mirrored && encodeHeaderValue(method) !== method) throw new PortolanError('method_not_found')
   return carryCall(context, exchange, source)
-}
-
-/** A legacy client's ids are unique within its session while they are in flight (2025-11-25, Basic, Requests). */
-function trackCall(exchange: Exchange, session: NonNullable<Exchange['session']>): void {
-  const idText = exchange.message?.idText ?? ''
-  if (session.inFlight.has(idText)) throw new PortolanError('invalid_request', { message: 'Invalid request: this id is in flight already' })
-  session.inFlight.set(idText, exchange)
-  exchange.onFinished.push(() => session.inFlight.delete(idText))
 }
 
 const ANSWERS: Readonly<Record<Answer, Stage>> = {

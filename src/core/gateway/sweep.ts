@@ -54,7 +54,7 @@ function sweepExchange(context: GatewayContext, exchange: Exchange, now: number)
 }
 
 /** Its server has asked this client something that is not answered: the silence is the client's. */
-function isAsked({ session, route }: Exchange): boolean {
+export function isAsked({ session, route }: Exchange): boolean {
   for (const { upstream } of session?.pending.values() ?? []) if (upstream === route?.upstream) return true
   return false
 }

@@ -20,6 +20,10 @@ export interface EventBuffer {
   append(sessionId: string, streamId: string, text: string): string
   /** All events of that event's stream after it, in order. */
   replayAfter(sessionId: string, eventId: string): Replay
+  /** All that is kept of the session, in order: for the replica that takes it up. */
+  all(sessionId: string): readonly (BufferedEvent & { readonly streamId: string })[]
+  /** What another had kept, under the ids that it had; only before anything was appended. */
+  restore(sessionId: string, events: readonly (BufferedEvent & { readonly streamId: string })[]): void
   /** Forgets a stream once its last event was delivered. */
   dropStream(sessionId: string, streamId: string): void
   dropSession(sessionId: string): void

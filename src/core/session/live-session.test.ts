@@ -21,6 +21,7 @@ function createSession(): LiveSession {
     logLevel: '',
     subscriptions: {},
     tasks: {},
+    holds: [],
   }, 'h')
 }
 

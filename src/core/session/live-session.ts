@@ -39,6 +39,12 @@ export interface LiveSession {
   readonly data: Session
   /** What the client holds: the sealed id. '' on stdio. */
   readonly handle: string
+  /** Under which this replica owns it; 0 where there are no others. */
+  readonly epoch: number
+  /** Of the membership when the ownership was seen last. */
+  generation: number
+  /** Another replica, or an earlier process, had it before: what is not known here may have been there. */
+  readonly isTakenUp: boolean
   /** The client's own requests in flight, by its ids. */
   readonly inFlight: LiveMap<IdText, Exchange>
   /** By the id under which the client got it. */
@@ -80,10 +86,16 @@ const ANSWERED_ID_LENGTH = 256
 /** Of one server's tasks the newest are known to `tasks/list`; of those that the client hosts, the newest get its word. */
 const TASKS_LENGTH = 1_000
 
-export function createLiveSession(data: Session, handle: string): LiveSession {
+/** Of one who owns it alone, and always did. */
+const UNSHARED = { epoch: 0, generation: 0, isTakenUp: false }
+
+export function createLiveSession(data: Session, handle: string, owned: Pick<LiveSession, 'epoch' | 'generation' | 'isTakenUp'> = UNSHARED): LiveSession {
   return {
     data,
     handle,
+    epoch: owned.epoch,
+    generation: owned.generation,
+    isTakenUp: owned.isTakenUp,
     inFlight: new LiveMap(),
     pending: new LiveMap(),
     replies: new LiveMap(),

@@ -1,6 +1,6 @@
 /**
  * A legacy client's session, as data: all of it can be stored and taken up by another replica. What cannot move (open
- * streams, upstream channels, pending calls) is its attachment, `session-attachment.ts`.
+ * streams, upstream channels, pending calls) is `live-session.ts`.
  */
 
 import type { Revision } from '../../protocol/revision.ts'
@@ -24,4 +24,6 @@ export interface Session {
   subscriptions: Record<string, string[]>
   /** Upstream task ids of this owner's calls: upstream id -> ids. */
   tasks: Record<string, string[]>
+  /** Upstreams at which it has state that goes with the replica that owns it (an own child whose memory is opaque). */
+  holds: string[]
 }

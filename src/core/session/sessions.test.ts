@@ -9,6 +9,7 @@ import type { Exchange } from '../gateway/exchange.ts'
 import { addStream } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
 import type { SessionStream } from './session-stream.ts'
+import { ownAll } from './ownership.ts'
 import { createSessions } from './sessions.ts'
 import type { NewSession, Sessions } from './sessions.ts'
 
@@ -35,7 +36,11 @@ function createRig(perPrincipal = 10) {
     events: createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 }),
     idleMs: () => IDLE_MS,
     perPrincipal: () => perPrincipal,
+    ownership: ownAll(store),
+    kept: undefined,
+    onTakenUp: () => true,
     onEnd: (session) => ended.push(session),
+    onLeft: () => undefined,
   })
   return { clock, store, replica, sessions: replica(), ended }
 }
@@ -74,7 +79,8 @@ describe('a session', () => {
       expect(await other.find(who, endpoint, handle)).toBeUndefined()
     }
     const restored = await other.find(alice, 'files', handle)
-    expect(restored?.data).toMatchObject({ id: data.id, revision: '2025-11-25', endpoint: 'files' })
+    if (restored === undefined || 'replicaId' in restored) expect.fail('not taken up')
+    expect(restored.data).toMatchObject({ id: data.id, revision: '2025-11-25', endpoint: 'files' })
     expect(other.find(alice, 'files', handle)).toBe(restored)
   })
 

@@ -6,22 +6,36 @@ import type { Keyring } from '../auth/keyring.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Random } from '../random.ts'
 import type { EventBuffer } from './event-buffer.ts'
+import type { EventStore } from './event-store.ts'
+import { keptOf, restoreEvents } from './kept-events.ts'
 import { createLiveSession } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
-import type { SessionStore } from './session-store.ts'
+import type { Elsewhere, Owned, Ownership } from './ownership.ts'
+import type { SessionStore, StoredSession } from './session-store.ts'
 import type { Session } from './session.ts'
 
 export interface Sessions {
-  /** Rejects with `too_many_sessions` beyond the owner's share. */
+  /** Rejects with `too_many_sessions` beyond the owner's share, `state_unavailable` where it cannot be stored. */
   open(principal: Principal, fields: NewSession): Promise<LiveSession>
-  /** The session behind a handle, at once where it is live here. Foreign, ended and unknown ones look alike. */
-  find(principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<LiveSession | undefined>
+  /**
+   * The session behind a handle, at once where it is live here; the replica that has it, where another has. Foreign, ended
+   * and unknown ones look alike. Rejects with `state_unavailable`.
+   */
+  find(principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<Found>
+  /** As `find`, where what it said last was wrong. */
+  findAgain(principal: Principal, endpoint: string, handle: string): Promise<Found>
+  /** What another replica would go on with has changed. Resolves when it is stored, or cannot be. */
+  changed(session: LiveSession): Promise<void>
   end(session: LiveSession): Promise<void>
+  /** Leaves it to others, with everything that they can go on with. It has no call in flight. */
+  handOver(session: LiveSession): Promise<void>
   /** Ends those that were idle for too long; those with a call or a stream open are in use. */
   sweep(): void
   all(): IterableIterator<LiveSession>
   readonly count: number
 }
+
+export type Found = LiveSession | Elsewhere | undefined
 
 export type NewSession = Pick<Session, 'endpoint' | 'revision' | 'clientInfo' | 'clientCapabilities'> & {
   /** False on stdio, where the pipe is the session and nothing is handed out. */
@@ -33,26 +47,49 @@ export interface SessionsDeps {
   readonly random: Random
   readonly keyring: Keyring
   readonly store: SessionStore
+  readonly ownership: Ownership
   readonly events: EventBuffer
+  /** Undefined where nobody else could go on with them. */
+  readonly kept: EventStore | undefined
   readonly idleMs: () => number
   readonly perPrincipal: () => number
+  /** It was taken up from the store. False where it cannot go on. */
+  readonly onTakenUp: (session: LiveSession) => boolean
   readonly onEnd: (session: LiveSession) => void
+  /** Another replica has it, or is to have it: what is attached to it here is let go. */
+  readonly onLeft: (session: LiveSession) => void
 }
 
 /** The stored copy is renewed when this much of the lifetime has passed, not on each request. */
 const SAVE_AFTER_FRACTION = 0.25
+/** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
+const KNOWN_ELSEWHERE = 10_000
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { clock, random, keyring, store } = deps
+  const { clock, random, keyring, store, ownership } = deps
   const live = new Map<string, LiveSession>()
   const savedAtMs = new WeakMap<LiveSession, number>()
-  /** Counted before the store knows of them: owner -> sessions being opened. */
-  const opening = new Map<string, number>()
+  const reserve = createReservations(deps)
+  const elsewhere = new Map<string, Elsewhere>()
+  const taking = new Map<string, Promise<Found>>()
 
+  const leave = (session: LiveSession): void => {
+    if (session.ended) return
+    session.ended = true
+    live.delete(session.handle)
+    deps.onLeft(session)
+    for (const run of session.onEnded) run()
+    for (const stream of session.streams.splice(0)) stream.end()
+    deps.events.dropSession(session.data.id)
+  }
   /** A store that fails costs other replicas the session, not this one: the next use tries again. */
   const save = async (session: LiveSession): Promise<void> => {
     savedAtMs.set(session, clock.nowMs())
-    await store.save(session.data, deps.idleMs()).catch(() => savedAtMs.delete(session))
+    try {
+      if (!(await ownership.save(session, deps.idleMs()))) leave(session)
+    } catch {
+      savedAtMs.delete(session)
+    }
   }
   const touch = (session: LiveSession): LiveSession => {
     session.data.lastUsedAtMs = clock.nowMs()
@@ -62,77 +99,94 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const belongs = (session: Session, principal: Principal, endpoint: string): boolean =>
     session.bindingKey === principal.bindingKey && session.endpoint === endpoint
 
-  const restore = async (principal: Principal, endpoint: string, handle: string): Promise<LiveSession | undefined> => {
-    const id = keyring.open('session', principal.bindingKey, handle)
-    if (id === undefined) return undefined
-    const data = (await store.find(id))?.session
-    if (data === undefined || !belongs(data, principal, endpoint)) return undefined
-    // Another request of the client may have taken it up meanwhile.
-    const taken = live.get(handle)
-    if (taken !== undefined) return touch(taken)
-    const session = createLiveSession(data, handle)
+  const takeUp = async (stored: StoredSession & Owned, handle: string): Promise<LiveSession | undefined> => {
+    const session = createLiveSession(stored.session, handle, { epoch: stored.epoch, generation: stored.generation, isTakenUp: true })
+    restoreEvents(session, deps.events, (await deps.kept?.load(session.data.id)) ?? [])
     live.set(handle, session)
-    return touch(session)
+    if (deps.onTakenUp(session)) return touch(session)
+    await end(session)
+    return undefined
+  }
+  const locate = async (principal: Principal, endpoint: string, handle: string): Promise<Found> => {
+    const id = keyring.open('session', principal.bindingKey, handle)
+    const located = id === undefined ? undefined : await ownership.locate(id, (session) => belongs(session, principal, endpoint))
+    if (located === undefined || !('replicaId' in located)) return located === undefined ? undefined : takeUp(located, handle)
+    elsewhere.delete(handle)
+    elsewhere.set(handle, located)
+    if (elsewhere.size > KNOWN_ELSEWHERE) dropOldest(elsewhere)
+    return located
+  }
+  /** Of a client's requests that come together, one takes the session up for all. */
+  const locateOnce = (principal: Principal, endpoint: string, handle: string): Promise<Found> => {
+    const key = JSON.stringify([principal.bindingKey, endpoint, handle])
+    const begun = taking.get(key) ?? locate(principal, endpoint, handle).finally(() => taking.delete(key))
+    taking.set(key, begun)
+    return begun
+  }
+  const recheck = async (session: LiveSession, principal: Principal, endpoint: string): Promise<Found> => {
+    if (await ownership.recheck(session)) return session.ended ? undefined : touch(session)
+    leave(session)
+    return locateOnce(principal, endpoint, session.handle)
+  }
+  const findAgain = (principal: Principal, endpoint: string, handle: string): Promise<Found> => {
+    elsewhere.delete(handle)
+    const found = find(principal, endpoint, handle)
+    return found instanceof Promise ? found : Promise.resolve(found)
+  }
+  const find = (principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<Found> => {
+    const session = live.get(handle)
+    if (session === undefined) return keyringKnows(principal, handle) ?? locateOnce(principal, endpoint, handle)
+    if (!belongs(session.data, principal, endpoint)) return undefined
+    return ownership.isCertain(session) ? touch(session) : recheck(session, principal, endpoint)
+  }
+  /** Remembered only for whom it was found, because the handle says to whom it belongs. */
+  const keyringKnows = (principal: Principal, handle: string): Promise<Found> | undefined => {
+    const known = elsewhere.get(handle)
+    return known === undefined || keyring.open('session', principal.bindingKey, handle) === undefined ? undefined : Promise.resolve(known)
   }
 
   const end = async (session: LiveSession): Promise<void> => {
     if (session.ended) return
+    const isOwn = ownership.isCertain(session)
     session.ended = true
     live.delete(session.handle)
     deps.onEnd(session)
     for (const run of session.onEnded) run()
     for (const stream of session.streams.splice(0)) stream.end()
     deps.events.dropSession(session.data.id)
-    await store.delete(session.data.id)
-  }
-
-  const reserve = async (ownerKey: string): Promise<() => void> => {
-    const before = opening.get(ownerKey) ?? 0
-    opening.set(ownerKey, before + 1)
-    const release = (): void => {
-      const left = (opening.get(ownerKey) ?? 1) - 1
-      if (left === 0) opening.delete(ownerKey)
-      else opening.set(ownerKey, left)
-    }
-    const stored = await store.count(ownerKey).catch((error: unknown) => {
-      release()
-      throw error
-    })
-    if (stored + before < deps.perPrincipal()) return release
-    release()
-    throw new PortolanError('too_many_sessions', { retryAfterSec: 60 })
+    // Another may have it by now: then it is not ours to end.
+    if (isOwn) await Promise.all([store.delete(session.data.id), deps.kept?.dropSession(session.data.id)])
   }
 
   return {
     async open(principal, { withHandle, ...fields }) {
       const release = await reserve(principal.ownerKey)
-      const nowMs = clock.nowMs()
-      const data: Session = {
-        id: random.id(),
-        bindingKey: principal.bindingKey,
-        ownerKey: principal.ownerKey,
-        ...fields,
-        createdAtMs: nowMs,
-        lastUsedAtMs: nowMs,
-        initialized: false,
-        logLevel: '',
-        subscriptions: {},
-        tasks: {},
+      try {
+        const data = newSession(random.id(), principal, fields, clock.nowMs())
+        const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `local:${data.id}`
+        // The client may bring its handle to another replica at once.
+        const session = createLiveSession(data, handle, { ...(await ownership.open(data, deps.idleMs())), isTakenUp: false })
+        savedAtMs.set(session, clock.nowMs())
+        live.set(handle, session)
+        return session
+      } finally {
+        release()
       }
-      const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `local:${data.id}`
-      const session = createLiveSession(data, handle)
-      live.set(handle, session)
-      // The client may bring its handle to another replica at once.
-      await save(session)
-      release()
-      return session
     },
-    find(principal, endpoint, handle) {
-      const session = live.get(handle)
-      if (session === undefined) return restore(principal, endpoint, handle)
-      return belongs(session.data, principal, endpoint) ? touch(session) : undefined
+    find,
+    findAgain,
+    async changed(session) {
+      if (!session.ended) await save(session)
     },
     end,
+    async handOver(session) {
+      if (session.ended) return
+      const events = keptOf(session, deps.events)
+      leave(session)
+      if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs()).catch(() => undefined)
+      const isOwn = await ownership.save(session, deps.idleMs()).catch(() => true)
+      if (isOwn) await ownership.release(session).catch(() => undefined)
+    },
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()
       for (const session of live.values()) {
@@ -145,5 +199,36 @@ export function createSessions(deps: SessionsDeps): Sessions {
     get count() {
       return live.size
     },
+  }
+}
+
+function dropOldest(map: Map<string, unknown>): void {
+  for (const oldest of map.keys()) return void map.delete(oldest)
+}
+
+function newSession(id: string, { bindingKey, ownerKey }: Principal, fields: Omit<NewSession, 'withHandle'>, nowMs: number): Session {
+  return {
+    id, bindingKey, ownerKey, ...fields, createdAtMs: nowMs, lastUsedAtMs: nowMs, initialized: false, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+  }
+}
+
+/** Keeps what is being opened within the owner's share, before the store knows of it. */
+function createReservations({ store, perPrincipal }: SessionsDeps): (ownerKey: string) => Promise<() => void> {
+  const opening = new Map<string, number>()
+  return async (ownerKey) => {
+    const before = opening.get(ownerKey) ?? 0
+    opening.set(ownerKey, before + 1)
+    const release = (): void => {
+      const left = (opening.get(ownerKey) ?? 1) - 1
+      if (left === 0) opening.delete(ownerKey)
+      else opening.set(ownerKey, left)
+    }
+    const stored = await store.count(ownerKey).catch((error: unknown) => {
+      release()
+      throw error
+    })
+    if (stored + before < perPrincipal()) return release
+    release()
+    throw new PortolanError('too_many_sessions', { retryAfterSec: 60 })
   }
 }

@@ -1,0 +1,41 @@
+/** A session that another replica, or an earlier process, had: what it asked for goes on, what went with the other is said to be lost. */
+
+import { isMerged, slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { announceLists, watchShared } from './answers.ts'
+import { ensureLists, sourceOf } from './party.ts'
+import type { Party } from './party.ts'
+
+/** False where the session cannot go on: its server's memory of it was lost (decision 0005). */
+export function takeUpSession(context: GatewayContext, session: LiveSession): boolean {
+  const { data } = session
+  const lost = data.holds.filter((id) => context.upstreams.byId(id)?.config.state === 'opaque')
+  data.holds = []
+  if (lost.length > 0) context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: lost.join(' ') } })
+  if (lost.length > 0 && !isMerged(context, data.endpoint)) return false
+  for (const id of lost) session.lost.add(id)
+  const party = partyOfSession(session)
+  announceLists(context, session, party)
+  for (const upstream of upstreamsAt(context, data.endpoint)) {
+    const uris = data.subscriptions[upstream.id] ?? []
+    if (uris.length > 0) void watchAgain(context, session, upstream, uris).catch(() => undefined)
+  }
+  return true
+}
+
+function partyOfSession(session: LiveSession): Party {
+  const { ownerKey, bindingKey, revision } = session.data
+  return { era: 'legacy', revision, principal: { ownerKey, bindingKey, label: '', scopes: new Set() }, session, message: undefined }
+}
+
+/** Where the session has a session of its own at the server, that one subscribes when it is opened: now. */
+async function watchAgain(context: GatewayContext, session: LiveSession, upstream: Upstream, uris: readonly string[]): Promise<void> {
+  const party = partyOfSession(session)
+  const source = await sourceOf(context, party, upstream)
+  ensureLists(context, party, upstream)
+  if (source.isOwn) return void (await source.channel())
+  const marked = slugAt(context, session.data.endpoint, upstream) !== undefined
+  await Promise.allSettled(uris.map((uri) => watchShared(context, session, source, { uri, marked, subscribes: true })))
+}

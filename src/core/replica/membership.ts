@@ -1,0 +1,109 @@
+/**
+ * This replica among the others. It lives while its heartbeat is stored; from when the others may take it for dead, it must
+ * not take itself for the owner of anything before it has looked again (a process that was stopped, a store that was away).
+ *
+ *   certain ──lifetime passes without a heartbeat──▶ doubtful ──heartbeat──▶ certain, of a new generation
+ */
+
+import type { Clock } from '../clock.ts'
+import type { Replica, ReplicaStore } from './replica-store.ts'
+
+export interface Membership {
+  readonly id: string
+  /** Asked for each request of a session: a comparison of ticks. */
+  isCertain(): boolean
+  /** Grows each time the others may have taken this replica for dead: what it owned before may be another's. */
+  generation(): number
+  /** A heartbeat now, if it is doubtful; false where the store does not answer. */
+  confirm(): Promise<boolean>
+  /** Rejects with `state_unavailable`. */
+  isAlive(id: string): Promise<boolean>
+  /** Since when the store has not answered; undefined while it does. */
+  unreachableSinceTicks(): number | undefined
+  /** Takes itself out: nothing more is announced. */
+  leave(): Promise<void>
+}
+
+export interface MembershipDeps {
+  readonly clock: Clock
+  readonly store: ReplicaStore
+  readonly self: Replica
+  /** After a change between reachable and not. */
+  readonly onReachable?: (isReachable: boolean) => void
+}
+
+/** Within 5 s of a crash somebody else serves (design §7.9): the lifetime passes, then one claim. */
+export const LIFETIME_MS = 3_000
+const HEARTBEAT_MS = 750
+
+/** A store that hangs is one that does not answer: who waits for a heartbeat is a client's request. */
+const ANSWER_MS = 1_000
+
+function answers(clock: Clock, work: Promise<void>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stopTimer = clock.after(ANSWER_MS, () => resolve(false))
+    work.then(
+      () => resolve(true),
+      () => resolve(false),
+    ).finally(stopTimer)
+  })
+}
+
+/** Announces itself at once, and from then on. */
+export function startMembership({ clock, store, self, onReachable }: MembershipDeps): Membership {
+  let certainUntilTicks = 0
+  let generation = 0
+  let beating: Promise<boolean> | undefined
+  let unreachableSinceTicks: number | undefined
+  let hasLeft = false
+  let stopTimer = (): void => {}
+
+  const isCertain = (): boolean => clock.ticksMs() < certainUntilTicks
+  const reached = (isReached: boolean): boolean => {
+    if (isReached !== (unreachableSinceTicks === undefined)) {
+      unreachableSinceTicks = isReached ? undefined : clock.ticksMs()
+      onReachable?.(isReached)
+    }
+    return isReached
+  }
+  const beat = async (): Promise<boolean> => {
+    // The store counts from when it hears this, which is later: here it ends first.
+    const sentTicks = clock.ticksMs()
+    if (!(await answers(clock, store.announce(self, LIFETIME_MS)))) return reached(false)
+    if (!isCertain()) generation += 1
+    certainUntilTicks = sentTicks + LIFETIME_MS
+    return reached(true)
+  }
+  const beatOnce = (): Promise<boolean> => {
+    beating ??= beat().finally(() => (beating = undefined))
+    return beating
+  }
+  const later = (): void => {
+    if (hasLeft) return
+    stopTimer = clock.after(HEARTBEAT_MS, () => {
+      void beatOnce()
+      later()
+    })
+  }
+  void beatOnce()
+  later()
+
+  return {
+    id: self.id,
+    isCertain,
+    generation: () => generation,
+    async confirm() {
+      if (isCertain() || hasLeft) return true
+      return (await beatOnce()) && isCertain()
+    },
+    isAlive: async (id) => (await store.find(id)) !== undefined,
+    unreachableSinceTicks: () => unreachableSinceTicks,
+    async leave() {
+      if (hasLeft) return
+      hasLeft = true
+      stopTimer()
+      await beating
+      await store.leave(self.id).catch(() => undefined)
+    },
+  }
+}

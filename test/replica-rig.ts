@@ -1,0 +1,129 @@
+/** Several gateways in the test's own process, over the same stores and one peer network, as replicas behind no balancer at all. */
+import { createHints } from '../src/adapters/memory/hints.ts'
+import { createEventStore } from '../src/adapters/memory/event-store.ts'
+import { createPeerNetwork } from '../src/adapters/memory/peer-link.ts'
+import { createReplayGuard } from '../src/adapters/memory/replay-guard.ts'
+import { createReplicaStore } from '../src/adapters/memory/replica-store.ts'
+import { createSessionStore } from '../src/adapters/memory/session-store.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import type { EventStore } from '../src/core/session/event-store.ts'
+import { LIFETIME_MS } from '../src/core/replica/membership.ts'
+import type { ReplicaStore } from '../src/core/replica/replica-store.ts'
+import type { SessionStore } from '../src/core/session/session-store.ts'
+import type { PeerLink, PeerService } from '../src/core/gateway/peer-link.ts'
+import { PortolanError } from '../src/protocol/error.ts'
+import { closeAfter, openRig } from './gateway-rig.ts'
+import type { OpenRig, RigOptions } from './gateway-rig.ts'
+
+export interface ReplicaRig extends OpenRig {
+  readonly id: string
+  /** Gone without a word: it reaches nobody and nothing, and nobody reaches it through a peer. Its lifetime has passed. */
+  kill(): Promise<void>
+  /** As SIGSTOP for longer than its lifetime, as seen by the others; `continue` lets it find out. */
+  stop(): Promise<void>
+  continue(): void
+  /** From now on every store fails for it. */
+  cut(isCut: boolean): void
+  /** Reads and writes of stores, and messages to peers, since the last call. */
+  trips(): number
+}
+
+export interface Replicas {
+  readonly all: readonly ReplicaRig[]
+  readonly stores: { readonly sessions: SessionStore; readonly replicas: ReplicaStore; readonly kept: EventStore }
+}
+
+export async function startReplicas(count: number, options: RigOptions = {}): Promise<Replicas> {
+  const clock = createSystemClock()
+  const stores = { sessions: createSessionStore(clock), replicas: createReplicaStore(clock), kept: createEventStore(clock) }
+  const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), ...stores }
+  const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options)))
+  return { all, stores }
+}
+
+interface Shared {
+  readonly network: ReturnType<typeof createPeerNetwork>
+  readonly hints: ReturnType<typeof createHints>
+  readonly replayGuard: ReturnType<typeof createReplayGuard>
+  readonly sessions: SessionStore
+  readonly replicas: ReplicaStore
+  readonly kept: EventStore
+}
+
+async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept }: Shared, options: RigOptions): Promise<ReplicaRig> {
+  const gate = { isCut: false, trips: 0 }
+  const clock = createSystemClock()
+  const stopped = { forMs: 0, isStopped: false }
+  const peers = rejoining(network, id, gate)
+  const rig = closeAfter(await openRig({
+    ...options,
+    deps: {
+      clock: { ...clock, ticksMs: () => clock.ticksMs() + stopped.forMs },
+      hints, replayGuard,
+      peers: peers.link,
+      sessions: through(sessions, gate),
+      keptEvents: through(kept, gate),
+      replica: { store: through(replicas, gate, ['announce']), self: { id, address: '', version: '0.0.0' } },
+      ...options.deps,
+    },
+  }))
+  return {
+    ...rig,
+    id,
+    async kill() {
+      gate.isCut = true
+      network.leave(id)
+      await replicas.leave(id)
+    },
+    async stop() {
+      network.leave(id)
+      await replicas.leave(id)
+    },
+    continue() {
+      stopped.forMs += LIFETIME_MS + 1
+      peers.rejoin()
+    },
+    cut: (isCut) => void (gate.isCut = isCut),
+    trips() {
+      const { trips } = gate
+      gate.trips = 0
+      return trips
+    },
+  }
+}
+
+function rejoining(network: Shared['network'], id: string, gate: { trips: number }): { readonly link: PeerLink; rejoin(): void } {
+  let joined = network.join(id)
+  const services = new Map<string, PeerService>()
+  return {
+    link: {
+      replicaId: id,
+      send(...sent) {
+        gate.trips += 1
+        return joined.send(...sent)
+      },
+      serve(topic, service) {
+        services.set(topic, service)
+        return joined.serve(topic, service)
+      },
+    },
+    rejoin() {
+      joined = network.join(id)
+      for (const [topic, service] of services) joined.serve(topic, service)
+    },
+  }
+}
+
+/** The store as one replica reaches it: counted, but for what is no part of any exchange. */
+function through<T extends object>(store: T, gate: { isCut: boolean; trips: number }, uncounted: readonly string[] = []): T {
+  return new Proxy(store, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name)
+      if (typeof method !== 'function') return method
+      return (...given: unknown[]): unknown => {
+        if (!uncounted.includes(String(name))) gate.trips += 1
+        return gate.isCut ? Promise.reject(new PortolanError('state_unavailable', { retryAfterSec: 1 })) : Reflect.apply(method, target, given)
+      }
+    },
+  })
+}

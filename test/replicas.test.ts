@@ -1,0 +1,283 @@
+/** A legacy client whose requests come to any of several replicas: it must not notice (issue: many replicas; design §5). */
+import { describe, expect, it } from 'vitest'
+import { startActor } from './fixtures/upstream/actor.ts'
+import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
+import { http, until } from './fixtures/upstream/support.ts'
+import { closeAfter } from './gateway-rig.ts'
+import type { RigOptions } from './gateway-rig.ts'
+import { send } from './http-rig.ts'
+import { getRequest, legacy, legacyRequest, messageOf, modern, openSession, openStream } from './mcp-client.ts'
+import type { Stream } from './mcp-client.ts'
+import { startReplicas } from './replica-rig.ts'
+import type { ReplicaRig } from './replica-rig.ts'
+
+interface Scene {
+  readonly a: ReplicaRig
+  readonly b: ReplicaRig
+  readonly c: ReplicaRig
+  readonly actor: Actor
+  /** Calls of the tool `steps`, which the test moves on by hand. */
+  readonly calls: ActorCall[]
+}
+
+async function play(options: RigOptions = {}, eras: readonly ('legacy' | 'modern')[] = ['legacy']): Promise<Scene> {
+  const calls: ActorCall[] = []
+  const acts: Record<string, Act> = { steps: (call) => void calls.push(call) }
+  const actor = closeAfter(await startActor(eras, acts))
+  const { all } = await startReplicas(3, { servers: { actor: http(actor.url) }, ...options })
+  const [a, b, c] = all
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three were started')
+  return { a, b, c, actor, calls }
+}
+
+const STEPS = { name: 'actor__steps', _meta: { progressToken: 'p' } }
+const ECHO = { name: 'actor__echo', arguments: { text: 'hello' } }
+const streams = { accept: 'text/event-stream, application/json' }
+const lastId = ({ events }: Stream): string => events.findLast(({ id }) => id !== '')?.id ?? ''
+const heard = (stream: Stream): unknown[] =>
+  stream.messages().map((message) => ('method' in message ? (message['params'] as { progress?: number }).progress : { response: message['id'] }))
+
+async function startSteps({ calls }: Scene, { port }: ReplicaRig, session: string): Promise<{ stream: Stream; call: ActorCall }> {
+  const before = calls.length
+  const opening = openStream(port, legacyRequest(session, 'tools/call', STEPS, { id: 9, headers: streams }))
+  await until(() => calls.length > before)
+  const call = calls.at(-1)
+  if (call === undefined) throw new Error('no call')
+  return { stream: await opening, call }
+}
+
+describe('a session opened at one replica', () => {
+  it('goes on at every other, and is recorded once for each request', async () => {
+    const { a, b, c, actor } = await play()
+    const session = await openSession(a.port, {})
+    for (const { port } of [b, c, a, b]) {
+      const answer = await legacy(port, session, 'tools/call', ECHO)
+      expect([answer.status, messageOf(answer)['result']]).toMatchObject([200, { echo: { text: 'hello' } }])
+    }
+    expect(actor.sessions.size).toBe(1)
+    const records = [...(await a.settled()), ...(await b.settled()), ...(await c.settled())]
+    expect(records.filter(({ method }) => method === 'tools/call')).toHaveLength(4)
+  })
+
+  it('is unknown at every replica to others, and once it was ended at any', async () => {
+    const { a, b, c } = await play()
+    const session = await openSession(a.port)
+    for (const { port } of [a, b, c]) expect((await legacy(port, session, 'ping', {}, { token: 'bob' })).status).toBe(404)
+    const ended = await send(b.port, { ...getRequest(session), verb: 'DELETE' })
+    expect(ended.status).toBe(200)
+    for (const { port } of [a, b, c]) expect((await legacy(port, session, 'ping')).status).toBe(404)
+  })
+
+})
+
+describe('what belongs to a call, or to the session, arrives wherever it is', () => {
+  const SAMPLING = { capabilities: { sampling: {} } }
+
+  it('the answer to a server\'s request', async () => {
+    const scene = await play()
+    const { a, b, c, actor } = scene
+    const session = await openSession(a.port, SAMPLING)
+    const { stream, call } = await startSteps(scene, b, session)
+    call.send({ jsonrpc: '2.0', id: 'asked', method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } })
+    const [asked] = await stream.count(1)
+    const result = { role: 'assistant', content: { type: 'text', text: 'yes' }, model: 'm' }
+    const answered = await legacy(c.port, session, '', {}, { body: JSON.stringify({ jsonrpc: '2.0', id: asked?.['id'], result }) })
+    expect(answered.status).toBe(202)
+    await until(() => actor.requests.some(({ body }) => body.includes('"asked"') && body.includes('"yes"')))
+    call.answer()
+    await until(() => stream.ended)
+    expect(heard(stream).at(-1)).toEqual({ response: 9 })
+  })
+
+  it('a cancellation', async () => {
+    const scene = await play()
+    const { a, b, c, actor } = scene
+    const session = await openSession(a.port)
+    const { stream } = await startSteps(scene, b, session)
+    await legacy(c.port, session, '', {}, { body: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}' })
+    await until(() => stream.ended)
+    await until(() => actor.requests.some(({ body }) => body.includes('notifications/cancelled')))
+    expect(stream.messages()).toEqual([])
+  })
+
+  it('a change that its server announces, on the one GET stream', async () => {
+    const { a, b, c, actor } = await play()
+    const session = await openSession(a.port)
+    const stream = await openStream(b.port, getRequest(session))
+    expect((await legacy(c.port, session, 'resources/subscribe', { uri: 'actor+test://one' })).status).toBe(200)
+    await until(() => actor.streamCount > 0)
+    actor.announce('notifications/resources/updated', { uri: 'test://one' })
+    await stream.count(1)
+    expect(stream.messages().map(({ method }) => method)).toEqual(['notifications/resources/updated'])
+    await stream.close()
+  })
+
+  it('a client that resumes, at a third one', async () => {
+    const scene = await play()
+    const { a, b, c } = scene
+    const session = await openSession(a.port)
+    const { stream, call } = await startSteps(scene, b, session)
+    call.progress(1)
+    await stream.count(1)
+    stream.drop()
+    call.progress(2)
+    const second = await openStream(c.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+    await second.count(1)
+    call.progress(3)
+    call.answer()
+    await until(() => second.ended)
+    expect([heard(stream), heard(second)]).toEqual([[1], [2, 3, { response: 9 }]])
+  })
+
+  it('a message of an HTTP+SSE client of 2024-11-05', async () => {
+    const { a, b } = await play()
+    const stream = await openStream(a.port, { verb: 'GET', path: '/sse', headers: { authorization: 'Bearer alice', accept: 'text/event-stream' }, body: '' })
+    await until(() => stream.events.length > 0)
+    const path = stream.events[0]?.data ?? ''
+    const headers = { authorization: 'Bearer alice', 'content-type': 'application/json' }
+    const initialize = { protocolVersion: '2024-11-05', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: initialize })
+    expect((await send(b.port, { verb: 'POST', path, headers, body })).status).toBe(202)
+    expect(await stream.count(1)).toMatchObject([{ id: 1, result: { protocolVersion: '2024-11-05' } }])
+    expect((await send(b.port, { verb: 'POST', path, headers: { ...headers, authorization: 'Bearer bob' }, body })).status).toBe(404)
+    await stream.close()
+  })
+})
+
+describe('a replica that drains', () => {
+  it('hands its sessions over, with their log level, what nobody was told yet, and answers that did not arrive', async () => {
+    const scene = await play()
+    const { a, b, c, actor } = scene
+    const session = await openSession(a.port)
+    await legacy(a.port, session, 'logging/setLevel', { level: 'debug' })
+    const { stream, call } = await startSteps(scene, a, session)
+    await until(() => stream.events.length > 0)
+    const get = await openStream(c.port, getRequest(session))
+    stream.drop()
+    call.answer()
+    await until(() => a.gateway.status().inFlight === 1)
+    await a.gateway.drain(1_000)
+    await until(() => get.ended)
+    expect([a.gateway.status().sessions, a.gateway.status().inFlight]).toEqual([0, 0])
+    const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+    await until(() => second.ended)
+    expect(heard(second)).toEqual([{ response: 9 }])
+    const before = actor.requests.length
+    expect((await legacy(c.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect(actor.requests.slice(before).some(({ body }) => body.includes('"debug"'))).toBe(true)
+    expect(b.gateway.status().sessions).toBe(1)
+  })
+
+  it('lets the calls in flight end, also those that another replica brought', async () => {
+    const scene = await play()
+    const { a, b } = scene
+    const session = await openSession(a.port)
+    const { stream, call } = await startSteps(scene, b, session)
+    const draining = a.gateway.drain(5_000)
+    call.answer()
+    await until(() => stream.ended)
+    await draining
+    expect(heard(stream)).toEqual([{ response: 9 }])
+  })
+})
+
+describe('a replica that is lost', () => {
+  it('loses no session: the next request at any other goes on with it', async () => {
+    const { a, b, c } = await play()
+    const session = await openSession(a.port)
+    await a.kill()
+    for (const { port } of [b, c]) expect((await legacy(port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect(b.gateway.status().sessions).toBe(1)
+  })
+
+  it('ends the calls in flight on it at once, as of unknown outcome, and runs none again', async () => {
+    const scene = await play()
+    const { a, b, calls } = scene
+    const session = await openSession(a.port)
+    const { stream } = await startSteps(scene, b, session)
+    await until(() => stream.events.length > 0)
+    await a.kill()
+    await until(() => stream.ended)
+    expect(stream.messages()).toMatchObject([{ id: 9, error: { code: -31024 } }])
+    expect(calls).toHaveLength(1)
+  })
+
+  it('has whoever resumes a stream of such a call told so', async () => {
+    const scene = await play()
+    const { a, b } = scene
+    const session = await openSession(a.port)
+    const { stream } = await startSteps(scene, a, session)
+    await until(() => stream.events.length > 0)
+    stream.drop()
+    await a.kill()
+    const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+    await until(() => second.ended)
+    expect(second.messages()).toMatchObject([{ id: 9, error: { code: -31024 } }])
+  })
+
+  it('and comes back, learns that another has its sessions before it does anything for them', async () => {
+    const { a, b, calls, actor } = await play()
+    const session = await openSession(a.port)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    const stream = await openStream(a.port, getRequest(session))
+    await a.stop()
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    a.continue()
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect([a.gateway.status().sessions, b.gateway.status().sessions, calls.length]).toEqual([0, 1, 0])
+    await until(() => stream.ended)
+    await until(() => actor.sessions.size === 1)
+  })
+
+  it('and comes back before anybody missed it, goes on', async () => {
+    const { a, b } = await play()
+    const session = await openSession(a.port)
+    await a.stop()
+    a.continue()
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect([a.gateway.status().sessions, b.gateway.status().sessions]).toEqual([1, 0])
+  })
+})
+
+describe('without the state store', () => {
+  it('what is live goes on, new sessions are refused until it is back', async () => {
+    const { a, b } = await play()
+    const session = await openSession(a.port)
+    a.cut(true)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect((await modern(a.port, 'tools/call', ECHO)).status).toBe(200)
+    const initialize = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+    const refused = await legacy(a.port, '', 'initialize', initialize)
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1'])
+    await a.stop()
+    a.continue()
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    a.cut(false)
+    await openSession(a.port)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+  })
+})
+
+describe('what it costs', () => {
+  it('no trip to a store or a peer for a modern call, or for one in a session that is live here', async () => {
+    const { a, b } = await play({}, ['legacy', 'modern'])
+    const session = await openSession(a.port)
+    for (let call = 0; call < 2; call += 1) {
+      await modern(a.port, 'tools/call', ECHO)
+      await legacy(a.port, session, 'tools/call', ECHO)
+    }
+    a.trips()
+    b.trips()
+    for (let call = 0; call < 5; call += 1) {
+      expect((await modern(a.port, 'tools/call', ECHO)).status).toBe(200)
+      expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    }
+    expect(a.trips()).toBe(0)
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+    b.trips()
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+    // To the replica that has it; nothing is looked up.
+    expect([a.trips(), b.trips()]).toEqual([0, 1])
+  })
+})
