@@ -70,6 +70,11 @@ export function createKeyring(keys: readonly KeyringKey[]): Keyring {
   }
 }
 
+/** By which the ring finds the key that sealed a handle; tells nothing of the secret. */
+export function keyIdOf(secret: Uint8Array): string {
+  return derive(secret).id.toString('hex')
+}
+
 function decrypt(key: Buffer, bytes: Buffer, purpose: HandlePurpose, boundTo: string): string | undefined {
   const tagAt = bytes.length - TAG_BYTES
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(1 + KEY_ID_BYTES, HEAD_BYTES), { authTagLength: TAG_BYTES })

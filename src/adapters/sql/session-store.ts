@@ -64,9 +64,12 @@ export function createSessionStore(database: SqlDatabase): SessionStore {
   }
 }
 
+/** What a later version added, an earlier one has not written. */
+const ADDED: Pick<Session, 'holds'> = { holds: [] }
+
 /** Ids of upstreams are keys here: none of them may meet a property that every object has. */
 function sessionOf(body: string): Session {
-  const session: Session = JSON.parse(body)
+  const session: Session = { ...ADDED, ...JSON.parse(body) }
   return { ...session, subscriptions: withoutPrototype(session.subscriptions), tasks: withoutPrototype(session.tasks) }
 }
 

@@ -11,7 +11,15 @@ export function configOption(): Option {
 }
 
 export function dataOption(): Option {
-  return new Option('--data <folder>', 'where token, keys and records are kept (default: $XDG_DATA_HOME/portolan or ~/.local/share/portolan)')
+  return new Option('--data <folder>', 'where token, state and records are kept (default: $XDG_DATA_HOME/portolan or ~/.local/share/portolan)')
+}
+
+export function databaseOption(): Option {
+  return new Option('--database-url <url>', 'PostgreSQL that keeps the state of all replicas: a URL, env:NAME or file:/path (default: $PORTOLAN_DATABASE_URL, else SQLite in the data folder)')
+}
+
+export function stateKeyOption(): Option {
+  return new Option('--state-key <reference>', 'env:NAME or file:/path of a secret that seals the keys kept in the database (default: $PORTOLAN_STATE_KEY, else they stand there as they are)')
 }
 
 export function logLevelOption(): Option {

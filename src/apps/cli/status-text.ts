@@ -34,13 +34,14 @@ export function statusText(screen: Screen, picture: Picture): string {
 }
 
 function headText(screen: Screen, { status, traffic, period, nowMs }: Picture): string {
-  const { version, pid, state, listening, config } = status
+  const { version, pid, state, listening, config, store } = status
   const ready = screen.paint(state === 'ready' ? 'green' : 'yellow', state)
   const lines = [
     `Portolan ${version}, process ${pid}: ${ready} for ${durationText(nowMs - status.startedAtMs)}, on ${listening.join(' and ')}`,
     `Configuration: ${safeLine(config.source)} (${config.digest.slice(0, 12)}), read ${durationText(nowMs - config.loadedAtMs)} ago`,
   ]
   if (config.refusal !== '') lines.push(screen.paint('red', `The last reload was refused: ${safeLine(config.refusal)}`))
+  if (!store.reachable) lines.push(screen.paint('red', `The state cannot be reached: ${safeLine(store.name)}; new sessions are refused until it is back`))
   if (status.ledgerLostCount > 0) lines.push(screen.paint('red', `The ledger lost ${status.ledgerLostCount} records: see the log`))
   lines.push(`Now: ${status.exchangesInFlight} in flight, ${plural(status.sessions, 'session')}, ${Math.round(status.memoryBytes / 1_048_576)} MiB of memory`)
   if (traffic !== undefined) lines.push(trafficText(screen, traffic, period))

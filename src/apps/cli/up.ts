@@ -7,9 +7,10 @@ import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
 import type { Flags } from '../gateway/settings.ts'
-import { configOption, configPathOf, dataOption, logLevelOption, parsePort } from './option.ts'
+import type { StateFlags } from '../gateway/state-place.ts'
+import { configOption, configPathOf, dataOption, databaseOption, logLevelOption, parsePort, stateKeyOption } from './option.ts'
 
-interface UpOptions extends Flags {
+interface UpOptions extends Flags, StateFlags {
   readonly watch: boolean
   readonly config?: string
   readonly data?: string
@@ -33,6 +34,8 @@ export function upCommand(): Command {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any free one (default: 7400)', parsePort)
     .addOption(dataOption())
+    .addOption(databaseOption())
+    .addOption(stateKeyOption())
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
     .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
     .addOption(logLevelOption())

@@ -9,7 +9,6 @@ import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
 import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
-import { createKeyring } from '../../adapters/node/keyring.ts'
 import { readStamp, watchFiles } from '../../adapters/node/file-watch.ts'
 import type { FileStamp } from '../../adapters/node/file-watch.ts'
 import type { Result } from '../../protocol/result.ts'
@@ -22,7 +21,6 @@ import type { ConfigProblem } from './config-problem.ts'
 import { createServedConfig } from './config-served.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
-import { openKeyRing } from './key-ring-file.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import type { LedgerFile } from './ledger-file.ts'
 import type { Log } from './log.ts'
@@ -33,6 +31,10 @@ import type { Operations, OperationsSource } from './operations.ts'
 import { reload } from './reload.ts'
 import { readSettings } from './settings.ts'
 import type { Flags, Settings } from './settings.ts'
+import { openState } from './state.ts'
+import type { State } from './state.ts'
+import { statePlaceOf } from './state-place.ts'
+import type { StateFlags } from './state-place.ts'
 import type { ProcessStatus } from './status.ts'
 import { authenticatorOf, createReplaceableAuthenticator, openToken } from './token.ts'
 import type { ReplaceableAuthenticator, Token } from './token.ts'
@@ -44,7 +46,7 @@ export interface AppOptions {
   /** Undefined: the bundled reference server. */
   readonly configPath: string | undefined
   readonly dataPath: string
-  readonly flags: Flags
+  readonly flags: Flags & StateFlags
   /** Reads the configuration again by itself when one of its files has changed. */
   readonly watch: boolean
   readonly env: Env
@@ -68,6 +70,7 @@ export interface Opened {
   /** As a configuration asks for them now. */
   readonly settingsOf: (loaded: LoadedConfig) => Result<Settings, readonly ConfigProblem[]>
   readonly data: DataFolder
+  readonly state: State
   readonly token: Token | undefined
   readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
@@ -89,21 +92,34 @@ export interface Condition {
   listening: readonly string[]
 }
 
-/** Listening when it resolves. Rejects with ConfigError, DataFolderError or ListenError; nothing stays open then. */
+/** Listening when it resolves. Rejects with ConfigError, DataFolderError, StateOpenError or ListenError; nothing stays open then. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { configPath, env, log } = options
   const loaded = loadConfig(configPath, env)
+  const place = statePlaceOf(options.flags, env)
   const data = openDataFolder(options.dataPath)
   const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
     readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
+  const state = await openState({ place, data, clock: createSystemClock(), log })
+  try {
+    return await startApp(options, { loaded, data, state, settings: settings.value, settingsOf })
+  } catch (error) {
+    await state.close()
+    throw error
+  }
+}
+
+type Prepared = Pick<Opened, 'data' | 'state' | 'settings' | 'settingsOf'> & { readonly loaded: LoadedConfig }
+
+async function startApp({ configPath, env, log, watch: watches }: AppOptions, { loaded, data, state, settings, settingsOf }: Prepared): Promise<App> {
   const config = createConfigFile(configPath, loaded, env, (next) => {
     const read = settingsOf(next)
     return read.ok ? [] : read.fault
   })
   const startedAtMs = Date.now()
-  const { auth } = settings.value
+  const { auth } = settings
   const metrics = createMetrics()
   const token = auth === 'none' ? undefined : openToken(data)
   const condition: Condition = {
@@ -114,16 +130,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     path: data.file('ledger.jsonl'),
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
-  const gateway = wireGateway({
-    keyring: createKeyring(openKeyRing(data)),
-    config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
-  })
-  const listener = listenerOf(loaded, settings.value, gateway, log, () => condition.state === 'ready')
-  const opened: Opened = { config, settings: settings.value, settingsOf, data, token, authenticator, ledger, gateway, listener, log }
+  const gateway = wireGateway({ keyring: state.keyring, stores: state.stores, config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion() })
+  const listener = listenerOf(loaded, settings, gateway, log, () => condition.state === 'ready' && state.isReachable())
+  const opened: Opened = { config, settings, settingsOf, data, state, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const take = (): ReloadReport => reload(opened, condition)
   const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath) })
-  const watch = options.watch ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
+  const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),
     status,
@@ -202,7 +215,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, state, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
   const { sessions, inFlight, servers, virtualServers } = gateway.status()
   return {
@@ -213,6 +226,7 @@ function statusOf({ config, ledger, gateway }: Opened, condition: Condition, sta
     listening: condition.listening,
     auth: condition.auth,
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
+    store: { name: state.name, reachable: state.isReachable() },
     sessions,
     exchangesInFlight: inFlight,
     ledgerLostCount: ledger.lostCount,
@@ -230,6 +244,7 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   const { user, system } = process.cpuUsage()
   metrics.gauge('process_cpu_seconds', {}, (user + system) / 1e6)
   metrics.gauge('process_resident_bytes', {}, process.memoryUsage.rss())
+  metrics.gauge('state_store_reachable', {}, status.store.reachable ? 1 : 0)
   metrics.gauge('sessions', {}, status.sessions)
   metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
   metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
@@ -244,11 +259,12 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   return metrics.text()
 }
 
-async function stop({ listener, gateway, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ listener, gateway, state, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   await Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
   await gateway.close()
+  await state.close()
   await operations.close()
   await ledger.close()
   log.info({}, 'Stopped')

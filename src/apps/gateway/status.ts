@@ -25,6 +25,12 @@ export interface ProcessStatus {
     /** Why the last reload was refused; '' where it was not. */
     readonly refusal: string
   }
+  /** The database that keeps sessions and keys, for people: without a secret. */
+  readonly store: {
+    readonly name: string
+    /** False once it has been away for longer than a replica may serve without it. */
+    readonly reachable: boolean
+  }
   /** Live legacy sessions. */
   readonly sessions: number
   readonly exchangesInFlight: number

@@ -30,9 +30,12 @@ import { limiterBounds } from './limiter-bounds.ts'
 import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
 import { pacedPool } from './paced-pool.ts'
+import type { StateStores } from './state.ts'
 
 export interface GatewayParts {
   readonly keyring: Keyring
+  /** Not given: in this process, and gone with it. */
+  readonly stores?: Pick<StateStores, 'sessions' | 'keptEvents' | 'replayGuard'>
   readonly config: SnapshotSource
   readonly authenticator: Authenticator
   readonly ledger: Ledger
@@ -77,7 +80,7 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     random,
     keyring: parts.keyring,
     authenticator: parts.authenticator,
-    sessions: createSessionStore(clock),
+    sessions: parts.stores?.sessions ?? createSessionStore(clock),
     events: createEventBuffer(Object.assign(liveLimits(parts.config), { clock })),
     hints: createHints(),
     peers: createPeerNetwork().join(random.id()),
@@ -85,7 +88,8 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     limiter,
     policy: createOpenPolicy(),
     credentials: createStaticCredentials(),
-    replayGuard: createReplayGuard(clock),
+    replayGuard: parts.stores?.replayGuard ?? createReplayGuard(clock),
+    ...(parts.stores === undefined ? {} : { keptEvents: parts.stores.keptEvents }),
     ledger: parts.ledger,
     telemetry: parts.telemetry,
     upstreams(server) {

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { statePlaceOf } from './state-place.ts'
+
+const folders: string[] = []
+afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true })))
+
+const URL_TEXT = 'postgres://portolan:s3$A{HOME}cret@db/portolan'
+
+describe('where the state is kept', () => {
+  it('is the data folder, unless a flag or the environment names a database; the flag wins', () => {
+    expect(statePlaceOf({}, {})).toEqual({ databaseUrl: '', sealSecret: undefined })
+    expect(statePlaceOf({}, { PORTOLAN_DATABASE_URL: 'postgresql://db/a' })).toMatchObject({ databaseUrl: 'postgresql://db/a' })
+    expect(statePlaceOf({ databaseUrl: URL_TEXT }, { PORTOLAN_DATABASE_URL: 'postgres://db/a' })).toMatchObject({ databaseUrl: URL_TEXT })
+  })
+
+  it('may be referred to, so that no secret stands on a command line', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-place-'))
+    folders.push(folder)
+    writeFileSync(join(folder, 'url'), `${URL_TEXT}\n`)
+    expect(statePlaceOf({ databaseUrl: `file:${folder}/url` }, {})).toMatchObject({ databaseUrl: URL_TEXT })
+    expect(statePlaceOf({ databaseUrl: 'env:DB', stateKey: 'env:KEY' }, { DB: URL_TEXT, KEY: 'k'.repeat(32) })).toEqual({ databaseUrl: URL_TEXT, sealSecret: 'k'.repeat(32) })
+  })
+
+  it.each([
+    [{ databaseUrl: 'env:DB' }, /--database-url: the environment variable DB is not set\. Set DB/],
+    [{ databaseUrl: 'mysql://user:hunter2@db/x' }, /--database-url: it is no URL of a PostgreSQL database\. Give it as postgres:/],
+    [{ stateKey: 'file:/nowhere/key' }, /--state-key: the file \/nowhere\/key cannot be read/],
+    [{ stateKey: 'hunter2' }, /--state-key: it is shorter than 32 characters\. Make one with/],
+  ])('is refused with what to do, and without the secret: %j', (flags, message) => {
+    expect(() => statePlaceOf(flags, {})).toThrow(message)
+    expect(() => statePlaceOf(flags, {})).toThrow(/^(?![^]*hunter2)/)
+  })
+})

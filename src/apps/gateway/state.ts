@@ -1,0 +1,155 @@
+/**
+ * What outlives a process, opened: the stores over their database, the key ring that stands in it, and what keeps both fresh.
+ * The gateway goes on without the database for as long as it lasts: what needs it is refused, and it heals by itself.
+ */
+
+import type { Keyring } from '../../core/auth/keyring.ts'
+import type { KeyStore } from '../../core/auth/key-store.ts'
+import type { ReplayGuard } from '../../core/auth/replay-guard.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { SnapshotStore } from '../../core/gateway/snapshot-store.ts'
+import type { LeaseStore } from '../../core/replica/lease-store.ts'
+import type { ReplicaStore } from '../../core/replica/replica-store.ts'
+import type { EventStore } from '../../core/session/event-store.ts'
+import type { SessionStore } from '../../core/session/session-store.ts'
+import type { EraStore } from '../../core/upstream/era-store.ts'
+import { createEraStore } from '../../adapters/sql/era-store.ts'
+import { createEventStore } from '../../adapters/sql/event-store.ts'
+import { sweepExpired } from '../../adapters/sql/expiry-sweep.ts'
+import { createKeyStore } from '../../adapters/sql/key-store.ts'
+import { createLeaseStore } from '../../adapters/sql/lease-store.ts'
+import { createReplayGuard } from '../../adapters/sql/replay-guard.ts'
+import { createReplicaStore } from '../../adapters/sql/replica-store.ts'
+import { createSessionStore } from '../../adapters/sql/session-store.ts'
+import { createSnapshotStore } from '../../adapters/sql/snapshot-store.ts'
+import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
+import type { DataFolder } from './data-folder.ts'
+import { KEY_POLL_MS, openSharedKeyring } from './key-ring.ts'
+import { readKeyRing } from './key-ring-file.ts'
+import { createKeySeal } from './key-seal.ts'
+import type { Log } from './log.ts'
+import { openDatabases } from './state-place.ts'
+import type { StatePlace } from './state-place.ts'
+
+export interface StateStores {
+  readonly sessions: SessionStore
+  readonly keptEvents: EventStore
+  readonly replicas: ReplicaStore
+  readonly leases: LeaseStore
+  readonly keys: KeyStore
+  readonly replayGuard: ReplayGuard
+  readonly snapshots: SnapshotStore
+  readonly eras: EraStore
+}
+
+export interface State {
+  /** For people: which database; without a secret. */
+  readonly name: string
+  readonly databases: StateDatabases
+  readonly stores: StateStores
+  readonly keyring: Keyring
+  /** False once the database has been away for longer than a replica may serve without it. */
+  isReachable(): boolean
+  close(): Promise<void>
+}
+
+export interface StateOptions {
+  readonly place: StatePlace
+  readonly data: DataFolder
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const SWEEP_MS = 60_000
+/** A fail-over of the database takes no replica out of service. */
+const GRACE_MS = 30_000
+
+/** Rejects with StateOpenError where the database cannot be used; nothing is open then. */
+export async function openState({ place, data, clock, log }: StateOptions): Promise<State> {
+  const databases = await openDatabases(place, data.path)
+  try {
+    const stores = storesOf(databases)
+    const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
+    const contact = createContact(clock, log)
+    const stopPoll = repeat(clock, KEY_POLL_MS, () => keyring.refresh().then(contact.made, contact.failed))
+    // Each replica sweeps: what one has removed the next does not find.
+    const stopSweep = repeat(clock, SWEEP_MS, () => sweepExpired(databases).then(() => undefined, () => undefined))
+    return {
+      name: databases.name,
+      databases,
+      stores,
+      keyring,
+      isReachable: contact.isRecent,
+      async close() {
+        await Promise.all([stopPoll(), stopSweep()])
+        await databases.close()
+      },
+    }
+  } catch (error) {
+    await databases.close()
+    throw error
+  }
+}
+
+function storesOf({ durable, cache }: StateDatabases): StateStores {
+  return {
+    sessions: createSessionStore(cache),
+    keptEvents: createEventStore(cache),
+    replicas: createReplicaStore(cache),
+    eras: createEraStore(cache),
+    leases: createLeaseStore(durable),
+    keys: createKeyStore(durable),
+    replayGuard: createReplayGuard(durable),
+    snapshots: createSnapshotStore(durable),
+  }
+}
+
+interface Contact {
+  made(): void
+  failed(error: unknown): void
+  isRecent(): boolean
+}
+
+/** Says once that the database is away, and once that it is back. */
+function createContact(clock: Clock, log: Log): Contact {
+  let madeAtTicks = clock.ticksMs()
+  let isAway = false
+  return {
+    made() {
+      madeAtTicks = clock.ticksMs()
+      if (isAway) log.info({}, 'The database is back')
+      isAway = false
+    },
+    failed(error) {
+      if (!isAway) log.error({ reason: reasonOf(error) }, 'The database cannot be used: new sessions are refused until it is back')
+      isAway = true
+    },
+    isRecent: () => clock.ticksMs() - madeAtTicks < GRACE_MS,
+  }
+}
+
+/** What the database said stands behind what clients are told. */
+function reasonOf(error: unknown): string {
+  const { cause } = error instanceof Error ? error : { cause: undefined }
+  return String(cause ?? error)
+}
+
+/** Runs again and again, each time after the last has ended. Returns what stops it, and waits for a run that is on its way. */
+function repeat(clock: Clock, everyMs: number, run: () => Promise<void>): () => Promise<void> {
+  let isStopped = false
+  let running: Promise<void> = Promise.resolve()
+  let cancel = (): void => undefined
+  const next = (): void => {
+    cancel = clock.after(everyMs, () => {
+      running = run().then(() => {
+        if (!isStopped) next()
+      })
+    })
+  }
+  next()
+  return () => {
+    isStopped = true
+    cancel()
+    return running
+  }
+}
