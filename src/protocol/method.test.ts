@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { hasCapability, isMethod, mcpNameMember, methodIn, METHODS, routedBy } from './method.ts'
+import { extensionOf, hasCapability, isMethod, mcpNameMember, methodIn, METHODS, routedBy } from './method.ts'
 import type { MethodRow, MethodTraits } from './method.ts'
 import { REVISIONS } from './revision.ts'
 import type { Revision } from './revision.ts'
@@ -29,10 +29,12 @@ describe('the method table', () => {
     expect(core.toSorted()).toEqual(namesInSchema(revision))
   })
 
-  it('adds the tasks extension to the modern era', () => {
-    expect(names.filter((name) => methodIn(name, '2026-07-28')?.extension !== undefined)).toEqual([
-      'tasks/get', 'tasks/cancel', 'tasks/update', 'notifications/tasks',
-    ])
+  it('adds the methods of extensions: tasks to the modern era, skills to both', () => {
+    const of = (id: string): string[] => names.filter((name) => extensionOf(name) === id)
+    expect(of('io.modelcontextprotocol/tasks')).toEqual(['tasks/get', 'tasks/cancel', 'tasks/update', 'notifications/tasks'])
+    expect(of('io.modelcontextprotocol/skills')).toEqual(['skills/list', 'skills/get', 'resources/directory/read'])
+    expect(names.filter((name) => methodIn(name, '2025-11-25')?.extension !== undefined)).toEqual(of('io.modelcontextprotocol/skills'))
+    expect(extensionOf('tools/call')).toBeUndefined()
   })
 
   it.each([
@@ -49,9 +51,9 @@ describe('the method table', () => {
     expect(names.some((name) => methodIn(name, '2025-11-25')?.mayNeedInput)).toBe(false)
   })
 
-  it('has six cacheable results', () => {
+  it('has nine cacheable results, three of them of skills', () => {
     expect(names.filter((name) => methodIn(name, '2026-07-28')?.cacheable)).toEqual([
-      'server/discover', 'tools/list', 'prompts/list', 'resources/list', 'resources/templates/list', 'resources/read',
+      'server/discover', 'tools/list', 'prompts/list', 'resources/list', 'resources/templates/list', 'resources/read', 'skills/list', 'skills/get', 'resources/directory/read',
     ])
     expect(names.some((name) => methodIn(name, '2025-11-25')?.cacheable)).toBe(false)
   })

@@ -3,6 +3,7 @@
  * here are unknown to the protocol and are nobody's business but the two ends' (design §7, guarantee 8).
  */
 import { TASKS_EXTENSION } from './capability.ts'
+import { SKILLS_EXTENSION } from './extension.ts'
 import { isJsonObject, ownMember } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
 import { SUPPORTED_LEGACY, SUPPORTED_MODERN, traitsOf } from './revision.ts'
@@ -75,6 +76,9 @@ const CORE_TASK: Given = { from: BOTH_SIDES, revisions: CORE_TASKS, routedBy: 't
 const coreTask = (given: Given): MethodTraits => legacyOf({ ...CORE_TASK, ...given })
 const extensionTask: MethodTraits = modernOf({ routedBy: 'taskId', mcpName: 'taskId', extension: TASKS_EXTENSION })
 
+/** Skills are of 2026-07-28 or later, but servers and clients of sessions speak them too. */
+const skill = (given: Given = {}, inModern: Given = {}): MethodRow => inBoth({ serverCapability: 'resources', extension: SKILLS_EXTENSION, ...given }, inModern)
+
 /** The table. Ask `methodIn` for what a revision has. */
 export const METHODS = {
   initialize: { legacy: legacyOf({}) },
@@ -91,6 +95,10 @@ export const METHODS = {
     { serverCapability: 'resources', routedBy: 'uri' },
     { mcpName: 'uri', cacheable: true, mayNeedInput: true },
   ),
+  'skills/list': skill({}, { cacheable: true }),
+  'skills/get': skill({ routedBy: 'uri' }, { cacheable: true }),
+  // SEP-2640 says nothing of its freshness, but official clients of 2026-07-28 refuse a result without.
+  'resources/directory/read': skill({ routedBy: 'uri' }, { cacheable: true }),
   'resources/subscribe': { legacy: legacyOf({ serverCapability: 'resources.subscribe', routedBy: 'uri' }) },
   'resources/unsubscribe': { legacy: legacyOf({ serverCapability: 'resources.subscribe', routedBy: 'uri' }) },
   'completion/complete': inBoth({ serverCapability: 'completions', routedBy: 'ref' }),
@@ -151,6 +159,15 @@ const MCP_NAMES: ReadonlyMap<string, 'name' | 'uri' | 'taskId'> = new Map(
 const ROUTED_BY: ReadonlyMap<string, RoutedBy> = new Map(
   Object.entries<MethodRow>(METHODS).map(([method, { modern, legacy }]) => [method, (modern ?? legacy)?.routedBy ?? 'none']),
 )
+
+const EXTENSION_OF: ReadonlyMap<string, string> = new Map(
+  Object.entries<MethodRow>(METHODS).flatMap(([method, { modern }]) => (modern?.extension === undefined ? [] : [[method, modern.extension] as const])),
+)
+
+/** The extension that defines the method from 2026-07-28 on; undefined for a method of the core, and for one that nobody knows. */
+export function extensionOf(method: string): string | undefined {
+  return EXTENSION_OF.get(method)
+}
 
 /** The member of `params` that names what the request is about: the same in both eras. */
 export function routedBy(method: string): RoutedBy {

@@ -5,6 +5,7 @@
 import { isJsonObject } from './json-value.ts'
 import { ERRORS } from './error.ts'
 import type { WireError, WireErrorObject } from './error.ts'
+import { routedBy } from './method.ts'
 import type { Era } from './revision.ts'
 
 /** What to do with an upstream's error. */
@@ -62,7 +63,7 @@ function fromLegacy(error: WireErrorObject, { to, method }: ErrorRoute): Upstrea
   if (error.code === URL_ELICITATION_REQUIRED) return { kind: 'url_elicitation' }
   if (isJsonObject(error.data) && isJsonObject(error.data['requiredCapabilities'])) return relay(error, MISSING_CAPABILITY, to)
   if (error.code === NOT_FOUND_LEGACY) {
-    return relay(error, method === 'resources/read' ? INVALID_PARAMS : ERRORS.internal.modern.code, to)
+    return relay(error, routedBy(method) === 'uri' ? INVALID_PARAMS : ERRORS.internal.modern.code, to)
   }
   if (isReservedCode(error.code)) return relay(error, ERRORS.internal.modern.code, to)
   return relay(error, error.code, to)

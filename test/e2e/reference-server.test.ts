@@ -202,7 +202,13 @@ describe.each(CLIENTS)('%s', (_name, era, connect) => {
     const names = await client.toolNames()
     expect(names).toContain('test_simple_text')
     expect(names).toContain('test_x_mcp_header')
-    expect(names.filter((name) => name !== 'test_optional_tool')).toHaveLength(39)
+    expect(names.filter((name) => name !== 'test_optional_tool')).toHaveLength(41)
+  })
+
+  it('reads an app that is not listed, and the files of a skill', async () => {
+    expect(await client.read('ui://reference/clock')).toContain("'tools/call', { name: 'test_app_refresh'")
+    expect(await client.read('skill://guides/try-portolan/SKILL.md')).toContain('name: try-portolan')
+    expect((await client.resourceUris()).filter((uri) => !uri.startsWith('test://'))).toEqual([])
   })
 
   it('gets progress before the result', async () => {

@@ -52,7 +52,7 @@ export const LISTS: Group = {
       id: 'templates', title: '`resources/templates/list`', spec: '2025-11-25/server/resources#resource-templates', server: 'reference',
       async run(at) {
         const { items } = await everything(at, 'resources/templates/list', 'resourceTemplates')
-        expect(urisAt(at, items, 'uriTemplate')).toEqual(['test://template/{id}/data', 'test://numbered/{number}'])
+        expect(urisAt(at, items, 'uriTemplate')).toEqual(['test://template/{id}/data', 'test://numbered/{number}', 'skill://guides/{+path}'])
       },
     },
     {

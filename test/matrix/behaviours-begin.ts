@@ -15,9 +15,11 @@ const METHODS: Readonly<Record<string, { readonly legacy: readonly string[]; rea
   },
   completions: { legacy: ['completion/complete'], modern: ['completion/complete'] },
   logging: { legacy: ['logging/setLevel'], modern: [] },
+  extensions: { legacy: ['skills/list', 'skills/get', 'resources/directory/read'], modern: ['skills/list', 'skills/get', 'resources/directory/read'] },
 }
 const DECLARED: Readonly<Record<string, object>> = {
   tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true, subscribe: true }, logging: {}, completions: {},
+  extensions: { 'io.modelcontextprotocol/skills': { directoryRead: true } },
 }
 
 /** What the reference server declares, as far as the table carries it and the client's revision has it. */

@@ -66,6 +66,20 @@ async function warmed(driver: Driver): Promise<Driver> {
   return driver
 }
 
+/** Apps and skills keep their scheme: decision 0010. */
+const KEPT = /^(ui|skill):\/\//
+
+function marked(server: string, uri: string): string {
+  const [scheme = ''] = KEPT.exec(uri) ?? []
+  return scheme === '' ? `${server}+${uri}` : `${scheme}${server}/${uri.slice(scheme.length)}`
+}
+
+function unmarked(server: string, uri: string): string | undefined {
+  const [scheme = ''] = KEPT.exec(uri) ?? []
+  const start = scheme === '' ? `${server}+` : `${scheme}${server}/`
+  return uri.startsWith(start) ? `${scheme}${uri.slice(start.length)}` : undefined
+}
+
 /** The connections of one seat, opened at first use. */
 function createConnections({ client, hops, isTurning = false }: { readonly client: MatrixClient; readonly hops: number; readonly isTurning?: boolean }, setting: Setting) {
   const open = new Map<string, Promise<Driver>>()
@@ -77,16 +91,15 @@ function createConnections({ client, hops, isTurning = false }: { readonly clien
     open.set(key, opening)
     const driver = await opening
     const prefix = isMerged ? `${server}__` : ''
-    const mark = isMerged ? `${server}+` : ''
     const strip = (start: string, shown: string): string | undefined => (shown.startsWith(start) ? shown.slice(start.length) : undefined)
     const name = (plain: string): string => `${prefix}${plain}`
     return {
       driver,
       cell: { client, upstream, hops, isMerged, isTurning },
       name,
-      uri: (plain) => `${mark}${plain}`,
+      uri: (plain) => (isMerged ? marked(server, plain) : plain),
       plainName: (shown) => strip(prefix, shown),
-      plainUri: (shown) => strip(mark, shown),
+      plainUri: (shown) => (isMerged ? unmarked(server, shown) : shown),
       call: (tool, args = {}, options) => driver.request('tools/call', { name: name(tool), arguments: args }, options),
       other: (wanted) => at(upstream, kind, wanted),
       notesPath: setting.notesPath,

@@ -43,7 +43,9 @@ function headText(screen: Screen, server: ServerStatus, nowMs: number): string {
 
 function countsText(counts: ServerStatus['counts']): string {
   const known = Object.values(counts).some((count) => count !== null)
-  const text = Object.entries(counts).map(([kind, count]) => `${kind} ${countText(count)}`).join(', ')
+  // Few servers have skills, and few clients ask for them.
+  const shown = Object.entries(counts).filter(([kind, count]) => kind !== 'skills' || (count ?? 0) > 0)
+  const text = shown.map(([kind, count]) => `${kind} ${countText(count)}`).join(', ')
   return known ? `Lists: ${text}` : 'Lists: no client has asked for them yet'
 }
 

@@ -9,7 +9,7 @@ import { PassThrough } from 'node:stream'
 
 const server: ServerStatus = {
   id: 'files', name: 'files', transport: 'stdio', state: 'ready', detail: '', eras: ['legacy', 'modern'], children: 2, sessions: 1, restarts: 0, lastSeenAtMs: 60_000, breaker: { state: 'closed', failures: 0, retryAfterMs: 0 },
-  processes: [{ pid: 41, era: 'legacy', startedAtMs: 30_000 }], faults: [], counts: { tools: 12, prompts: 0, resources: 3, templates: 1 }, legacy: null, names: [], listFaults: [],
+  processes: [{ pid: 41, era: 'legacy', startedAtMs: 30_000 }], faults: [], counts: { tools: 12, prompts: 0, resources: 3, templates: 1, skills: null }, legacy: null, names: [], listFaults: [],
   modern: { revision: '2026-07-28', serverInfo: { name: 'Files', version: '2' }, capabilities: { tools: { listChanged: true }, prompts: {} }, instructions: 'Be\u001b[31m careful.\nTwice.' },
 }
 const status: ProcessStatus = {
@@ -69,7 +69,7 @@ describe('what portolan status says to people', () => {
   })
 
   it('has a table of virtual servers, with what their settings say in vain', () => {
-    const virtual = { name: 'team', servers: ['files', 'web'], counts: { tools: 3, prompts: null, resources: null, templates: null }, notices: ['web is not enabled'] }
+    const virtual = { name: 'team', servers: ['files', 'web'], counts: { tools: 3, prompts: null, resources: null, templates: null, skills: null }, notices: ['web is not enabled'] }
     const text = statusText(screen, pictureOf({ virtualServers: [virtual] }))
     expect(text).toMatch(/^team +files, web +3 +- +-\nteam: web is not enabled$/m)
     expect(virtualServerText(screen, virtual)).toContain('team: a virtual server over files, web\nLists: tools 3, prompts -')

@@ -1,8 +1,10 @@
 // One MCP server with all fixtures. It serves one request at 2026-07-28 over HTTP, and one connection everywhere else.
 import { McpServer } from '@modelcontextprotocol/server'
 import type { Implementation, McpServerOptions, ServerEvent } from '@modelcontextprotocol/server'
+import { APP_TOOLS, registerApp } from './app.ts'
 import { registerPrompts } from './prompts.ts'
 import { registerResources } from './resources.ts'
+import { SKILLS } from './skills.ts'
 import type { ListName, ReferenceState } from './state.ts'
 import { CHANGE_TOOLS, OPTIONAL_TOOL } from './tools-change.ts'
 import { CONTENT_TOOLS } from './tools-content.ts'
@@ -19,6 +21,7 @@ const IDENTITY: Implementation = {
 }
 const TOOLS: readonly ToolFixture[] = [
   ...CONTENT_TOOLS, ...SCHEMA_TOOLS, ...REPORT_TOOLS, ...INPUT_TOOLS, ...INPUT_REQUIRED_TOOLS, ...CHANGE_TOOLS,
+  ...APP_TOOLS,
 ]
 const LIST_HINT = { ttlMs: 5_000, cacheScope: 'public' } as const
 const OPTIONS = {
@@ -44,11 +47,13 @@ type Optional = Readonly<Record<ListName, { update: (change: { enabled: boolean 
 function build(state: ReferenceState): { server: McpServer; optional: Optional } {
   const server = new McpServer(IDENTITY, { ...OPTIONS, requestState: { verify: state.requestState.verify } })
   for (const register of TOOLS) register(server, state)
+  registerApp(server)
   const optional: Optional = {
     tools: OPTIONAL_TOOL(server, state),
     prompts: registerPrompts(server),
     resources: registerResources(server, state),
   }
+  SKILLS.attach(server)
   for (const list of ['tools', 'prompts', 'resources'] as const) optional[list].update({ enabled: state.shows(list) })
   return { server, optional }
 }

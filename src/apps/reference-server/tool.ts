@@ -18,6 +18,7 @@ type ToolConfig<Input> = {
   readonly outputSchema?: StandardSchemaWithJSON
   readonly title?: string
   readonly annotations?: ToolAnnotations
+  readonly _meta?: Record<string, unknown>
 }
 type Arguments<Input extends StandardSchemaWithJSON> = StandardSchemaWithJSON.InferOutput<Input>
 type Call<Input extends StandardSchemaWithJSON> = (

@@ -7,7 +7,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ResponseLook } from './client-response.ts'
-import { openTask, sealState, sealTask } from './handles.ts'
+import { openTask, sealCursor, sealState, sealTask } from './handles.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
 
@@ -24,6 +24,10 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
     slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
     selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
+    sealCursor(cursor) {
+      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
+      return sealCursor(keyring, principal, binding, cursor)
+    },
     sealState(state) {
       const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
       return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)

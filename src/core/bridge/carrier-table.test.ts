@@ -65,7 +65,7 @@ describe('the carrier table', () => {
       const by = localAnswer(client, method)
       return by === undefined ? [] : [[method, by]]
     }))
-    const lists = { 'prompts/list': 'list', 'resources/list': 'list', 'resources/templates/list': 'list', 'tools/list': 'list' }
+    const lists = { 'prompts/list': 'list', 'resources/list': 'list', 'resources/templates/list': 'list', 'skills/list': 'list', 'tools/list': 'list' }
     expect(answers('modern')).toEqual({ ...lists, 'server/discover': 'discover', 'subscriptions/listen': 'listen' })
     expect(answers('legacy')).toEqual({
       ...lists,

@@ -15,6 +15,7 @@ const LOOK: ResponseLook = {
   slug: undefined,
   selfText: '{}',
   sealTask: (taskId) => `task(${taskId})`,
+  sealCursor: (cursor) => `cursor ${cursor}`,
   sealState: (state) => `state(${state})`,
 }
 const MODERN_TO_LEGACY: Partial<ResponseLook> = { upstreamEra: 'legacy' }

@@ -10,13 +10,15 @@ import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonNode, JsonPlan, WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
-import { isMethod, methodIn } from '../../protocol/method.ts'
+import { extensionOf, isMethod, methodIn } from '../../protocol/method.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { SKILLS_EXTENSION } from '../../protocol/extension.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { Outcome } from '../gateway/outcome.ts'
+import { CURSOR_METHOD } from './handles.ts'
 
 export interface ResponseLook {
   readonly clientIdText: string
@@ -29,6 +31,7 @@ export interface ResponseLook {
   readonly selfText: WireText
   readonly sealTask: (taskId: string) => string
   readonly sealState: (state: string) => string
+  readonly sealCursor: (cursor: string) => string
 }
 
 const TOOL_PLAN: JsonPlan = { content: { '*': { resource: {} } } }
@@ -40,6 +43,8 @@ const CONTENT_PLANS: Readonly<Record<string, JsonPlan>> = {
   'tasks/get': { result: TOOL_PLAN },
   'prompts/get': { messages: { '*': { content: { resource: {} } } } },
   'resources/read': { contents: { '*': {} } },
+  'skills/get': { skill: { resources: { '*': {} } } },
+  'resources/directory/read': { resources: { '*': {} } },
 }
 
 /** Throws `upstream_malformed` for an input request that the client cannot have asked for. */
@@ -59,6 +64,8 @@ export function clientResponse(message: Message, look: ResponseLook): Outcome {
   if (resultType === 'input_required' && state !== undefined) {
     changes.push({ node: state, text: asciiJson(look.sealState(readString(text, state) ?? '')) })
   }
+  const cursor = look.method === CURSOR_METHOD ? member(body, 'nextCursor') : undefined
+  if (cursor !== undefined) changes.push({ node: cursor, text: asciiJson(look.sealCursor(readString(text, cursor) ?? '')) })
   if (look.clientEra !== look.upstreamEra) addEra(set, remove, body, look)
   if (Object.keys(set).length > 0 || remove.length > 0) changes.push({ node: body, set, remove })
   addContent(changes, text, look)
@@ -81,7 +88,7 @@ function addEra(set: Record<string, WireText>, remove: string[], body: JsonNode,
     return
   }
   // What an extension's own result says is the two ends' business.
-  if (!isMethod(method)) return
+  if (!isMethod(method) || extensionOf(method) === SKILLS_EXTENSION) return
   remove.push('resultType', 'ttlMs', 'cacheScope')
   const structured = member(body, 'structuredContent')
   // Bridge-rulings §5: legacy revisions know only objects as structured output.

@@ -1,5 +1,5 @@
 /**
- * Upstream task ids and request states, sealed for one owner: behind a shared credential the upstream cannot tell
+ * Upstream task ids, request states and cursors, sealed for one owner: behind a shared credential the upstream cannot tell
  * clients apart (bridge-rulings §2). A foreign handle is indistinguishable from an unknown one.
  */
 
@@ -43,6 +43,22 @@ export function openState(keyring: Keyring, principal: Principal, binding: State
   const isSame = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
   const bound = isSame && (scope ?? '') === (binding.scope ?? '')
   return bound && nowMs < Number(expiresAtMs) ? state : undefined
+}
+
+/** The one method whose pages are the server's own: lists are read whole, and paged here. */
+export const CURSOR_METHOD = 'resources/directory/read'
+
+export function sealCursor(keyring: Keyring, principal: Principal, { upstreamId, method, subject, scope = '' }: StateBinding, cursor: string): string {
+  return keyring.seal('cursor', principal.bindingKey, JSON.stringify([upstreamId, method, subject, cursor, scope]))
+}
+
+/** The upstream's own cursor; undefined for anything foreign, altered, or of another listing. */
+export function openCursor(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string): string | undefined {
+  const plain = keyring.open('cursor', principal.bindingKey, handle)
+  // Cursors of lists are handles of the same kind.
+  const [upstreamId, method, subject, cursor, scope] = plain?.startsWith('[') === true ? openStrings(plain) : []
+  const isSame = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
+  return isSame && scope === (binding.scope ?? '') ? cursor : undefined
 }
 
 function openStrings(plain: string | undefined): readonly string[] {

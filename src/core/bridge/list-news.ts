@@ -16,7 +16,7 @@ export interface NewsReader {
   renew(): void
 }
 
-const NOUNS: Readonly<Record<ListKind, Noun>> = { tools: 'tools', prompts: 'prompts', resources: 'resources', templates: 'resources' }
+const NOUNS: Readonly<Record<ListKind, Noun>> = { tools: 'tools', prompts: 'prompts', resources: 'resources', templates: 'resources', skills: 'resources' }
 
 /** Returns a function that stops it. */
 export function onListNews(context: GatewayContext, endpoint: string, { hears = () => true, tell, renew }: NewsReader): () => void {

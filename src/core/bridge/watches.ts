@@ -6,7 +6,7 @@
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { covers } from '../../protocol/subscription.ts'
-import { listsChangedBy } from '../catalog/list-kind.ts'
+import { LISTS, listsChangedBy } from '../catalog/list-kind.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
 import type { Era } from '../../protocol/revision.ts'
@@ -74,7 +74,7 @@ interface Watched {
 }
 
 const ERAS = ['legacy', 'modern'] as const
-const ALL_LISTS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates']
+const ALL_LISTS = Object.keys(LISTS) as readonly ListKind[]
 
 export function createWatches(deps: WatchesDeps): Watches {
   const listeners = new Set<ListChange>()

@@ -27,6 +27,7 @@ export interface ItemLook {
 }
 
 const ITEM_PLAN: JsonPlan = { outputSchema: {}, execution: {}, _meta: { ui: {} } }
+const SKILL_PLAN: JsonPlan = { resources: { '*': {} } }
 const OVERRIDE_PLAN: JsonPlan = {
   ...ITEM_PLAN,
   annotations: {},
@@ -34,19 +35,21 @@ const OVERRIDE_PLAN: JsonPlan = {
   arguments: { '*': {} },
 }
 
-/** Undefined where an override should change what cannot be read: then the item is better not shown at all. */
+/** Undefined where something should be changed that cannot be read: then the item is better not shown at all. */
 export function itemText(text: WireText, look: ItemLook): WireText | undefined {
   const { kind, key, name, slug, override, taskSupport } = look
   const dropsOutput = look.era === 'legacy' && kind === 'tools'
   if (override === undefined && taskSupport === undefined && name === key && slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
-  const scan = scanJson(text, override === undefined ? ITEM_PLAN : OVERRIDE_PLAN)
-  if (!scan.ok) return override === undefined ? text : undefined
+  const scan = scanJson(text, kind === 'skills' ? SKILL_PLAN : override === undefined ? ITEM_PLAN : OVERRIDE_PLAN)
+  // A file without a mark could be another server's.
+  if (!scan.ok) return override === undefined && kind !== 'skills' ? text : undefined
   const root = scan.value
   const changes: Change[] = []
   const set: Record<string, WireText> = {}
   const remove: string[] = []
   if (name !== key) set[LISTS[kind].key] = asciiJson(name)
   addAppUri(changes, text, root, slug)
+  if (kind === 'skills' && slug !== undefined) addFiles(changes, text, root, slug)
   const output = member(root, 'outputSchema')
   // Bridge-rulings §5: legacy revisions know only objects as structured output.
   if (dropsOutput && output !== undefined && readString(text, member(output, 'type')) !== 'object') remove.push('outputSchema')
@@ -67,6 +70,15 @@ function addAppUri(changes: Change[], text: WireText, root: JsonNode, slug: stri
   const node = member(member(member(root, '_meta'), 'ui'), 'resourceUri')
   const uri = readString(text, node)
   if (slug !== undefined && node !== undefined && uri !== undefined) changes.push({ node, text: asciiJson(markUri(slug, uri)) })
+}
+
+/** A manifest names its files by URI, beside digests of bytes that stay (SEP-2640, Resources). */
+function addFiles(changes: Change[], text: WireText, root: JsonNode, slug: string): void {
+  for (const file of member(root, 'resources')?.items ?? []) {
+    const node = member(file, 'uri')
+    const uri = readString(text, node)
+    if (node !== undefined && uri !== undefined) changes.push({ node, text: asciiJson(markUri(slug, uri)) })
+  }
 }
 
 function addAnnotations(changes: Change[], set: Record<string, WireText>, root: JsonNode, { annotations }: ItemOverride): void {

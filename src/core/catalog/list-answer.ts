@@ -1,10 +1,11 @@
-/** Answers the four list methods from the views, page by page, with sealed cursors. */
+/** Answers the list methods from the views, page by page, with sealed cursors. */
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { META } from '../../protocol/meta.ts'
 import { partyOf } from '../bridge/party.ts'
+import { isServed } from '../bridge/server-extension.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
@@ -13,7 +14,7 @@ import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 import type { View, Views } from './view.ts'
 
-/** Rejects or throws with PortolanError: `invalid_cursor`, `upstream_unavailable`. */
+/** Rejects or throws with PortolanError: `invalid_cursor`, `upstream_unavailable`, `method_not_found` for a list of an extension that no server has. */
 export function answerList(context: GatewayContext, views: Views, exchange: Exchange, kind: ListKind): Outcome | Promise<Outcome> {
   const offset = offsetOf(context, exchange, kind)
   const view = views.view(partyOf(exchange), exchange.endpoint, kind)
@@ -23,6 +24,8 @@ export function answerList(context: GatewayContext, views: Views, exchange: Exch
 
 function page(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View, offset: number): Outcome {
   const { pageSize } = exchange.snapshot
+  const { extension } = LISTS[kind]
+  if (view.texts.length === 0 && extension !== undefined && !isServed(context, exchange.endpoint, exchange.era, extension)) throw new PortolanError('method_not_found')
   const idText = exchange.message?.idText ?? ''
   if (offset === 0 && view.texts.length <= pageSize) {
     return { kind: 'answered', text: `{"jsonrpc":"2.0","id":${idText},"result":`, tail: wholeList(context, exchange, kind, view), status: 200, failed: false }
@@ -30,7 +33,7 @@ function page(context: GatewayContext, exchange: Exchange, kind: ListKind, view:
   const next = offset + pageSize
   const items = view.texts.slice(offset, next).join(',')
   const more = next < view.texts.length ? `,"nextCursor":${asciiJson(sealCursor(context, exchange, kind, next))}` : ''
-  const result = `{"${LISTS[kind].field}":[${items}]${more}${hints(context, exchange, view)}}`
+  const result = `{"${LISTS[kind].field}":[${items}]${more}${hints(context, exchange, kind, view)}}`
   return { kind: 'answered', text: resultText(idText, result), status: 200, failed: false }
 }
 
@@ -40,14 +43,15 @@ const whole = new WeakMap<View, Buffer>()
 function wholeList(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View): Buffer {
   const known = whole.get(view)
   if (known !== undefined) return known
-  const result = `{"${LISTS[kind].field}":[${view.texts.join(',')}]${hints(context, exchange, view)}}}`
+  const result = `{"${LISTS[kind].field}":[${view.texts.join(',')}]${hints(context, exchange, kind, view)}}}`
   const bytes = Buffer.from(result, 'latin1')
   whole.set(view, bytes)
   return bytes
 }
 
-function hints(context: GatewayContext, exchange: Exchange, view: View): WireText {
-  if (exchange.era === 'legacy') return ''
+function hints(context: GatewayContext, exchange: Exchange, kind: ListKind, view: View): WireText {
+  // An extension's list has them in sessions, too.
+  if (exchange.era === 'legacy') return LISTS[kind].extension === undefined ? '' : `,"ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}"`
   return `,"resultType":"complete","ttlMs":${view.ttlMs},"cacheScope":"${view.cacheScope}","_meta":{"${META.serverInfo}":${context.selfText}}`
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { METHODS, methodIn } from '../../protocol/method.ts'
 import { LISTS, LIST_OF_METHOD, listsChangedBy } from './list-kind.ts'
 
-describe('the four lists', () => {
+describe('the lists', () => {
   it('are the methods of every revision that end in list and belong to a server', () => {
     const methods = Object.keys(METHODS).filter((method) => method.endsWith('/list') && methodIn(method, '2026-07-28')?.kind === 'request')
     expect([...LIST_OF_METHOD.keys()].toSorted()).toEqual(methods.toSorted())
@@ -15,7 +15,7 @@ describe('the four lists', () => {
   it.each([
     ['notifications/tools/list_changed', ['tools']],
     ['notifications/prompts/list_changed', ['prompts']],
-    ['notifications/resources/list_changed', ['resources', 'templates']],
+    ['notifications/resources/list_changed', ['resources', 'templates', 'skills']],
     ['notifications/resources/updated', []],
     ['constructor', []],
   ])('%s makes %j stale', (method, kinds) => expect(listsChangedBy(method)).toEqual(kinds))
@@ -26,6 +26,7 @@ describe('the four lists', () => {
       ['prompts/list', 'prompts', 'name'],
       ['resources/list', 'resources', 'uri'],
       ['resources/templates/list', 'resourceTemplates', 'uriTemplate'],
+      ['skills/list', 'skills', 'uri'],
     ])
   })
 })

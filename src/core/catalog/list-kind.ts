@@ -1,6 +1,8 @@
-/** The four lists of a server, and what each is called on the wire. */
+/** The lists of a server, and what each is called on the wire. */
 
-export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates'
+import { SKILLS_EXTENSION } from '../../protocol/extension.ts'
+
+export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates' | 'skills'
 
 export interface ListWords {
   readonly method: string
@@ -11,6 +13,8 @@ export interface ListWords {
   /** The server capability without which the list is empty. */
   readonly capability: 'tools' | 'prompts' | 'resources'
   readonly changed: string
+  /** The extension without which there is no such list. */
+  readonly extension?: string
 }
 
 export const LISTS: Readonly<Record<ListKind, ListWords>> = {
@@ -41,6 +45,15 @@ export const LISTS: Readonly<Record<ListKind, ListWords>> = {
     key: 'uriTemplate',
     capability: 'resources',
     changed: 'notifications/resources/list_changed',
+  },
+  skills: {
+    method: 'skills/list',
+    field: 'skills',
+    key: 'uri',
+    capability: 'resources',
+    // The extension has no news of its own; its files are resources.
+    changed: 'notifications/resources/list_changed',
+    extension: SKILLS_EXTENSION,
   },
 }
 

@@ -6,6 +6,7 @@
 import { PortolanError } from '../../protocol/error.ts'
 import type { ErrorCode } from '../../protocol/error.ts'
 import { sourceOf } from '../bridge/party.ts'
+import { settingsOf } from '../bridge/server-extension.ts'
 import type { Party, Source } from '../bridge/party.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import { inTime } from '../upstream/patience.ts'
@@ -27,6 +28,9 @@ export function partOf(context: GatewayContext, party: Party, upstream: Upstream
 }
 
 function partOfSource(context: GatewayContext, source: Source, kind: ListKind): Part | Promise<Part> {
+  const { extension } = LISTS[kind]
+  // Clients ask only after they saw it declared (SEP-2640), and so does Portolan.
+  if (extension !== undefined && settingsOf(source.upstream.knownProfile()?.[source.era], extension) === undefined) return { source, list: NO_LIST }
   const before = context.catalog.known(source, kind)
   // One that answers no calls is not asked for its lists either.
   if (before !== undefined && source.upstream.breaker.refusedForMs() > 0) return { source, list: before }
@@ -41,6 +45,9 @@ function partOfSource(context: GatewayContext, source: Source, kind: ListKind): 
     },
   )
 }
+
+/** Of a server that has no such list. */
+const NO_LIST: CatalogList = { items: [], byKey: new Map(), version: 0, ttlMs: Number.MAX_SAFE_INTEGER, cacheScope: 'public', fetchedTicks: 0, faults: [] }
 
 /** What a server that is down said last stands: its tools do not vanish from clients for a restart. Calls tell the truth. */
 const DOWN: ReadonlySet<ErrorCode> = new Set(['upstream_unavailable', 'upstream_timeout', 'overloaded'])

@@ -44,10 +44,10 @@ export function serverNotes(catalog: Pick<Catalog, 'newest'>, upstreams: readonl
   })
   return upstreams.map((upstream) => {
     const lists = KINDS.map((kind) => catalog.newest(upstream, kind))
-    const [tools = null, prompts = null, resources = null, templates = null] = lists.map((list) => list?.items.length ?? null)
+    const [tools = null, prompts = null, resources = null, templates = null, skills = null] = lists.map((list) => list?.items.length ?? null)
     const { legacy, modern } = upstream.knownProfile() ?? {}
     const notes: ServerNotes = {
-      counts: { tools, prompts, resources, templates },
+      counts: { tools, prompts, resources, templates, skills },
       legacy: eraStatus(legacy),
       modern: eraStatus(modern),
       names: reports.filter(({ server }) => server === upstream.name).slice(0, SHOWN_NOTES).map(({ server: _server, ...report }) => report),

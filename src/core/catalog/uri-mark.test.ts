@@ -34,6 +34,7 @@ describe('a mark', () => {
     ['file:///a', 'files+file:///a'],
     ['git+ssh://host/x', 'files+git+ssh://host/x'],
     ['ui://app/main', 'ui://files/app/main'],
+    ['skill://acme/refunds/SKILL.md', 'skill://files/acme/refunds/SKILL.md'],
     ['UI://app', 'files+UI://app'],
     ['ui:x', 'files+ui:x'],
     ['urn:a:b', 'files+urn:a:b'],
@@ -45,14 +46,14 @@ describe('a mark', () => {
     expect(unmarkUri(marked)).toEqual({ slug: 'files', uri })
   })
 
-  it.each(['file:///a', 'a', '', '+a', 'Files+file:///a', '1+file:///a', 'ui://app', 'a_b+c', 'http://x/a+b', ' a+b'])('is not on %j', (uri) => {
+  it.each(['file:///a', 'a', '', '+a', 'Files+file:///a', '1+file:///a', 'ui://app', 'skill://app', 'a_b+c', 'http://x/a+b', ' a+b'])('is not on %j', (uri) => {
     expect(unmarkUri(uri)).toBeUndefined()
   })
 
   const slug = fc.stringMatching(/^[a-z][a-z0-9.-]{0,10}$/)
   const operator = fc.constantFrom('', '+', '#', '.', '/', ';', '?', '&')
   const expression = fc.tuple(operator, fc.constantFrom('a', 'path', 'x,y', 'list*', 'v:3')).map(([sign, variable]) => `{${sign}${variable}}`)
-  const literal = fc.constantFrom('file:///', 'ui://', 'https://h/', 'a+b:', '/', '?q=', '#f', '%2B', 'ü', 'x')
+  const literal = fc.constantFrom('file:///', 'ui://', 'skill://', 'https://h/', 'a+b:', '/', '?q=', '#f', '%2B', 'ü', 'x')
   const template = fc.array(fc.oneof(literal, expression), { maxLength: 6 }).map((parts) => parts.join(''))
 
   it('comes off any URI and any template as it went on', () => {

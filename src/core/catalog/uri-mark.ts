@@ -1,11 +1,14 @@
 /**
  * URIs on `/mcp` (decision 0003): the server's slug before the scheme, `files+file:///a`, which is a URI (RFC 3986 §3.1)
- * and stays an RFC 6570 template. `ui://` keeps its scheme, because apps are recognised by it: `ui://<slug>/…`.
+ * and stays an RFC 6570 template. `ui://` and `skill://` keep their scheme, because apps and skills are recognised by it, and
+ * get a segment before their path: `ui://<slug>/…`, `skill://<slug>/…`, so that relative references and names stay (decision 0010).
  */
 
 import { tellApart } from './naming.ts'
 
-const APP_SCHEME = 'ui://'
+const KEPT_SCHEMES = ['ui://', 'skill://'] as const
+
+const keptScheme = (uri: string): string | undefined => KEPT_SCHEMES.find((scheme) => uri.startsWith(scheme))
 
 /** One slug per server name, unique and stable for the same set of names. */
 export function slugsOf(names: readonly string[]): ReadonlyMap<string, string> {
@@ -15,15 +18,17 @@ export function slugsOf(names: readonly string[]): ReadonlyMap<string, string> {
 }
 
 export function markUri(slug: string, uri: string): string {
-  return uri.startsWith(APP_SCHEME) ? `${APP_SCHEME}${slug}/${uri.slice(APP_SCHEME.length)}` : `${slug}+${uri}`
+  const kept = keptScheme(uri)
+  return kept === undefined ? `${slug}+${uri}` : `${kept}${slug}/${uri.slice(kept.length)}`
 }
 
 /** The slug and the server's own URI; undefined for a URI without a mark. */
 export function unmarkUri(marked: string): { readonly slug: string; readonly uri: string } | undefined {
-  if (marked.startsWith(APP_SCHEME)) {
-    const slash = marked.indexOf('/', APP_SCHEME.length)
+  const kept = keptScheme(marked)
+  if (kept !== undefined) {
+    const slash = marked.indexOf('/', kept.length)
     if (slash < 0) return undefined
-    return { slug: marked.slice(APP_SCHEME.length, slash), uri: `${APP_SCHEME}${marked.slice(slash + 1)}` }
+    return { slug: marked.slice(kept.length, slash), uri: `${kept}${marked.slice(slash + 1)}` }
   }
   const plus = marked.indexOf('+')
   if (plus <= 0) return undefined

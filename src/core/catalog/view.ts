@@ -49,6 +49,7 @@ const ACTIONS: Readonly<Record<ListKind, PolicyAction>> = {
   prompts: 'prompts/get',
   resources: 'resources/read',
   templates: 'resources/read',
+  skills: 'resources/read',
 }
 
 export interface Views {
@@ -148,11 +149,17 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
   return {
     texts: shown.map(({ text }) => text),
     byName: new Map(shown.map(({ name, upstream, item, fixed }) => [name, { upstream, item, fixed }])),
-    ttlMs: parts.length === 0 || missing.length > 0 ? 0 : Math.min(...parts.map(({ list }) => list.ttlMs)),
+    ttlMs: missing.length > 0 ? 0 : leastOf(parts),
     cacheScope: isWhole && parts.every(({ list }) => list.cacheScope === 'public') ? 'public' : 'private',
     reports,
     missing,
   }
+}
+
+/** How long the shortest-lived of the lists lives; 0 where nobody said. */
+function leastOf(parts: readonly Part[]): number {
+  const leastMs = parts.reduce((least, { list }) => Math.min(least, list.ttlMs), Number.MAX_SAFE_INTEGER)
+  return leastMs === Number.MAX_SAFE_INTEGER ? 0 : leastMs
 }
 
 /** Bridge-rulings §4, Tasks: synthesized, since servers of the extension decide call by call. */

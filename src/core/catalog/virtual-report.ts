@@ -47,7 +47,7 @@ export function virtualStatus(snapshot: Snapshot): readonly VirtualServerStatus[
     return {
       name: virtual.name,
       servers: virtual.servers,
-      counts: { tools: count('tools'), prompts: count('prompts'), resources: count('resources'), templates: count('templates') },
+      counts: { tools: count('tools'), prompts: count('prompts'), resources: count('resources'), templates: count('templates'), skills: count('skills') },
       notices: [...absent, ...[...(known?.values() ?? [])].flatMap(({ notices }) => notices)],
     }
   })

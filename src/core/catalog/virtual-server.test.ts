@@ -17,7 +17,7 @@ describe('a virtual server', () => {
 
   it('shows the kinds of which something may be picked', () => {
     const virtual = createVirtualServer(written([{ server: 'a', tools: [], prompts: ['nothing'] }]))
-    expect(shownKinds(virtual, 'a')).toEqual(['prompts', 'resources', 'templates'])
+    expect(shownKinds(virtual, 'a')).toEqual(['prompts', 'resources', 'templates', 'skills'])
   })
 
   it('lets what is said of one server\'s item win over what is said of all with its name, member by member', () => {

@@ -1,6 +1,7 @@
 /** Virtual servers as questions (decision 0008): what of which server is shown, and what is said of it instead. Pure. */
 
 import type { ItemOverride, Snapshot, VirtualServerSnapshot, VirtualUse } from '../gateway/snapshot.ts'
+import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 import { excludes, picks } from './selection.ts'
 
@@ -24,7 +25,7 @@ export interface VirtualServer {
   overrideOf(server: string, kind: ListKind, key: string): ItemOverride | undefined
 }
 
-const ALL_KINDS: readonly ListKind[] = ['tools', 'prompts', 'resources', 'templates']
+const ALL_KINDS = Object.keys(LISTS) as readonly ListKind[]
 
 const compiled = new WeakMap<Snapshot, ReadonlyMap<string, VirtualServer>>()
 
@@ -44,21 +45,29 @@ export function createVirtualServer(config: VirtualServerSnapshot): VirtualServe
   for (const use of config.use) if (!uses.has(use.server)) uses.set(use.server, use)
   const hidesResources = Object.values(config.overrides.resources).some(({ hide }) => hide === true)
   const overrideOf: VirtualServer['overrideOf'] = (server, kind, key) => {
+    if (kind === 'skills') return undefined
     const overrides = config.overrides[kind === 'templates' ? 'resources' : kind]
     return merged(own(overrides, key), own(overrides, `${server}/${key}`))
   }
   const excludesUri: VirtualServer['excludesUri'] = (server, uri) =>
     excludes(uses.get(server)?.resources, uri) || overrideOf(server, 'resources', uri)?.hide === true
+  const isOpen: VirtualServer['isOpen'] = (server) => {
+    const use = uses.get(server)
+    return use !== undefined && use.resources === undefined && use.templates === undefined && !hidesResources
+  }
   return {
     name: config.name,
     config,
     isMerged: uses.size > 1,
     servers: [...uses.keys()],
     shows(server, kind) {
+      if (kind === 'skills') return isOpen(server)
       const use = uses.get(server)
       return use !== undefined && use[kind]?.length !== 0
     },
     picks(server, kind, key) {
+      // What is left out of a server's resources could be a file of any of its skills.
+      if (kind === 'skills') return isOpen(server)
       const use = uses.get(server)
       return use !== undefined && picks(use[kind], key) && overrideOf(server, kind, key)?.hide !== true
     },
@@ -67,10 +76,7 @@ export function createVirtualServer(config: VirtualServerSnapshot): VirtualServe
       const use = uses.get(server)
       return use !== undefined && !excludesUri(server, uri) && (picks(use.resources, uri) || use.templates?.length !== 0)
     },
-    isOpen(server) {
-      const use = uses.get(server)
-      return use !== undefined && use.resources === undefined && use.templates === undefined && !hidesResources
-    },
+    isOpen,
     overrideOf,
   }
 }

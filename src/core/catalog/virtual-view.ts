@@ -62,13 +62,13 @@ function metNothing(virtual: VirtualServer, kind: ListKind, parts: readonly Part
   const lists = new Map(parts.map(({ source, list }) => [source.upstream.name, list]))
   for (const use of virtual.config.use) {
     const keys = lists.get(use.server)?.items.map(({ key }) => key)
-    for (const pattern of keys === undefined ? [] : (use[kind] ?? [])) {
+    for (const pattern of keys === undefined || kind === 'skills' ? [] : (use[kind] ?? [])) {
       const glob = isExclusion(pattern) ? pattern.slice(1) : pattern
       if (keys?.some((key) => matchesGlob(glob, key)) === false) notices.push(`${kind}: ${JSON.stringify(pattern)} matches nothing of ${use.server}`)
     }
   }
   // Resources and templates share their overrides: what one list lacks the other may have.
-  if (kind === 'resources' || kind === 'templates' || virtual.servers.some((name) => virtual.shows(name, kind) && !lists.has(name))) return notices
+  if ((kind !== 'tools' && kind !== 'prompts') || virtual.servers.some((name) => virtual.shows(name, kind) && !lists.has(name))) return notices
   for (const key of Object.keys(virtual.config.overrides[kind])) {
     const isMet = [...lists].some(([server, { byKey }]) => byKey.has(key) || (key.startsWith(`${server}/`) && byKey.has(key.slice(server.length + 1))))
     if (!isMet) notices.push(`${kind}: no server has ${JSON.stringify(key)}`)

@@ -1,11 +1,12 @@
 /** Stage 4: which upstream server a request goes to, and what it calls there what the client named. */
 
-import { member, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { isMethod, routedBy } from '../../protocol/method.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
-import { openState, openTask } from '../bridge/handles.ts'
+import { CURSOR_METHOD, openCursor, openState, openTask } from '../bridge/handles.ts'
 import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import { demandTasks } from '../bridge/task-support.ts'
@@ -16,6 +17,7 @@ import type { Views } from '../catalog/view.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange, Route } from './exchange.ts'
+import { uriNotFound } from './uri-not-found.ts'
 import { findAtVirtual } from './virtual-route.ts'
 
 /** Where a request goes, before its headers and handles are looked at. */
@@ -59,7 +61,7 @@ function find(context: GatewayContext, views: Views, exchange: Exchange): Found 
   }
   if (by === 'none' || subject === undefined) return onlyUpstream(context)
   if (by === 'name' || isPrompt) return findByName(views, exchange, isPrompt ? 'prompts' : 'tools', subject)
-  return findByUri(context, subject)
+  return findByUri(context, message, subject)
 }
 
 /** A method that no table knows has a route on `/mcp` only where there is nothing to choose (bridge-rulings §5). */
@@ -100,9 +102,9 @@ function findByName(views: Views, exchange: Exchange, kind: ListKind, name: stri
   return view instanceof Promise ? view.then(pick) : pick(view)
 }
 
-function findByUri(context: GatewayContext, marked: string): Found {
+function findByUri(context: GatewayContext, message: Message, marked: string): Found {
   const found = context.upstreams.byMarkedUri(marked)
-  if (found === undefined) throw new PortolanError('resource_not_found', { data: { uri: marked.slice(0, 1024) } })
+  if (found === undefined) throw uriNotFound(message)
   return { upstream: found.upstream, subject: found.uri }
 }
 
@@ -143,12 +145,24 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     subject: found.subject,
     marked: found.marked ?? exchange.endpoint === '',
     renamed: found.renamed,
-    params: found.params,
+    params: openedCursor(context, exchange, found) ?? found.params,
     fixed: found.fixed,
     scope: found.scope,
     paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
     requestState: openedState(context, exchange, found),
   }
+}
+
+/** The server's own, in place of the handle that the client has of it (bridge-rulings §2). */
+function openedCursor(context: GatewayContext, exchange: Exchange, { upstream, subject, scope }: Found): Found['params'] {
+  const { message } = exchange
+  const node = message?.method === CURSOR_METHOD ? member(message.body, 'cursor') : undefined
+  if (message === undefined || node === undefined) return undefined
+  const handle = readString(message.text, node)
+  const binding = { upstreamId: upstream.id, method: CURSOR_METHOD, subject, scope }
+  const cursor = handle === undefined ? undefined : openCursor(context.deps.keyring, partyOf(exchange).principal, binding, handle)
+  if (cursor === undefined) throw new PortolanError('invalid_cursor')
+  return { cursor: asciiJson(cursor) }
 }
 
 function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject, scope }: Found): string | undefined {

@@ -14,6 +14,7 @@ import { partyOf, sourceOf } from '../bridge/party.ts'
 import { answerLegacyTask } from '../bridge/task-for-legacy.ts'
 import { answerModernTask } from '../bridge/task-for-modern.ts'
 import type { Source } from '../bridge/party.ts'
+import { mayAsk } from '../bridge/server-extension.ts'
 import { holdTask } from '../bridge/task-hold.ts'
 import { wantsTask } from '../bridge/task-support.ts'
 import { answerList } from '../catalog/list-answer.ts'
@@ -30,6 +31,7 @@ import { admit, limit } from './limit.ts'
 import type { Outcome } from './outcome.ts'
 import { route } from './route.ts'
 import { takeNotification, takeResponse } from './client-message.ts'
+import { uriNotFound } from './uri-not-found.ts'
 
 type Verdict = Outcome | void | undefined
 export type Stage = (context: GatewayContext, exchange: Exchange, views: Views) => Verdict | Promise<Verdict>
@@ -132,6 +134,8 @@ const ACTIONS: ReadonlyMap<string, PolicyAction> = new Map([
   ['tools/call', 'tools/call'],
   ['prompts/get', 'prompts/get'],
   ['resources/read', 'resources/read'],
+  ['skills/get', 'resources/read'],
+  ['resources/directory/read', 'resources/read'],
 ])
 
 function decide(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
@@ -196,6 +200,7 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
+  if (exchange.message !== undefined && exchange.route?.marked === true && !mayAsk(source.upstream.knownProfile(), source.era, method)) throw uriNotFound(exchange.message)
   if (row?.kind === 'task') return exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source)
   const held = wantsTask(exchange, source)
   if (held !== undefined) return holdTask(context, exchange, source, held.ttlMs)

@@ -2,6 +2,8 @@
 
 import { member } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { SKILLS_EXTENSION } from '../../protocol/extension.ts'
+import { extensionOf } from '../../protocol/method.ts'
 import { partyOf } from '../bridge/party.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import { reachResource, reachTemplate } from '../catalog/reach.ts'
@@ -11,6 +13,7 @@ import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { completedWith, withFixed } from './fixed-arguments.ts'
 import type { Found } from './route.ts'
+import { uriNotFound } from './uri-not-found.ts'
 
 export interface Asked {
   /** What the request names: an item by its name, a resource or template by its URI, or nothing. */
@@ -46,7 +49,9 @@ function pick({ message }: Exchange, virtual: VirtualServer, { kind, subject }: 
 async function findUri(context: GatewayContext, exchange: Exchange, virtual: VirtualServer, uri: string): Promise<Found> {
   const party = partyOf(exchange)
   const isRef = exchange.message?.method === 'completion/complete'
+  const isSkill = extensionOf(exchange.message?.method ?? '') === SKILLS_EXTENSION
   const reached = (isRef ? await reachTemplate(context, party, virtual, uri) : undefined) ?? (await reachResource(context, party, virtual, uri))
-  if (reached === undefined) throw new PortolanError('resource_not_found', { data: { uri: uri.slice(0, 1024) } })
+  // What is left out of a server's resources could be a file of any of its skills.
+  if (reached === undefined || (isSkill && !virtual.isOpen(reached.upstream.name))) throw exchange.message === undefined ? new PortolanError('internal') : uriNotFound(exchange.message)
   return { upstream: reached.upstream, subject: reached.uri, scope: virtual.name, marked: virtual.isMerged }
 }
