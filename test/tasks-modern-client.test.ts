@@ -218,15 +218,54 @@ describe.each(TRANSPORTS)('a modern client of a legacy server with tasks over %s
     }
   })
 
-  it('has tasks in sessions of their own where it can be asked, and finds each again whatever it declares later', async () => {
-    const { call, get, actor } = await play()
-    const both = { ...DECLARED, ...INPUT }
+  const both = { ...DECLARED, ...INPUT }
+  const sessionsOf = (actor: TaskActor, method: string): unknown[] => actor.requests.filter(({ json }) => json.method === method).map(({ headers }) => headers['mcp-session-id'])
+
+  it('has its tasks share a session where it can be asked, each question in its own task, whatever it declares later', async () => {
+    const { call, get, send, reach, actor } = await play()
     const tasks = [await call('slow', both), await call('slow', both), await call('slow', both)]
-    const sessionOf = (method: string): unknown[] => actor.requests.filter(({ json }) => json.method === method).map(({ headers }) => headers['mcp-session-id'])
-    const made = sessionOf('tools/call')
-    expect(new Set(made).size).toBe(3)
-    for (const { taskId } of tasks.toReversed()) await get(taskId, { capabilities: DECLARED })
-    expect(sessionOf('tasks/get')).toEqual(made.toReversed())
+    const made = sessionsOf(actor, 'tools/call')
+    expect(new Set(made).size).toBe(1)
+    const answers = tasks.toReversed().map(({ task }) => task.ask('elicitation/create', { ...FORM, message: task.id }))
+    for (const { taskId, task } of tasks) {
+      const { inputRequests } = await reach(taskId, 'input_required')
+      expect(inputRequests).toEqual({ 'input-1': { method: 'elicitation/create', params: { ...FORM, message: task.id } } })
+      await send('tasks/update', { taskId, inputResponses: { 'input-1': { action: 'accept', content: { name: task.id } } } })
+    }
+    expect((await Promise.all(answers)).map(({ result }) => (result as Json)['content'])).toEqual([{ name: 'raw-3' }, { name: 'raw-2' }, { name: 'raw-1' }])
+    for (const { taskId } of tasks) await get(taskId, { capabilities: DECLARED })
+    expect(new Set(sessionsOf(actor, 'tasks/get'))).toEqual(new Set(made))
+    for (const { task, taskId } of tasks) {
+      task.end('completed', { result: { ...done, of: task.id } })
+      expect(await reach(taskId, 'completed')).toMatchObject({ result: { of: task.id } })
+    }
+  })
+
+  it('is asked in a call what names no task, though tasks go on in the same session', async () => {
+    const { call, get, send, actor } = await play()
+    const { taskId } = await call('slow', both)
+    const first = resultOf(await send('tools/call', { name: 'asks', arguments: {} }, { capabilities: both }))
+    expect(first).toMatchObject({ resultType: 'input_required', inputRequests: { 'input-1': { params: FORM } } })
+    expect(await get(taskId)).toMatchObject({ status: 'working' })
+    const retry = { name: 'asks', arguments: {}, requestState: first['requestState'], inputResponses: { 'input-1': accept } }
+    expect(resultOf(await send('tools/call', retry, { capabilities: both }))).toMatchObject({ got: accept })
+    expect(new Set(sessionsOf(actor, 'tools/call')).size).toBe(1)
+  })
+
+  it('loses no task when another of its session is given up with a question open; what is new has another session then', async () => {
+    const { call, send, reach, actor } = await play()
+    const [first, second] = [await call('slow', both), await call('slow', both)]
+    first.task.ask('elicitation/create', FORM).catch(() => undefined)
+    await reach(first.taskId, 'input_required')
+    await send('tasks/cancel', { taskId: first.taskId })
+    await call('slow', both)
+    expect(new Set(sessionsOf(actor, 'tools/call')).size).toBe(2)
+    const answer = second.task.ask('elicitation/create', FORM)
+    await reach(second.taskId, 'input_required')
+    await send('tasks/update', { taskId: second.taskId, inputResponses: { 'input-1': accept } })
+    await answer
+    second.task.end('completed', { result: done })
+    expect(await reach(second.taskId, 'completed')).toMatchObject({ result: done })
   })
 
   it('learns that its task is lost with its session, and nothing is run again', async () => {

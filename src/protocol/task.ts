@@ -3,7 +3,7 @@
  * `pollIntervalMs`, and flat, in the tasks extension (S25 basic/utilities/tasks; ext-tasks). Pure translation.
  */
 
-import { asciiJson, member, readJson } from './json.ts'
+import { asciiJson, member, readJson, readString } from './json.ts'
 import type { JsonNode, WireText } from './json.ts'
 import { scanJson } from './json-scan.ts'
 import { isJsonObject } from './json-value.ts'
@@ -112,6 +112,12 @@ export function readDetailedTask({ text, body }: Message): DetailedTask | undefi
 
 /** Members that are passed on as text, and never built. */
 const BULKY: ReadonlySet<string> = new Set(['result', 'error', 'inputRequests', '_meta'])
+
+/** The server's id of the task that a message belongs to; undefined where it names none. */
+export function relatedTaskId({ text, body, method }: Message): string | undefined {
+  const task = method === 'notifications/tasks/status' ? body : member(member(body, '_meta'), META.relatedTask)
+  return readString(text, member(task, 'taskId'))
+}
 
 /** A JSON-RPC response or request with the task that it belongs to in its `_meta` (S25 tasks, Related Task Metadata). */
 export function relateTask(text: WireText, taskId: string): WireText {

@@ -1,7 +1,7 @@
 /**
  * Legacy sessions for modern clients that can be asked for input, pooled by principal, server and declared input. On stdio
  * and on GET streams nothing says to which call a request belongs, so one call that may ask has a session for itself;
- * another takes a second session (bridge-rulings §3).
+ * another takes a second session (bridge-rulings §3). Tasks share theirs with the next call.
  */
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
@@ -16,6 +16,8 @@ import type { Clock } from '../clock.ts'
 import type { Channel, LegacyChannel } from '../upstream/channel.ts'
 import { createCountedChannel } from '../upstream/counted-channel.ts'
 import type { CountedChannel } from '../upstream/counted-channel.ts'
+import { createSessionTasks } from './session-tasks.ts'
+import type { Listener, SessionTasks } from './session-tasks.ts'
 import { ask } from '../upstream/request.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -31,6 +33,12 @@ export interface InputKey {
   readonly capabilities: ClientCapabilities
 }
 
+/** What a task has of the session in which it was made. */
+export interface TaskPlace {
+  /** As that of `Leased`. */
+  release(isSpent?: boolean): void
+}
+
 /** A session for one call, until it is given back. */
 export interface Leased {
   readonly channel: LegacyChannel
@@ -44,6 +52,8 @@ export interface Leased {
   mayYield: (() => boolean) | undefined
   /** `isSpent`: something is left undone in it, so nobody else may have it. */
   release(isSpent?: boolean): void
+  /** Gives it back, but for the task that the call became. */
+  keepTask(taskId: string, listener: Listener): TaskPlace
 }
 
 export interface InputPool {
@@ -68,6 +78,8 @@ export interface InputPoolDeps extends Asker {
 
 interface Pooled extends Leased {
   readonly upstream: Upstream
+  /** Besides its call. */
+  readonly tasks: SessionTasks
   /** For who asks nobody: whatever becomes of the call that has the session, they are answered. */
   readonly others: CountedChannel
   isBusy: boolean
@@ -91,6 +103,10 @@ function isUsable({ upstream, channel, isRetired }: Pooled, key: InputKey): bool
   return upstream === key.upstream && !channel.closed && !isRetired
 }
 
+function isUnused({ isBusy, tasks }: Pooled): boolean {
+  return !isBusy && tasks.size === 0
+}
+
 /** Sessions of one key; the caps of children hold besides. */
 const MAX_SESSIONS = 32
 
@@ -106,7 +122,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
   const unused = new Map<Upstream, () => void>()
   const tellUnused = (upstream: Upstream): void => {
     const run = unused.get(upstream)
-    const isUsed = Array.from(pools.values()).some((all) => Array.from(all).some((one) => one.isBusy && one.upstream === upstream))
+    const isUsed = Array.from(pools.values()).some((all) => Array.from(all).some((one) => !isUnused(one) && one.upstream === upstream))
     if (run === undefined || isUsed || Array.from(handshakes).some((one) => one.upstream === upstream)) return
     unused.delete(upstream)
     run()
@@ -131,10 +147,17 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     pooled.stopIdle = deps.clock.after(deps.idleMs(), () => drop(key, pooled))
   }
 
-  const rest = (key: string, pooled: Pooled): void => {
+  /** The call has given it back. */
+  const giveBack = (pooled: Pooled): void => {
     pooled.isBusy = false
     pooled.onMessage = undefined
     pooled.mayYield = undefined
+  }
+
+  const settleUse = (key: string, pooled: Pooled, isSpent: boolean): void => {
+    if (isSpent) pooled.isRetired = true
+    if (!isUnused(pooled)) return
+    if (pooled.isRetired || pooled.channel.closed) return drop(key, pooled)
     awaitUse(key, pooled)
     tellUnused(pooled.upstream)
   }
@@ -177,11 +200,17 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       others: createCountedChannel(channel, () => end(created)),
       isRetired: unused.has(upstream),
       isDropped: false,
+      tasks: createSessionTasks(),
       stopIdle: undefined,
       release(isSpent = false) {
         if (!created.isBusy) return
-        if (isSpent || created.isRetired || channel.closed) drop(key, created)
-        else rest(key, created)
+        giveBack(created)
+        settleUse(key, created, isSpent)
+      },
+      keepTask(taskId, listener) {
+        const end = created.tasks.keep(taskId, listener)
+        giveBack(created)
+        return { release: (isSpent = false) => void (end() && settleUse(key, created, isSpent)) }
       },
     }
     pooled = created
@@ -194,8 +223,10 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
 
   const take = (upstream: Upstream, pooled: Pooled | undefined, message: Message): void => {
     if (message.kind === 'notification') deps.onAnnounced(upstream, message)
-    if (pooled?.onMessage !== undefined) return pooled.onMessage(message)
-    if (message.kind === 'request' && pooled !== undefined) refuseRequest(pooled.channel, message)
+    if (pooled === undefined) return
+    const listeners = pooled.tasks.listeners(message, pooled.onMessage)
+    for (const hear of listeners) hear(message)
+    if (listeners.length === 0 && message.kind === 'request') refuseRequest(pooled.channel, message)
   }
 
   /** Who is longest gone with a call that waits for his answer makes room for his next one. */
@@ -210,7 +241,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       const key = keyOf(inputKey)
       for (const pooled of pools.get(key) ?? []) {
         if (!isUsable(pooled, inputKey)) continue
-        if (!pooled.isBusy) awaitUse(key, pooled)
+        if (isUnused(pooled)) awaitUse(key, pooled)
         return pooled.others.channel
       }
       const begun = opening.get(key) ?? open(inputKey)
@@ -218,7 +249,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
       const settled = (): boolean => opening.get(key) === begun && opening.delete(key)
       return begun.then(
         (pooled) => {
-          if (settled()) rest(key, pooled)
+          if (settled()) pooled.release()
           return pooled.others.channel
         },
         (error: unknown) => {
@@ -230,11 +261,12 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     async lease(inputKey) {
       const key = keyOf(inputKey)
       const all = pools.get(key) ?? new Set()
-      for (const pooled of all) {
-        if (pooled.isBusy || !isUsable(pooled, inputKey)) continue
-        pooled.stopIdle?.()
-        pooled.isBusy = true
-        return pooled
+      const free = Array.from(all).filter((one) => !one.isBusy && isUsable(one, inputKey))
+      const chosen = free.find(isUnused) ?? free[0]
+      if (chosen !== undefined) {
+        chosen.stopIdle?.()
+        chosen.isBusy = true
+        return chosen
       }
       const begun = Array.from(handshakes).filter((one) => one.key === key).length
       const used = Array.from(all).filter((one) => one.isBusy || isUsable(one, inputKey)).length
@@ -247,7 +279,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
         for (const pooled of all) {
           if (pooled.upstream !== upstream) continue
           pooled.isRetired = true
-          if (!pooled.isBusy) drop(key, pooled)
+          if (isUnused(pooled)) drop(key, pooled)
         }
       }
       tellUnused(upstream)

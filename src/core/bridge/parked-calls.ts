@@ -10,12 +10,11 @@ import { inputNeededBy } from '../../protocol/capability.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { modernInputRequest, objectText, readInputResponses } from '../../protocol/input-required.ts'
-import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
-import { relateTask } from '../../protocol/task.ts'
+import { relateTask, relatedTaskId } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
@@ -174,7 +173,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
     if (text === undefined) return refuseRequest(entry.options.leased.channel, message, NOT_THIS)
     if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuseRequest(entry.options.leased.channel, message, TOO_MANY)
-    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, taskId: taskOf(message), isShown: false })
+    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, taskId: relatedTaskId(message), isShown: false })
     if (!entry.isParked && entry.questions.size === 1) later(entry, BATCH_MS, () => show(entry))
   }
 
@@ -268,10 +267,6 @@ function heldBytes({ questions, endBytes }: Entry): number {
 /** It was not told that this may be asked for. */
 export const NOT_THIS: RequestRefusal = { code: -32601, message: 'The client cannot be asked for this' }
 export const TOO_MANY: RequestRefusal = { code: -32603, message: 'The client has too many unanswered requests' }
-
-function taskOf({ text, body }: Message): string | undefined {
-  return readString(text, member(member(member(body, '_meta'), META.relatedTask), 'taskId'))
-}
 
 /** Roots that differ from what the client said before have changed: servers keep what they were told (bridge-rulings §4, Roots). */
 function answerServer(leased: Leased, { idText, method, taskId }: Question, answer: WireText): Promise<void> {

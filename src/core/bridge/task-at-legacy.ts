@@ -1,7 +1,7 @@
 /**
  * Tasks at legacy servers, for modern clients (bridge-rulings §4, Tasks). The server's `tasks/result` is held open from the
- * beginning: what it asks for in it appears in `tasks/get`, and its answer is what became of the task. The session in
- * which a task was made is its own until it has ended (§3).
+ * beginning: what it asks for in it appears in `tasks/get`, and its answer is what became of the task. It stays in
+ * the session in which it was made, beside other tasks and calls of the same client (`session-tasks.ts`).
  *
  *   working ⇄ input_required ──tasks/result answered──▶ completed, failed only with a JSON-RPC error
  *          ├──tasks/cancel, or input that comes too late──▶ cancelled
@@ -22,7 +22,7 @@ import { refuseRequest } from '../upstream/refuse-request.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import type { Leased } from './input-pool.ts'
+import type { Leased, TaskPlace } from './input-pool.ts'
 import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, mayAsk } from './parked-calls.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
@@ -32,7 +32,7 @@ export interface MadeTask {
   readonly ownerKey: string
   readonly upstream: Upstream
   readonly channel: Channel
-  /** Its session for itself, where the server may ask for something. */
+  /** The session of its call, where the server may ask for something: it keeps a place there. */
   readonly leased: Leased | undefined
   readonly input: ReadonlySet<InputCapability>
   readonly taskId: string
@@ -94,6 +94,8 @@ interface Entry extends LegacyTask {
   isOver: boolean
   tries: number
   held: CallControl | undefined
+  /** In the session that it has from its call. */
+  place: TaskPlace | undefined
   stopInput: (() => void) | undefined
   stopRetry: (() => void) | undefined
   readonly watchers: Set<() => void>
@@ -128,7 +130,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     entry.held = undefined
     entry.stopInput?.()
     entry.stopRetry?.()
-    entry.made.leased?.release(isSpent || entry.questions.size > 0)
+    entry.place?.release(isSpent || entry.questions.size > 0)
     entry.questions.clear()
   }
 
@@ -267,7 +269,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     begin(made) {
       const entry: Entry = {
         made, key: `${TASK_KEY}:${deps.random.id()}`, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
-        said: made.state, responseText: '', heldBytes: 0, isOver: false, tries: 0, held: undefined, stopInput: undefined, stopRetry: undefined, watchers: new Set(),
+        said: made.state, responseText: '', heldBytes: 0, isOver: false, tries: 0, held: undefined, place: undefined, stopInput: undefined, stopRetry: undefined, watchers: new Set(),
         get state() {
           return shownState(entry)
         },
@@ -279,7 +281,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
         },
       }
       index.add(entry, boundedTtlMs(made.state))
-      if (made.leased !== undefined) made.leased.onMessage = (message) => take(entry, message)
+      entry.place = made.leased?.keepTask(made.taskId, (message) => take(entry, message))
       hold(entry)
       return entry
     },
