@@ -85,8 +85,8 @@ testEventBuffer('memory', (bounds) => {
 
 testHints('memory', async () => {
   const hints = createHints()
-  return { near: hints, far: hints, settle: () => sleep(0) }
-})
+  return { near: hints, far: hints, close: async () => {} }
+}, false)
 
 testPeerLink('memory', async () => {
   const network = createPeerNetwork()

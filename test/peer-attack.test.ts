@@ -5,10 +5,10 @@ import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { sealProof, sealText } from '../src/adapters/peer-http/proof.ts'
 import type { PeerPath, Proof } from '../src/adapters/peer-http/proof.ts'
 import { startReplica } from './peer-process.ts'
-import { openProxy, sendRaw } from './peer-proxy.ts'
-import type { PeerProxy } from './peer-proxy.ts'
 import { keyringOf, openReplica } from './peer-rig.ts'
 import type { PeerReplica } from './peer-rig.ts'
+import { openTcpProxy, sendRaw } from './tcp-proxy.ts'
+import type { TcpProxy } from './tcp-proxy.ts'
 
 const SECRET = 'a secret text'
 const NEVER_DELIVERED = { code: 'upstream_unavailable' }
@@ -44,10 +44,11 @@ async function replica(more: Parameters<typeof openReplica>[1] = {}): Promise<Pe
 }
 
 /** All traffic from askers to `far` passes through it from now on. */
-async function between(far: PeerReplica): Promise<PeerProxy> {
-  const proxy = await openProxy(far.address)
+async function between(far: PeerReplica): Promise<TcpProxy> {
+  const { hostname, port } = new URL(far.address)
+  const proxy = await openTcpProxy({ host: hostname, port: Number(port) })
   opened.push(proxy)
-  addresses.set(far.replicaId, proxy.address)
+  addresses.set(far.replicaId, `http://127.0.0.1:${proxy.port}`)
   return proxy
 }
 

@@ -31,10 +31,13 @@ export function sqliteRig(): OpenRig {
   }
 }
 
-/** Two pools on one database of the run's server, emptied for each test; its clock is moved by a function in the place of its own. */
-export async function postgresRig(postgres: Postgres): Promise<OpenRig> {
+/**
+ * Two pools on one database of the run's server, emptied for each test; its clock is moved by a function in the place of its own.
+ * `through`: the URL by which the stores reach it.
+ */
+export async function postgresRig(postgres: Postgres, through: (url: string) => string = (url) => url): Promise<OpenRig> {
   const url = await postgres.newDatabase()
-  const [first, second] = await Promise.all([openPostgres({ url }), openPostgres({ url })])
+  const [first, second] = await Promise.all([openPostgres({ url: through(url) }), openPostgres({ url: through(url) })])
   const admin = new Client({ connectionString: url })
   await admin.connect()
   afterAll(async () => {

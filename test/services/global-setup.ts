@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { startNats } from './start-nats.ts'
 import { startPostgres } from './start-postgres.ts'
 import type { ServiceAnswer, ServiceName, ServiceRequest } from './service.ts'
 
@@ -13,6 +14,7 @@ export type StartedService = ServiceAnswer & { stop?(): Promise<void> }
 
 const STARTS: Readonly<Record<ServiceName, () => Promise<StartedService>>> = {
   postgres: startPostgres,
+  nats: () => startNats(),
 }
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -13,7 +13,7 @@ declare module 'vitest' {
   }
 }
 
-export type ServiceName = 'postgres'
+export type ServiceName = 'postgres' | 'nats'
 
 /** What a test must know of a running service: host, port, folder … */
 export type ServiceFacts = Readonly<Record<string, string>>

@@ -1,14 +1,15 @@
 /** Starts a throw-away PostgreSQL: nothing in it is worth an fsync. As root it runs as the user `postgres`, since it refuses root. */
 import { execFile } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
+import { freePort } from './free-port.ts'
 import type { StartedService } from './global-setup.ts'
+import { unprivileged } from './identity.ts'
+import type { Identity } from './identity.ts'
 import { startKept } from './kept-process.ts'
 import type { KeptProcess } from './kept-process.ts'
 
@@ -20,16 +21,11 @@ const SETTINGS = {
 }
 const run = promisify(execFile)
 
-interface Identity {
-  readonly uid: number
-  readonly gid: number
-}
-
 export async function startPostgres(): Promise<StartedService> {
   const binaries = findBinaries()
   if (binaries === undefined) return { missing: 'PostgreSQL was not found: install it (Debian: apt-get install postgresql) to run them.' }
-  const identity = process.getuid?.() === 0 ? identityOf('postgres') : undefined
-  if (process.getuid?.() === 0 && identity === undefined) return { missing: 'PostgreSQL does not run as root, and there is no user postgres.' }
+  const identity = unprivileged('postgres')
+  if (identity === 'missing') return { missing: 'PostgreSQL does not run as root, and there is no user postgres.' }
   const folder = mkdtempSync(join(tmpdir(), 'portolan-postgres-'))
   if (identity !== undefined) chownSync(folder, identity.uid, identity.gid)
   try {
@@ -56,19 +52,6 @@ function findBinaries(): string | undefined {
   const versions = existsSync(base) ? readdirSync(base).map(Number).filter((version) => version >= 15) : []
   const folders = [...versions.toSorted((left, right) => right - left).map((version) => join(base, String(version), 'bin')), ...(process.env['PATH'] ?? '').split(delimiter)]
   return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')))
-}
-
-function identityOf(user: string): Identity | undefined {
-  const fields = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':')).find(([name]) => name === user)
-  return fields === undefined ? undefined : { uid: Number(fields[2]), gid: Number(fields[3]) }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function ready(url: string, server: KeptProcess): Promise<void> {

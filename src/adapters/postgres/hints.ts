@@ -1,0 +1,148 @@
+/**
+ * Hints over LISTEN and NOTIFY, on one connection of their own: a NOTIFY never waits for, or stands in, a transaction of work.
+ * The connection shows that it works: at its start it must hear what another one says, which it does not through a pooler that
+ * takes LISTEN and forgets it; from then on what it says itself, which a half-open one does not.
+ */
+import { Client } from 'pg'
+import type { Telemetry } from '../../core/audit/telemetry.ts'
+import type { Clock } from '../../core/clock.ts'
+import { createHintRelay } from '../../core/event/hint-relay.ts'
+import type { WiredHints } from '../../core/event/hint-wire.ts'
+import type { Random } from '../../core/random.ts'
+import { backoffMs } from '../../core/upstream/backoff.ts'
+
+export interface PostgresHintsOptions {
+  /** Straight to PostgreSQL, not to a pooler. Holds a secret: never printed. */
+  readonly url: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  /** One for all replicas of a deployment; another where several share a database. */
+  readonly channel?: string
+  /** How often the connection has to show that it works, and how long it may take to do so. */
+  readonly checkMs?: number
+  /** It works now, or was lost, and why. */
+  readonly onChange?: (isUp: boolean, detail: string) => void
+}
+
+/** PostgreSQL refuses 8,000 bytes. */
+const MAX_TEXT_BYTES = 7_900
+const CHECK_MS = 2_000
+const BACKOFF = { firstMs: 100, maxMs: 3_000 }
+const DEAF = 'LISTEN brings nothing: name PostgreSQL itself, not a pooler, with --database-direct-url'
+
+/** Connects by itself, for ever. Throws TypeError where the URL is none. */
+export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
+  const { url, clock, random, channel = 'portolan_hints', checkMs = CHECK_MS, onChange = () => {} } = options
+  if (!URL.canParse(url)) throw new TypeError('The database URL is no URL')
+  const from = random.id()
+  const relay = createHintRelay({ from, maxTextBytes: MAX_TEXT_BYTES, telemetry: options.telemetry })
+  /** Nobody else listens to it, so that checks wake nobody else. */
+  const ownChannel = `${channel}_${from}`
+  let client: Client | undefined
+  let failures = 0
+  let detail = 'not connected yet'
+  let isClosed = false
+  let cancelTimer = (): void => {}
+  let onEcho = (): void => {}
+
+  const newClient = (): Client => new Client({ connectionString: url, connectionTimeoutMillis: checkMs, query_timeout: checkMs, keepAlive: true, application_name: 'portolan hints' })
+
+  async function connect(): Promise<void> {
+    const next = newClient()
+    client = next
+    next.on('error', (error) => lose(next, error.message))
+    next.on('end', () => lose(next, 'the connection was closed'))
+    next.on('notification', (heard) => {
+      if (heard.channel === ownChannel) onEcho()
+      else relay.receive(heard.payload ?? '')
+    })
+    try {
+      await next.connect()
+      await next.query(`LISTEN ${next.escapeIdentifier(channel)}; LISTEN ${next.escapeIdentifier(ownChannel)}`)
+      await heard(notifyFromOutside)
+      failures = 0
+      tell(true, 'LISTEN and NOTIFY')
+      relay.up((text) => notify(next, channel, text))
+      watch(next)
+    } catch (error) {
+      lose(next, reasonOf(error))
+    }
+  }
+
+  async function notify(over: Client, to: string, text: string): Promise<void> {
+    try {
+      await over.query('SELECT pg_notify($1, $2)', [to, text])
+    } catch (error) {
+      lose(over, reasonOf(error))
+      throw error
+    }
+  }
+
+  /** By a connection of its own: what a pooler's connection says itself it also hears, but not what others say. */
+  async function notifyFromOutside(): Promise<void> {
+    const outside = newClient()
+    outside.on('error', () => {})
+    try {
+      await outside.connect()
+      await outside.query('SELECT pg_notify($1, $2)', [ownChannel, ''])
+    } finally {
+      outside.end().catch(() => undefined)
+    }
+  }
+
+  async function heard(speak: () => Promise<void>): Promise<void> {
+    let stop = (): void => {}
+    const echo = new Promise<void>((resolve, reject) => {
+      onEcho = resolve
+      stop = clock.after(checkMs, () => reject(new Error(DEAF)))
+    })
+    await Promise.all([echo, speak()]).finally(() => stop())
+  }
+
+  function watch(over: Client): void {
+    if (over !== client) return
+    cancelTimer = clock.after(checkMs, () => {
+      heard(() => notify(over, ownChannel, '')).then(() => watch(over), (error: unknown) => lose(over, reasonOf(error)))
+    })
+  }
+
+  function lose(lost: Client, why: string): void {
+    if (lost !== client) return
+    client = undefined
+    relay.down()
+    lost.end().catch(() => undefined)
+    if (isClosed) return
+    if (failures === 0) tell(false, why)
+    else detail = why
+    failures += 1
+    cancelTimer()
+    cancelTimer = clock.after(backoffMs(failures, BACKOFF, random), () => void connect())
+  }
+
+  function tell(isUp: boolean, what: string): void {
+    detail = what
+    onChange(isUp, what)
+  }
+
+  void connect()
+  return {
+    publish: relay.publish,
+    subscribe: relay.subscribe,
+    state: () => ({ wire: 'postgres', isUp: relay.isUp(), detail }),
+    async close() {
+      isClosed = true
+      cancelTimer()
+      relay.down()
+      const last = client
+      client = undefined
+      await last?.end().catch(() => undefined)
+    },
+  }
+}
+
+function reasonOf(error: unknown): string {
+  // A failed connection to several addresses of a name has an empty message.
+  const cause: unknown = error instanceof AggregateError ? error.errors[0] : error
+  return cause instanceof Error && cause.message !== '' ? cause.message : 'the connection failed'
+}

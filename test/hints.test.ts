@@ -1,0 +1,129 @@
+/** Hints over real services. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from '@nats-io/transport-node'
+import { Client } from 'pg'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
+import { createNatsHints } from '../src/adapters/nats/hints.ts'
+import { parseNatsUrl } from '../src/adapters/nats/nats-target.ts'
+import type { NatsTarget } from '../src/adapters/nats/nats-target.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import { createSystemRandom } from '../src/adapters/node/random.ts'
+import { createPostgresHints } from '../src/adapters/postgres/hints.ts'
+import type { WiredHints } from '../src/core/event/hint-wire.ts'
+import { testHints } from './contracts/hints.contract.ts'
+import type { HintsRig } from './contracts/hints.contract.ts'
+import { freePort } from './services/free-port.ts'
+import { findNats } from './services/nats.ts'
+import { findPostgres } from './services/postgres.ts'
+import { startNats } from './services/start-nats.ts'
+import { openTcpProxy } from './tcp-proxy.ts'
+import type { TcpProxy } from './tcp-proxy.ts'
+
+const postgres = await findPostgres()
+const nats = await findNats()
+
+const deps = () => ({ clock: createSystemClock(), random: createSystemRandom(), telemetry: createMemoryTelemetry() })
+
+/** Both ends behind one proxy, and connected. */
+async function rigOver(proxy: TcpProxy, open: (onChange: (isUp: boolean) => void) => WiredHints, inject: (text: string) => Promise<void>, close: () => Promise<void>): Promise<HintsRig> {
+  const both: WiredHints[] = []
+  await Promise.all(Array.from({ length: 2 }, () => new Promise<void>((resolve) => both.push(open((isUp) => isUp && resolve())))))
+  const [near, far] = both
+  if (near === undefined || far === undefined) throw new TypeError('two are opened')
+  return {
+    near, far, wire: { cut: proxy.cut, freeze: proxy.freeze, thaw: proxy.thaw, inject, isNoticed: () => !both.some((one) => one.state().isUp) },
+    async close() {
+      proxy.close()
+      await Promise.all([near.close(), far.close(), close()])
+    },
+  }
+}
+
+describe.skipIf(postgres === undefined)('over PostgreSQL', () => {
+  testHints('PostgreSQL', async () => {
+    if (postgres === undefined) throw new TypeError('left out')
+    const direct = await postgres.newDatabase()
+    const proxy = await openTcpProxy(postgres)
+    const url = new URL(direct)
+    url.port = String(proxy.port)
+    const other = new Client({ connectionString: direct })
+    await other.connect()
+    const open = (onChange: (isUp: boolean) => void): WiredHints => createPostgresHints({ ...deps(), url: url.href, checkMs: 1_500, onChange })
+    return rigOver(proxy, open, async (text) => void (await other.query('SELECT pg_notify($1, $2)', ['portolan_hints', text])), () => other.end())
+  }, true)
+})
+
+describe.skipIf(nats === undefined)('over NATS', () => {
+  testHints('NATS', async () => {
+    if (nats === undefined) throw new TypeError('left out')
+    const proxy = await openTcpProxy(nats)
+    const subjectPrefix = `t${randomBytes(6).toString('hex')}`
+    const other = await connect({ servers: `${nats.host}:${nats.port}` })
+    const target = { servers: [`127.0.0.1:${proxy.port}`] }
+    const open = (onChange: (isUp: boolean) => void): WiredHints => createNatsHints({ ...deps(), target, subjectPrefix, pingMs: 500, onChange })
+    const inject = async (text: string): Promise<void> => {
+      other.publish(`${subjectPrefix}.hints`, Buffer.from(text, 'latin1'))
+      await other.flush()
+    }
+    return rigOver(proxy, open, inject, () => other.close())
+  }, true)
+})
+
+describe.skipIf(nats === undefined)('a NATS that asks who comes', () => {
+  const stops: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop()
+  })
+  const start = async (args: readonly string[], port?: number): Promise<string> => {
+    const server = await startNats(args, port)
+    stops.push(() => server.stop?.())
+    return 'facts' in server ? `127.0.0.1:${server.facts['port']}` : ''
+  }
+  const open = (url: string, more: Partial<NatsTarget> = {}): { hints: WiredHints; changes: string[] } => {
+    const changes: string[] = []
+    const target = parseNatsUrl(url)
+    if (target === undefined) throw new TypeError(url)
+    const hints = createNatsHints({ ...deps(), target: { ...target, ...more }, onChange: (isUp, detail) => void changes.push(`${isUp} ${detail}`) })
+    stops.unshift(() => hints.close())
+    return { hints, changes }
+  }
+
+  it('lets in whoever has the password, and tells the others so without showing theirs', async () => {
+    const server = await start(['--user', 'alice', '--pass', 'right'])
+    const [friend, stranger] = [open(`nats://alice:right@${server}`), open(`nats://alice:wr0ng@${server}`)]
+    await expect.poll(() => friend.hints.state().isUp).toBe(true)
+    await expect.poll(() => stranger.changes.length).toBe(1)
+    expect(stranger.hints.state().isUp).toBe(false)
+    expect(JSON.stringify([stranger.changes, stranger.hints.state()])).toMatch(/authoriz/i)
+    expect(JSON.stringify([stranger.changes, stranger.hints.state()])).not.toContain('wr0ng')
+  })
+
+  it('is spoken to by TLS where that is asked for, and only if its certificate is good', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-nats-tls-'))
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+    const names = ['-subj', '/CN=nats', '-addext', 'subjectAltName=DNS:localhost']
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...names], { stdio: 'ignore' })
+    // Its client compares certificates with names, not with addresses.
+    const server = (await start(['--tls', '--tlscert', cert, '--tlskey', key])).replace('127.0.0.1', 'localhost')
+    const trusting = open(`tls://${server}`, { tls: { ca: readFileSync(cert, 'utf8') } })
+    const careful = open(`tls://${server}`)
+    await expect.poll(() => trusting.hints.state().isUp).toBe(true)
+    await expect.poll(() => careful.changes.length).toBe(1)
+    expect(careful.hints.state().isUp).toBe(false)
+    rmSync(folder, { recursive: true })
+  })
+
+  it('may start later than Portolan', async () => {
+    const port = await freePort()
+    const { hints, changes } = open(`nats://127.0.0.1:${port}`)
+    hints.publish({ topic: 'a', revision: 'waits' })
+    await expect.poll(() => changes.length).toBe(1)
+    await start([], port)
+    await expect.poll(() => hints.state().isUp, { timeout: 8_000 }).toBe(true)
+  })
+})
