@@ -45,6 +45,23 @@ export function testEventBuffer(name: string, open: (bounds: EventBufferBounds) 
       expect(texts(buffer.replayAfter('s', third))).toEqual([])
     })
 
+    it('gives all of a session to another, which goes on as if it had sent it', () => {
+      const { buffer } = open(bounds)
+      const { buffer: other } = open(bounds)
+      const first = buffer.append('s', 'a', '')
+      const second = buffer.append('s', 'b', 'two')
+      const third = buffer.append('s', 'a', 'three')
+      expect(buffer.all('s').map(({ streamId, eventId, text }) => [streamId, eventId, text])).toEqual([['a', first, ''], ['b', second, 'two'], ['a', third, 'three']])
+      expect(buffer.all('nobody')).toEqual([])
+      other.restore('s', buffer.all('s'))
+      const fourth = other.append('s', 'a', 'four')
+      expect(new Set([first, second, third, fourth]).size).toBe(4)
+      expect(texts(other.replayAfter('s', first))).toEqual(['three', 'four'])
+      expect(texts(other.replayAfter('s', second))).toEqual([])
+      other.restore('s', [{ streamId: 'c', eventId: 'c_1', text: 'late' }])
+      expect(texts(other.replayAfter('s', 'c_1'))).toBe('unknown')
+    })
+
     it('knows no event of another session, no event that never was, no garbage', () => {
       const { buffer } = open(bounds)
       const id = buffer.append('s', 'a', 'x')

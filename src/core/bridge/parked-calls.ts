@@ -18,6 +18,7 @@ import { relateTask, relatedTaskId } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
+import { ownedId } from '../replica/owned-id.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { RequestRefusal } from '../upstream/refuse-request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -211,7 +212,8 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     open(options) {
       const { exchange } = options
       const { bindingKey } = partyOf(exchange).principal
-      const id = context().deps.random.id()
+      const { random, peers } = context().deps
+      const id = ownedId(peers.replicaId, random.id())
       const entry: Entry = {
         options, exchange, bindingKey, id, argumentsKey: argumentsKey(exchange), questions: new Map(), isParked: false, parkedTicks: 0, round: 0, asked: 0, endBytes: 0, end: undefined, stopTimer: undefined,
       }

@@ -18,6 +18,7 @@ import { isOver, readTask, relateTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Random } from '../random.ts'
 import type { CallControl, Channel, ChannelFailure } from '../upstream/channel.ts'
+import { ownedId } from '../replica/owned-id.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -73,6 +74,8 @@ export interface TasksAtLegacy {
 
 export interface TasksAtLegacyDeps extends Asker {
   readonly random: Random
+  /** Ids of tasks say who follows them. */
+  readonly replicaId: string
   /** How long a person may be asked something. */
   readonly inputMs: () => number
 }
@@ -268,7 +271,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     hasRoom: (ownerKey) => index.hasRoom(ownerKey),
     begin(made) {
       const entry: Entry = {
-        made, key: `${TASK_KEY}:${deps.random.id()}`, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
+        made, key: `${TASK_KEY}:${ownedId(deps.replicaId, deps.random.id())}`, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
         said: made.state, responseText: '', heldBytes: 0, isOver: false, tries: 0, held: undefined, place: undefined, stopInput: undefined, stopRetry: undefined, watchers: new Set(),
         get state() {
           return shownState(entry)

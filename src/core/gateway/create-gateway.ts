@@ -126,7 +126,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onAnnounced: (upstream, message) => watches.announce(upstream, 'legacy', message),
   })
   const parked = createParkedCalls(() => context)
-  const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, inputMs: () => deps.snapshots.current().limits.requestStateMs })
+  const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, replicaId: deps.peers.replicaId, inputMs: () => deps.snapshots.current().limits.requestStateMs })
   const tasksAtModern = createTasksAtModern(deps.clock, () => context)
   const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onReachable: (isReachable) => deps.log(isReachable ? STORE_BACK : STORE_AWAY) })
   const sessions = createSessions({

@@ -10,7 +10,10 @@ import { carryCall } from '../bridge/call.ts'
 import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
 import type { Answer } from '../bridge/carrier-table.ts'
 import { openListen } from '../bridge/listen.ts'
+import { readParkedState } from '../bridge/own-state.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
+import { carryToOwner } from '../replica/owned-id.ts'
+import { TASK_KEY } from '../bridge/task-at-legacy.ts'
 import { answerLegacyTask } from '../bridge/task-for-legacy.ts'
 import { answerModernTask } from '../bridge/task-for-modern.ts'
 import type { Source } from '../bridge/party.ts'
@@ -201,6 +204,22 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
   if (exchange.message !== undefined && exchange.route?.marked === true && !mayAsk(source.upstream.knownProfile(), source.era, method)) throw uriNotFound(exchange.message)
+  const owned = exchange.era === 'modern' ? ownedBy(exchange, row?.kind === 'task') : undefined
+  const carried = owned === undefined ? undefined : carryToOwner(context, exchange, owned)
+  // An owner that is gone: what that means is said here.
+  if (carried !== undefined) return carried.then((how) => (how === 'done' ? undefined : carryHere(context, exchange, source)))
+  return carryHere(context, exchange, source)
+}
+
+/** What of this request only one replica has: a call that waits for it, a task. */
+function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
+  if (isTask) return route?.subject.startsWith(`${TASK_KEY}:`) === true ? route.subject.slice(TASK_KEY.length + 1) : undefined
+  return route?.requestState === undefined ? undefined : readParkedState(route.requestState)?.id
+}
+
+function carryHere(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
+  const method = exchange.message?.method ?? ''
+  const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'task') return exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source)
   const held = wantsTask(exchange, source)
   if (held !== undefined) return holdTask(context, exchange, source, held.ttlMs)

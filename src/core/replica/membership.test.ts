@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import { createReplicaStore } from '../../adapters/memory/replica-store.ts'
+import { LIFETIME_MS, startMembership } from './membership.ts'
+import type { ReplicaStore } from './replica-store.ts'
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** `own` is the replica's clock, `stored` the store's. */
+async function createRig() {
+  const own = createManualClock()
+  const stored = createManualClock()
+  const store = createReplicaStore(stored)
+  const state = { fails: false, hangs: false }
+  const failing: ReplicaStore = {
+    ...store,
+    announce(...given) {
+      if (state.hangs) return new Promise(() => undefined)
+      return state.fails ? Promise.reject(new Error('away')) : store.announce(...given)
+    },
+  }
+  const heard: boolean[] = []
+  const membership = startMembership({ clock: own, store: failing, self: { id: 'a', address: '', version: '1' }, onReachable: (isReachable) => heard.push(isReachable) })
+  await turn()
+  const pass = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left -= 50) {
+      stored.advance(50)
+      own.advance(50)
+      await turn()
+    }
+  }
+  return { own, stored, store, state, heard, membership, pass }
+}
+
+describe('a replica among others', () => {
+  it('lives while it runs, and is certain of it', async () => {
+    const { membership, pass, store } = await createRig()
+    const before = membership.generation()
+    await pass(20_000)
+    expect([membership.isCertain(), membership.generation()]).toEqual([true, before])
+    expect(await store.find('a')).toBeDefined()
+  })
+
+  it('is doubtful before anybody takes it for dead', async () => {
+    const { membership, pass, store, state, heard } = await createRig()
+    state.fails = true
+    for (let waitedMs = 0; await store.find('a') !== undefined; waitedMs += 50) {
+      expect(waitedMs).toBeLessThan(LIFETIME_MS + 100)
+      await pass(50)
+    }
+    expect([membership.isCertain(), await membership.confirm(), heard]).toEqual([false, false, [false]])
+  })
+
+  it('that was stopped is of another generation once it has spoken again', async () => {
+    const { membership, own } = await createRig()
+    const before = membership.generation()
+    // Its timers did not run meanwhile.
+    const stoppedAtTicks = own.ticksMs()
+    Object.assign(own, { ticksMs: () => stoppedAtTicks + LIFETIME_MS + 1 })
+    expect(membership.isCertain()).toBe(false)
+    expect(await membership.confirm()).toBe(true)
+    expect([membership.isCertain(), membership.generation()]).toEqual([true, before + 1])
+  })
+
+  it('does not wait for a store that hangs', async () => {
+    const { membership, state, pass } = await createRig()
+    state.hangs = true
+    await pass(LIFETIME_MS + 1_000)
+    const confirmed = membership.confirm()
+    await pass(2_000)
+    expect(await confirmed).toBe(false)
+  })
+
+  it('is gone once it has left, and says nothing more', async () => {
+    const { membership, store, pass } = await createRig()
+    await membership.leave()
+    await pass(5_000)
+    expect(await store.find('a')).toBeUndefined()
+  })
+})
