@@ -37,6 +37,8 @@ export interface Watches {
   watchResource(upstream: Upstream, era: Era, uri: string, run: (message: Message) => void): Watch
   /** A message that came outside any call on a shared session or listen of this era. */
   announce(upstream: Upstream, era: Era, message: Message): void
+  /** What another replica heard of this upstream. Where this one hears the same by itself, it is told by that. */
+  relayed(upstream: Upstream, era: Era, message: Message): void
   /** Everything of these upstreams is to be taken as changed, at once: they came up, or went away. */
   changed(...upstreams: readonly Upstream[]): void
   /** What was watched at one is watched at its successor from now on; nowhere, where it has none. */
@@ -56,6 +58,8 @@ export interface WatchesDeps {
   readonly clock: Clock
   readonly self: { readonly name: string; readonly version: string }
   readonly shared: (upstream: Upstream) => Promise<LegacyChannel>
+  /** This replica heard it, before anybody here is told. */
+  readonly onHeard: (upstream: Upstream, era: Era, message: Message) => void
 }
 
 /** One upstream's subscriptions, in its own era. */
@@ -96,6 +100,10 @@ export function createWatches(deps: WatchesDeps): Watches {
     watched[era].set(upstream, created)
     return created
   }
+  const heard = (upstream: Upstream, era: Era, message: Message): void => {
+    deps.onHeard(upstream, era, message)
+    announce(upstream, era, message)
+  }
   const announce = (upstream: Upstream, era: Era, message: Message): void => {
     const kinds = listsChangedBy(message.method)
     if (kinds.length > 0) for (const run of listeners) run(upstream, kinds)
@@ -117,7 +125,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   }
   const open = async (upstream: Upstream, asked: Era): Promise<UpstreamWatch> => {
     const era = await spokenBy(upstream, asked)
-    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => announce(upstream, era, message) })
+    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message) })
     return createLegacyWatch(await deps.shared(upstream), deps)
   }
   const linkOf = (upstream: Upstream, era: Era, state: Watched): Promise<UpstreamWatch> => {
@@ -169,7 +177,12 @@ export function createWatches(deps: WatchesDeps): Watches {
         },
       }
     },
-    announce,
+    announce: heard,
+    relayed(upstream, era, message) {
+      // A server over HTTP tells each session; a child is one of several, and what happens there only its replica hears.
+      const hearsItself = upstream.config.target.transport === 'http' && ERAS.some((one) => watched[one].get(upstream)?.link !== undefined)
+      if (!hearsItself) announce(upstream, era, message)
+    },
     changed(...upstreams) {
       const together = Symbol('together')
       for (const upstream of upstreams) for (const run of listeners) run(upstream, ALL_LISTS, together)

@@ -20,6 +20,7 @@ import type { Limiter } from '../policy/limiter.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Random } from '../random.ts'
 import type { Membership } from '../replica/membership.ts'
+import type { News } from '../replica/news.ts'
 import type { Replica, ReplicaStore } from '../replica/replica-store.ts'
 import type { EventBuffer } from '../session/event-buffer.ts'
 import type { EventStore } from '../session/event-store.ts'
@@ -76,6 +77,8 @@ export interface GatewayContext {
   readonly stages: StageTable
   /** Undefined for a replica without others. */
   readonly membership: Membership | undefined
+  /** What servers announce, to and from the others. */
+  readonly news: News | undefined
   readonly upstreams: UpstreamSet
   readonly sessions: Sessions
   readonly catalog: Catalog

@@ -42,9 +42,11 @@ import { finish } from './finish.ts'
 import type { HttpHandler } from './http-exchange.ts'
 import { createHttpEntry } from './http-entry.ts'
 import { startLimitMetrics } from './limit.ts'
-import { createPipe, endListen } from './pipe.ts'
+import { createPipe } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
 import { afterAll, createReloads } from './reload.ts'
+import { drain, endStreams } from './drain.ts'
+import { spread, startSpreading } from './spread-news.ts'
 import { stagesWith } from './stages.ts'
 import { isAsked, startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
@@ -92,6 +94,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopSweep()
       await drain(context, 0)
       stopServing()
+      context.news?.close()
       context.parked.close()
       context.tasksAtLegacy.close()
       context.tasksAtModern.close()
@@ -107,7 +110,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
   const catalog = createCatalog(deps)
   const inFlight = new LiveMap<string, Exchange>()
-  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')) })
+  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (upstream, era, message) => spread(context, upstream, era, message) })
   const pool: LegacyPool = createLegacyPool({
     clock: deps.clock,
     self: deps.self,
@@ -146,7 +149,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }
@@ -237,41 +240,5 @@ function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {
       ...notes,
     })),
     virtualServers: virtualStatus(context.deps.snapshots.current()),
-  }
-}
-
-function endStreams(context: GatewayContext): void {
-  for (const exchange of context.inFlight.values()) {
-    if (exchange.isRelayed && exchange.http?.verb === 'GET') finish(context, exchange, { kind: 'ended' })
-    else if (exchange.message?.method === 'subscriptions/listen') endListen(context, exchange)
-  }
-  for (const session of context.sessions.all()) for (const stream of Array.from(session.streams)) stream.end()
-}
-
-/** Sessions are handed over as soon as none of their calls is in flight, those of the rest at the end. */
-async function drain(context: GatewayContext, graceMs: number): Promise<void> {
-  context.draining = true
-  endStreams(context)
-  const deadline = context.deps.clock.ticksMs() + graceMs
-  await handOverIdle(context)
-  while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
-    await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
-    await handOverIdle(context)
-  }
-  for (const exchange of context.inFlight.values()) {
-    exchange.carriage?.abort('shutting down')
-    finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
-  }
-  await handOverIdle(context)
-}
-
-const HANDOVERS_AT_ONCE = 64
-
-/** Only where somebody can take them: a replica without others goes on with its own until it ends. */
-async function handOverIdle(context: GatewayContext): Promise<void> {
-  if (context.membership === undefined) return
-  const idle = Array.from(context.sessions.all()).filter(({ inFlight }) => inFlight.size === 0)
-  for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
-    await Promise.all(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => context.sessions.handOver(session)))
   }
 }

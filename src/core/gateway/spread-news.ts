@@ -1,0 +1,33 @@
+/** What servers announce to one replica, told to the clients of every replica. */
+
+import { parseMessage } from '../../protocol/message.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { Era } from '../../protocol/revision.ts'
+import { listsChangedBy } from '../catalog/list-kind.ts'
+import { startNews } from '../replica/news.ts'
+import type { News, NewsItem } from '../replica/news.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { GatewayContext, GatewayDeps } from './context.ts'
+
+/** Undefined for a replica without others. */
+export function startSpreading({ clock, hints, peers, replica }: GatewayDeps, context: () => GatewayContext): News | undefined {
+  if (replica === undefined) return undefined
+  return startNews({
+    clock, hints, peers, replicas: replica.store,
+    onNews: (item) => takeNews(context(), item),
+    onMissed: () => context().watches.changed(...context().upstreams.all()),
+  })
+}
+
+/** This replica heard it. Changes of lists and resources concern everybody; the rest is for whoever is connected here. */
+export function spread({ news }: GatewayContext, { id }: Upstream, era: Era, { method, text }: Message): void {
+  if (method === 'notifications/resources/updated' || listsChangedBy(method).length > 0) news?.heard({ upstreamId: id, era, text })
+}
+
+function takeNews({ catalog, upstreams, watches }: GatewayContext, { upstreamId, era, text }: NewsItem): void {
+  const upstream = upstreams.byId(upstreamId)
+  const scan = parseMessage(text)
+  if (upstream === undefined || !scan.ok) return
+  catalog.invalidate(upstream, listsChangedBy(scan.value.method))
+  watches.relayed(upstream, era, scan.value)
+}

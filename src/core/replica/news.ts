@@ -1,0 +1,168 @@
+/**
+ * What one replica hears of a server reaches all replicas, once. Each keeps a numbered list of what it heard. A hint says
+ * that there is more, the others ask for what they do not have; they ask every few seconds in any case, because hints get lost.
+ */
+
+import { isJsonObject } from '../../protocol/json-value.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import type { Era } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { Hints } from '../event/hints.ts'
+import type { PeerLink } from '../gateway/peer-link.ts'
+import type { ReplicaStore } from './replica-store.ts'
+
+export interface NewsItem {
+  readonly upstreamId: string
+  readonly era: Era
+  /** The server's notification. */
+  readonly text: WireText
+}
+
+export interface News {
+  /** This replica heard it of a server. */
+  heard(item: NewsItem): void
+  close(): void
+}
+
+export interface NewsDeps {
+  readonly clock: Clock
+  readonly hints: Hints
+  readonly peers: PeerLink
+  readonly replicas: Pick<ReplicaStore, 'live'>
+  readonly onNews: (item: NewsItem) => void
+  /** So much happened that some of it was forgotten before it was asked for: everything may have changed. */
+  readonly onMissed: () => void
+}
+
+const TOPIC = 'news'
+/** Together within this time is one hint. */
+const GATHER_MS = 20
+/** Behind each hint (design §5). */
+const POLL_MS = 5_000
+const KEPT_ITEMS = 1_000
+const KEPT_CHARS = 1024 * 1024
+
+/** `seen` undefined: only what the newest is. */
+interface Asked {
+  readonly seen: number | undefined
+}
+
+export function startNews({ clock, hints, peers, replicas, onNews, onMissed }: NewsDeps): News {
+  const self = peers.replicaId
+  const own = createNewsList()
+  /** Of each replica, the newest that was taken. */
+  const seen = new Map<string, number>()
+  const asking = new Map<string, Promise<void>>()
+  let isHinting = false
+  let isClosed = false
+  let stopTimer = (): void => {}
+
+  const take = async (replicaId: string, isFirstLook: boolean): Promise<void> => {
+    const known = seen.get(replicaId) ?? (isFirstLook ? undefined : 0)
+    const answer = await peers.send(replicaId, TOPIC, asciiJson({ seen: known }))
+    for await (const text of answer.messages) {
+      const told = readTold(text)
+      if (told === undefined || isClosed) return answer.cancel()
+      if (told.item !== undefined) onNews(told.item)
+      else if (told.isMissed) onMissed()
+      seen.set(replicaId, told.number)
+    }
+  }
+  /** One at a time for each replica: what comes meanwhile is asked for after it. */
+  const ask = (replicaId: string, isFirstLook = false): Promise<void> => {
+    if (replicaId === self || isClosed) return Promise.resolve()
+    const before = asking.get(replicaId) ?? Promise.resolve()
+    const next = before.then(() => take(replicaId, isFirstLook)).catch(() => undefined)
+    asking.set(replicaId, next)
+    void next.then(() => asking.get(replicaId) === next && asking.delete(replicaId))
+    return next
+  }
+  const askAll = async (isFirstLook: boolean): Promise<void> => {
+    const live = await replicas.live().catch(() => undefined)
+    if (live === undefined) return
+    for (const id of seen.keys()) if (!live.some((one) => one.id === id)) seen.delete(id)
+    await Promise.all(live.map(({ id }) => ask(id, isFirstLook)))
+  }
+  const poll = (isFirstLook: boolean): void => {
+    if (isClosed) return
+    void askAll(isFirstLook).then(() => {
+      if (!isClosed) stopTimer = clock.after(POLL_MS, () => poll(false))
+    })
+  }
+
+  const stopHints = hints.subscribe(TOPIC, ({ revision }) => {
+    const from = revision.slice(0, Math.max(0, revision.lastIndexOf(':')))
+    void (from === '' ? askAll(false) : ask(from))
+  })
+  const stopServing = peers.serve(TOPIC, async function* (text) {
+    yield* own.after(readAsked(text).seen)
+  })
+  poll(true)
+
+  return {
+    heard(item) {
+      own.add(item)
+      if (isHinting || isClosed) return
+      isHinting = true
+      clock.after(GATHER_MS, () => {
+        isHinting = false
+        if (!isClosed) hints.publish({ topic: TOPIC, revision: `${self}:${own.newest()}` })
+      })
+    },
+    close() {
+      isClosed = true
+      stopTimer()
+      stopHints()
+      stopServing()
+    },
+  }
+}
+
+interface NewsList {
+  add(item: NewsItem): void
+  newest(): number
+  after(seen: number | undefined): Generator<WireText>
+}
+
+function createNewsList(): NewsList {
+  const kept: { readonly number: number; readonly item: NewsItem }[] = []
+  let newest = 0
+  let chars = 0
+  return {
+    add(item) {
+      newest += 1
+      chars += item.text.length
+      kept.push({ number: newest, item })
+      while (kept.length > KEPT_ITEMS || (chars > KEPT_CHARS && kept.length > 1)) chars -= kept.shift()?.item.text.length ?? 0
+    },
+    newest: () => newest,
+    *after(seen) {
+      const oldest = kept[0]?.number ?? newest + 1
+      if (seen === undefined || seen + 1 < oldest) yield asciiJson({ number: newest, isMissed: seen !== undefined })
+      else for (const { number, item } of kept.filter((one) => one.number > seen)) yield `${asciiJson({ number, upstreamId: item.upstreamId, era: item.era })}\n${item.text}`
+    },
+  }
+}
+
+function readAsked(text: WireText): Asked {
+  const value: unknown = JSON.parse(text)
+  const seen = isJsonObject(value) ? value['seen'] : undefined
+  return { seen: typeof seen === 'number' ? seen : undefined }
+}
+
+interface Told {
+  readonly number: number
+  readonly isMissed: boolean
+  readonly item: NewsItem | undefined
+}
+
+function readTold(text: WireText): Told | undefined {
+  const at = text.indexOf('\n')
+  const value: unknown = JSON.parse(at < 0 ? text : text.slice(0, at))
+  if (!isJsonObject(value) || typeof value['number'] !== 'number') return undefined
+  const { number, upstreamId, era } = value
+  if (at < 0) return { number, isMissed: value['isMissed'] === true, item: undefined }
+  if (typeof upstreamId !== 'string' || (era !== 'legacy' && era !== 'modern')) return undefined
+  return { number, isMissed: false, item: { upstreamId, era, text: text.slice(at + 1) } }
+}
