@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
-import { startPortolan, stopPortolan } from '../portolan-process.ts'
+import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport } from '../sdk1-client.ts'
 import type { Sdk1Client } from '../sdk1-client.ts'
 import { findPostgres } from '../services/postgres.ts'
@@ -18,8 +18,9 @@ afterEach(async () => {
 interface Place {
   readonly url: string
   readonly token: string
-  /** Ends Portolan by SIGKILL or in order, and starts it again on the same port with the same state. */
-  restart(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>
+  readonly dataPath: string
+  /** Ends Portolan by SIGKILL or in order, and starts it again on the same port: with the same state, or as `between` says. */
+  restart(signal: 'SIGKILL' | 'SIGTERM', between?: () => Promise<readonly string[]>): Promise<void>
 }
 
 /** A Portolan that can be killed and started again where it was. */
@@ -32,12 +33,21 @@ async function startPlace(args: readonly string[]): Promise<Place> {
   return {
     url,
     token,
-    async restart(signal) {
+    dataPath,
+    async restart(signal, between = async () => args) {
       portolan.child.kill(signal)
       await portolan.exited
-      portolan = await startPortolan(dataPath, [...args, '--port', new URL(url).port])
+      portolan = await startPortolan(dataPath, [...(await between()), '--port', new URL(url).port])
     },
   }
+}
+
+/** What a command prints; rejects with what it says on standard error where it fails. */
+async function portolan(...args: string[]): Promise<string> {
+  const run = runPortolan(args)
+  const { code } = await run.exited
+  if (code !== 0) throw new Error(run.stderr())
+  return run.stdout()
 }
 
 async function connect(place: Place, path = '/reference/mcp', capabilities: ClientCapabilities = {}): Promise<Sdk1Client & { sessionId(): string | undefined }> {
@@ -68,6 +78,32 @@ describe('Portolan that ended and was started again', () => {
     await place.restart(signal)
     expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
     expect(before).toMatch(/^[\w-]{40,}$/)
+    expect(sessionId()).toBe(before)
+  })
+
+  it('with another key serves what the former key sealed', async () => {
+    const place = await startPlace(await sqlite())
+    const { client } = await connect(place)
+    const key = (...args: string[]): Promise<string> => portolan('key', ...args, '--data', place.dataPath)
+    const [, id = ''] = /^Added (\w+)/.exec(await key('add')) ?? []
+    expect(await key('activate', id, '--now')).toContain('seals from now on')
+    await place.restart('SIGKILL')
+    expect(await key('ls')).toMatch(new RegExp(` opens .*\n${id} +seals`))
+    expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
+  })
+
+  it.skipIf(postgres === undefined)('on PostgreSQL, to which its state was copied, serves the sessions that it had', async () => {
+    const place = await startPlace(await sqlite())
+    const { client, sessionId } = await connect(place)
+    const before = sessionId()
+    const [, url = ''] = await onPostgres()
+    await expect(portolan('state', 'copy', '--from', place.dataPath, '--to', url)).rejects.toThrow(/Portolan runs on the data folder .* Stop it/)
+    await place.restart('SIGTERM', async () => {
+      const copied: unknown = JSON.parse(await portolan('state', 'copy', '--from', place.dataPath, '--to', url, '--json'))
+      expect(copied).toMatchObject({ tables: expect.arrayContaining([{ table: 'portolan_session', rows: 1 }, { table: 'portolan_key', rows: 1 }]) })
+      return ['--database-url', url]
+    })
+    expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
     expect(sessionId()).toBe(before)
   })
 

@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   reload: async () => (await import('./reload.ts')).reloadCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
+  key: async () => (await import('./key.ts')).keyCommand(),
+  state: async () => (await import('./state.ts')).stateCommand(),
   add: async () => (await import('./add.ts')).addCommand(),
   remove: async () => (await import('./remove.ts')).removeCommand(),
   enable: async () => (await import('./enable.ts')).enableCommand(),

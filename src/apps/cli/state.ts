@@ -1,0 +1,82 @@
+/** `portolan state`: the database behind Portolan as a whole. */
+
+import { request } from 'node:http'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
+import { dataOption } from './option.ts'
+import { defaultDataPath } from '../gateway/data-folder.ts'
+
+interface CopyOptions {
+  readonly from?: string
+  readonly to: string
+  readonly data?: string
+  readonly json?: boolean
+}
+
+const NOTES = `
+Places are a data folder, a URL of PostgreSQL, or env:NAME or file:/path with one of these. Stop Portolan before, and start it with the
+new place afterwards. The source stays as it is; the target has to be empty, and is empty again where the copy fails.
+`
+
+export function stateCommand(): Command {
+  const command = new Command('state').description('the database that keeps sessions and keys')
+  command
+    .command('copy')
+    .description('take the state to another database, from SQLite to PostgreSQL for one')
+    .option('--from <place>', 'where it is (default: the data folder)')
+    .requiredOption('--to <place>', 'where it goes: an empty database')
+    .addOption(dataOption())
+    .option('--json', 'print how many rows of each table were copied, as JSON')
+    .addHelpText('after', NOTES)
+    .action(copy)
+  return command
+}
+
+async function copy(options: CopyOptions): Promise<void> {
+  const [from, to] = [await placeOf('--from', options.from ?? options.data ?? defaultDataPath(process.env)), await placeOf('--to', options.to)]
+  if (!from.isUrl && !existsSync(join(from.text, 'state.db'))) throw new Error(`There is no state in ${from.text}: portolan up makes it at its first start. Say where it is with --from.`)
+  for (const { isUrl, text } of [from, to]) if (!isUrl && (await isServed(text))) throw new Error(`Portolan runs on the data folder ${text}. Stop it, and copy again.`)
+  const { copyState } = await import('../../adapters/sql/state-copy.ts')
+  const opened: StateDatabases[] = []
+  try {
+    for (const place of [from, to]) opened.push(await open(place))
+    const [source, target] = opened
+    if (source === undefined || target === undefined) return
+    const copied = await copyState(source, target, (table, rows, total) => void (total > 0 && process.stderr.write(`${table}: ${rows} of ${total}\n`)))
+    const sum = copied.reduce((all, { rows }) => all + rows, 0)
+    process.stdout.write(options.json === true ? `${JSON.stringify({ from: source.name, to: target.name, tables: copied })}\n` : `Copied ${sum} rows from ${source.name} to ${target.name}.\n`)
+  } finally {
+    for (const databases of opened) await databases.close()
+  }
+}
+
+interface Place {
+  readonly text: string
+  readonly isUrl: boolean
+}
+
+async function placeOf(flag: string, given: string): Promise<Place> {
+  const { isPostgresUrl, textOf } = await import('../gateway/state-place.ts')
+  const text = textOf(flag, given, process.env)
+  return isPostgresUrl(text) ? { text, isUrl: true } : { text: resolve(text), isUrl: false }
+}
+
+async function open({ text, isUrl }: Place): Promise<StateDatabases> {
+  const { openDatabases } = await import('../gateway/state-place.ts')
+  return openDatabases({ databaseUrl: isUrl ? text : '' }, text)
+}
+
+/** Whether a Portolan answers on the folder's operations socket. */
+function isServed(folder: string): Promise<boolean> {
+  return new Promise((accept) => {
+    const asked = request({ socketPath: join(folder, 'operations.sock'), path: '/status', timeout: 2_000 }, (response) => {
+      response.resume()
+      accept(true)
+    })
+    asked.on('timeout', () => asked.destroy())
+    asked.on('error', () => accept(false))
+    asked.end()
+  })
+}
