@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
-import { http, until } from './fixtures/upstream/support.ts'
+import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { closeAfter } from './gateway-rig.ts'
 import type { RigOptions } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
@@ -213,6 +213,23 @@ describe('a replica that is lost', () => {
     const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
     await until(() => second.ended)
     expect(second.messages()).toMatchObject([{ id: 9, error: { code: -31024 } }])
+  })
+
+  it('loses no answer that waited for its client', async () => {
+    const scene = await play()
+    const { a, b } = scene
+    const session = await openSession(a.port)
+    const { stream, call } = await startSteps(scene, a, session)
+    await until(() => stream.events.length > 0)
+    stream.drop()
+    await sleep(20)
+    call.progress(1)
+    call.answer()
+    await a.settled()
+    await a.kill()
+    const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+    await until(() => second.ended)
+    expect(heard(second)).toEqual([1, { response: 9 }])
   })
 
   it('and comes back, learns that another has its sessions before it does anything for them', async () => {

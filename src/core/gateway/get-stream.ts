@@ -9,6 +9,7 @@ import { slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import { addStream } from '../session/live-session.ts'
 import type { BufferedEvent } from '../session/event-buffer.ts'
 import type { LiveSession } from '../session/live-session.ts'
+import { isResponse } from '../session/kept-events.ts'
 import { createGetStream } from '../session/session-stream.ts'
 import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
 import type { GatewayContext } from './context.ts'
@@ -63,6 +64,7 @@ function goOnWithAnswer(context: GatewayContext, exchange: Exchange, session: Li
   else if (replay.kind === 'expired') endExpired(context, session, replay.streamId, response)
   else if (replay.kind === 'events') {
     writeAll(response, replay.events)
+    if (session.isTakenUp && !replay.events.some(({ text }) => isResponse(text))) endLost(lastEventId, response)
     if (replay.events.length === 0) events.dropStream(session.data.id, replay.streamId)
   }
   finish(context, exchange, { kind: 'ended' })

@@ -155,9 +155,10 @@ function streamReply(context: GatewayContext, exchange: Exchange, session: NonNu
     streamId,
     priming: traitsOf(session.data.revision).primingEvents,
     streams: prefersStream(exchange.http?.header('accept') ?? ''),
-    onDone(resumable) {
+    onDone(resumable, isAbsent) {
       session.replies.delete(streamId)
       if (resumable) rememberAnswered(session, streamId, exchange.message?.idText ?? '')
+      if (resumable && isAbsent) context.sessions.keepStream(session, streamId)
     },
   })
   exchange.reply = reply

@@ -11,10 +11,15 @@ const BACKLOG = 'backlog'
 /** Everything that a client may still ask for, and what nobody was told. */
 export function keptOf({ data, backlog }: LiveSession, events: EventBuffer): KeptEvent[] {
   const waiting = backlog.map((text, index) => ({ streamId: BACKLOG, eventId: `${BACKLOG}_${data.lastUsedAtMs}_${index + 1}`, text, isFinal: false }))
-  return [...events.all(data.id).map((event) => ({ ...event, isFinal: isResponse(event.text) })), ...waiting]
+  return [...eventsOf(data.id, events), ...waiting]
 }
 
-function isResponse(text: string): boolean {
+export function eventsOf(sessionId: string, events: EventBuffer): KeptEvent[] {
+  return events.all(sessionId).map((event) => ({ ...event, isFinal: isResponse(event.text) }))
+}
+
+/** A POST stream ends with it. */
+export function isResponse(text: string): boolean {
   if (text === '') return false
   const scan = parseMessage(text)
   return scan.ok && (scan.value.kind === 'result' || scan.value.kind === 'error')

@@ -7,7 +7,7 @@ import type { Principal } from '../auth/principal.ts'
 import type { Random } from '../random.ts'
 import type { EventBuffer } from './event-buffer.ts'
 import type { EventStore } from './event-store.ts'
-import { keptOf, restoreEvents } from './kept-events.ts'
+import { eventsOf, keptOf, restoreEvents } from './kept-events.ts'
 import { createLiveSession } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Elsewhere, Owned, Ownership } from './ownership.ts'
@@ -26,6 +26,8 @@ export interface Sessions {
   findAgain(principal: Principal, endpoint: string, handle: string): Promise<Found>
   /** What another replica would go on with has changed. Resolves when it is stored, or cannot be. */
   changed(session: LiveSession): Promise<void>
+  /** Its client was not there to hear its end: kept where that does not depend on this replica. */
+  keepStream(session: LiveSession, streamId: string): void
   end(session: LiveSession): Promise<void>
   /** Leaves it to others, with everything that they can go on with. It has no call in flight. */
   handOver(session: LiveSession): Promise<void>
@@ -178,11 +180,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
     async changed(session) {
       if (!session.ended) await save(session)
     },
+    keepStream({ data }, streamId) {
+      const events = eventsOf(data.id, deps.events).filter((event) => event.streamId === streamId)
+      void deps.kept?.keep(data.id, events, deps.idleMs()).catch(() => undefined)
+    },
     end,
     async handOver(session) {
       if (session.ended) return
       const events = keptOf(session, deps.events)
       leave(session)
+      // All that it kept is among these.
+      await deps.kept?.dropSession(session.data.id).catch(() => undefined)
       if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs()).catch(() => undefined)
       const isOwn = await ownership.save(session, deps.idleMs()).catch(() => true)
       if (isOwn) await ownership.release(session).catch(() => undefined)

@@ -28,8 +28,8 @@ export interface StreamReplyOptions {
   readonly priming: boolean
   /** The client would rather have a stream: open it at once, so that it can resume before anything was said. */
   readonly streams: boolean
-  /** Called once it has ended; `resumable`: it was a stream, whose events the client may still ask for. */
-  readonly onDone: (resumable: boolean) => void
+  /** Called once it has ended; `resumable`: it was a stream, whose events the client may still ask for, and will where it `isAbsent`. */
+  readonly onDone: (resumable: boolean, isAbsent: boolean) => void
 }
 
 /** What a primed client is told to wait before it comes back, unless the upstream says otherwise. */
@@ -116,6 +116,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       drained()
     },
     finish(answer: FinalAnswer | undefined) {
+      const isAbsent = response === undefined
       if (begun !== undefined) written += begun.close()
       else if (!streaming) {
         if (answer === undefined) response?.answer(200, SSE_HEADERS, '')
@@ -129,7 +130,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
         leave()
       }
       // Written is not received: what the stream said is kept until the client names its last event, or it expires.
-      options.onDone(streaming)
+      options.onDone(streaming, isAbsent)
       return written
     },
   }
