@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
+import type { StageExchange } from '../src/core/gateway/custom-stage.ts'
 import { closeAfter } from './gateway-rig.ts'
 import type { RigOptions } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
@@ -57,6 +58,16 @@ describe('a session opened at one replica', () => {
     expect(actor.sessions.size).toBe(1)
     const records = [...(await a.settled()), ...(await b.settled()), ...(await c.settled())]
     expect(records.filter(({ method }) => method === 'tools/call')).toHaveLength(4)
+  })
+
+  it('has each message looked at once by stages of others, wherever it comes', async () => {
+    const ran: string[] = []
+    const stages = (['authenticate', 'session', 'decide'] as const).map((after) => ({ name: after, after, run: ({ method }: StageExchange) => void ran.push(`${after} ${method}`) }))
+    const { a, b } = await play({ deps: { stages } })
+    const session = await openSession(a.port)
+    ran.length = 0
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect(ran).toEqual(['authenticate tools/call', 'session tools/call', 'decide tools/call'])
   })
 
   it('is unknown at every replica to others, and once it was ended at any', async () => {

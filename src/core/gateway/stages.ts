@@ -66,7 +66,12 @@ export function stagesWith(custom: readonly CustomStage[]): StageTable {
 const DEFAULT_PLACE = 'decide'
 
 function customRow(stage: CustomStage): StageTable[number] {
-  return [stage.name, (context, exchange) => (exchange.message === undefined ? undefined : runCustomStage(stage, context, exchange))]
+  return [stage.name, (context, exchange) => (exchange.message === undefined || hasRun(stage, exchange) ? undefined : runCustomStage(stage, context, exchange))]
+}
+
+/** At the replica that brought the exchange: a legacy one was brought when its session was looked for, a modern one when its call was. */
+function hasRun({ after = DEFAULT_PLACE }: CustomStage, { carried, era }: Exchange): boolean {
+  return carried !== undefined && (era === 'modern' || after === 'authenticate')
 }
 
 /** Runs the stages; the exchange finishes here or, once carried, when its upstream answers. Never throws. */

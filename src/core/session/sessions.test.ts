@@ -138,6 +138,8 @@ describe('the end', () => {
     for (let minute = 0; minute < 5; minute += 1) {
       clock.advance(IDLE_MS / 2)
       sessions.sweep()
+      // One save is on its way at a time.
+      await new Promise((resolve) => setImmediate(resolve))
     }
     expect(await store.find(session.data.id)).toBeDefined()
     remove()

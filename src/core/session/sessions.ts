@@ -11,6 +11,7 @@ import { eventsOf, keptOf, restoreEvents } from './kept-events.ts'
 import { createLiveSession } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
 import type { Elsewhere, Owned, Ownership } from './ownership.ts'
+import { createSerialSaves } from './serial-saves.ts'
 import type { SessionStore, StoredSession } from './session-store.ts'
 import type { Session } from './session.ts'
 
@@ -85,14 +86,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     deps.events.dropSession(session.data.id)
   }
   /** A store that fails costs other replicas the session, not this one: the next use tries again. */
-  const save = async (session: LiveSession): Promise<void> => {
+  const save = createSerialSaves(async (session: LiveSession): Promise<void> => {
     savedAtMs.set(session, clock.nowMs())
     try {
       if (!(await ownership.save(session, deps.idleMs()))) leave(session)
     } catch {
       savedAtMs.delete(session)
     }
-  }
+  })
   const touch = (session: LiveSession): LiveSession => {
     session.data.lastUsedAtMs = clock.nowMs()
     if (session.data.lastUsedAtMs - (savedAtMs.get(session) ?? 0) > deps.idleMs() * SAVE_AFTER_FRACTION) void save(session)
@@ -192,8 +193,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       // All that it kept is among these.
       await deps.kept?.dropSession(session.data.id).catch(() => undefined)
       if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs()).catch(() => undefined)
-      const isOwn = await ownership.save(session, deps.idleMs()).catch(() => true)
-      if (isOwn) await ownership.release(session).catch(() => undefined)
+      await save(session)
+      // Given back only under the epoch that it was owned by.
+      await ownership.release(session).catch(() => undefined)
     },
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()

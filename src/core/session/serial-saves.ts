@@ -1,0 +1,29 @@
+/**
+ * Of one session, saves follow each other: two at once could arrive in either order, and the older one would stay. What is asked
+ * for while one is on its way is one more after it, however often.
+ */
+
+export function createSerialSaves<T extends object>(run: (what: T) => Promise<void>): (what: T) => Promise<void> {
+  const running = new WeakMap<T, Promise<void>>()
+  const waiting = new WeakMap<T, Promise<void>>()
+
+  const start = (what: T): Promise<void> => {
+    const done = run(what).finally(() => {
+      if (running.get(what) === done) running.delete(what)
+    })
+    running.set(what, done)
+    return done
+  }
+  return (what) => {
+    const current = running.get(what)
+    if (current === undefined) return start(what)
+    const known = waiting.get(what)
+    if (known !== undefined) return known
+    const next = current.then(() => {
+      waiting.delete(what)
+      return start(what)
+    })
+    waiting.set(what, next)
+    return next
+  }
+}
