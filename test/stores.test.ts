@@ -7,6 +7,8 @@ import { createReplayGuard } from '../src/adapters/sql/replay-guard.ts'
 import { createReplicaStore } from '../src/adapters/sql/replica-store.ts'
 import { createSessionStore } from '../src/adapters/sql/session-store.ts'
 import { createSnapshotStore } from '../src/adapters/sql/snapshot-store.ts'
+import { createTaskStore } from '../src/adapters/sql/task-store.ts'
+import { testTaskStore } from './contracts/task-store.contract.ts'
 import { testEraStore } from './contracts/era-store.contract.ts'
 import { testEventStore } from './contracts/event-store.contract.ts'
 import { testKeyStore } from './contracts/key-store.contract.ts'
@@ -27,6 +29,7 @@ function testStores(name: string, rig: OpenRig): void {
   testKeyStore(name, rig(({ durable }) => createKeyStore(durable)))
   testReplayGuard(name, rig(({ durable }) => createReplayGuard(durable)))
   testSnapshotStore(name, rig(({ durable }) => createSnapshotStore(durable)))
+  testTaskStore(name, rig(({ durable }) => createTaskStore(durable)))
   testEraStore(name, rig(({ cache }) => createEraStore(cache)))
 }
 

@@ -1,16 +1,21 @@
 import { describe, it } from 'vitest'
-import { createManualClock } from '../src/adapters/memory/clock.ts'
-import { createTaskStore } from '../src/adapters/memory/task-store.ts'
+import { findPostgres } from './services/postgres.ts'
 import { checkTasks } from './task-model.ts'
+import { memoryTasks, postgresTasks, sqliteTasks } from './task-stores.ts'
 
 const RUNS = 300
+/** Each costs a hundred round trips. */
+const POSTGRES_RUNS = 40
+const postgres = await findPostgres()
+const onPostgres = postgres === undefined ? undefined : await postgresTasks(postgres)
+const onSqlite = sqliteTasks()
 
-describe('tasks, whatever happens to them in whatever order', () => {
-  it('are what a simple model says, in memory', { timeout: 60_000 }, async () => {
-    await checkTasks(RUNS, async () => {
-      const clock = createManualClock(1_700_000_000_000)
-      const store = createTaskStore(clock)
-      return { store, second: async () => store, pass: async (ms) => clock.advance(ms) }
-    })
+describe('tasks, whatever happens to them in whatever order, are what a simple model says', () => {
+  it('in memory', { timeout: 60_000 }, () => checkTasks(RUNS, memoryTasks))
+
+  it('on SQLite', { timeout: 120_000 }, () => checkTasks(RUNS, onSqlite))
+
+  it.skipIf(onPostgres === undefined)('on PostgreSQL', { timeout: 120_000 }, async () => {
+    if (onPostgres !== undefined) await checkTasks(POSTGRES_RUNS, onPostgres)
   })
 })

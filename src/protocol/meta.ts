@@ -16,6 +16,14 @@ export const META = {
   baggage: 'baggage',
 } as const
 
+/** Portolan's own (docs/extensions.md). */
+export const OWN_META = {
+  idempotencyKey: 'dev.portolan/idempotencyKey',
+  attempts: 'dev.portolan/attempts',
+  failures: 'dev.portolan/failures',
+  retriedAs: 'dev.portolan/retriedAs',
+} as const
+
 /** What a modern request says of its hop; a session says it by other means. */
 export const HOP_META: readonly string[] = [META.protocolVersion, META.clientInfo, META.clientCapabilities, META.logLevel]
 

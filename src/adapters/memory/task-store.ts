@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../core/clock.ts'
 import { beginTask } from '../../core/task/new-task.ts'
-import { TASK_PHASES, heldBytes, isOverPhase } from '../../core/task/stored-task.ts'
+import { heldBytes, isOverPhase } from '../../core/task/stored-task.ts'
 import type { StoredTask, TaskPhase } from '../../core/task/stored-task.ts'
 import { isDue, moveTask } from '../../core/task/task-state.ts'
 import type { TaskQuery, TaskStore } from '../../core/task/task-store.ts'
@@ -96,7 +96,8 @@ export function createTaskStore(clock: Pick<Clock, 'nowMs'>): TaskStore {
     },
     async counts() {
       const nowMs = clock.nowMs()
-      const phases = Object.fromEntries(TASK_PHASES.map((phase) => [phase, all().filter((task) => task.phase === phase).length])) as Record<TaskPhase, number>
+      const count = (phase: TaskPhase): number => all().filter((task) => task.phase === phase).length
+      const phases = { queued: count('queued'), running: count('running'), asking: count('asking'), dead: count('dead') }
       const [first] = all().filter((task) => isDue(task, nowMs)).map(dueAtMs).sort((left, right) => left - right)
       return { phases, oldestDueMs: first === undefined ? undefined : nowMs - first }
     },

@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
 import type { Limits } from '../../core/gateway/snapshot.ts'
+import type { FailureClass } from '../../core/task/stored-task.ts'
 
 const port = z.int().min(0).max(65_535)
 const text = z.string().min(1)
@@ -33,6 +34,9 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
   bufferedEvents: 'Events that one session keeps for clients that resume',
   bufferedEventBytes: 'The same, in bytes',
   bufferedEventAgeMs: 'The same, in milliseconds',
+  tasksPerPrincipal: 'Tasks of one principal that Portolan owns and that have not ended; beyond: 503 with Retry-After',
+  keptTasksPerPrincipal: 'The same with those whose results are kept',
+  taskBytesPerPrincipal: 'Requests and results of one principal\'s tasks, in bytes',
 }
 
 /** The longest time and the largest number that any limit takes: setTimeout and buffers go no further. */
@@ -66,6 +70,9 @@ const limits = z.strictObject({
   bufferedEvents: limit('bufferedEvents'),
   bufferedEventBytes: limit('bufferedEventBytes'),
   bufferedEventAgeMs: limit('bufferedEventAgeMs'),
+  tasksPerPrincipal: limit('tasksPerPrincipal'),
+  keptTasksPerPrincipal: limit('keptTasksPerPrincipal'),
+  taskBytesPerPrincipal: limit('taskBytesPerPrincipal'),
   ratePerPrincipal: z
     .strictObject({
       perSec: perSec.describe('Requests a second of one principal, for a long time; may be a fraction; beyond: 429 with Retry-After'),
@@ -74,8 +81,30 @@ const limits = z.strictObject({
     .optional(),
 } satisfies Record<keyof Limits | 'ratePerPrincipal', z.ZodType>)
 
+/** `code` is what `codes` says. */
+const RETRY_CLASSES = ['transport', 'timeout', 'busy'] as const satisfies readonly FailureClass[]
+
 const count = z.int().min(1).max(MAX_LIMIT).optional()
 const timeMs = count
+
+const toolTasks = z.strictObject({
+  task: z.enum(['auto', 'always', 'never']).describe('`auto`: a call that takes longer than `taskAfterMs` becomes a task; `always`: every call; only of clients that take tasks'),
+  taskAfterMs: timeMs.describe('How long a client waits for the result before it gets a task, in milliseconds'),
+  ttlMs: timeMs.describe('How long a task can be found after it was made, in milliseconds'),
+  retentionMs: timeMs.describe('How long its result can be found at least, in milliseconds'),
+  deadlineMs: timeMs.describe('After this long without an end a task has failed, in milliseconds'),
+  attemptMs: timeMs.describe('How long one attempt may take, in milliseconds'),
+  repeatable: z.boolean().optional().describe('The tool may run twice: calls whose outcome is unknown are tried again'),
+  retry: z
+    .strictObject({
+      attempts: z.int().min(1).max(100).optional().describe('Attempts in all'),
+      on: z.array(z.enum(RETRY_CLASSES)).optional().describe('After which failures: no connection, no answer in time, 429 and 503'),
+      codes: z.array(z.int()).optional().describe('JSON-RPC errors of the server after which another attempt is made: it has not run then'),
+      baseMs: timeMs.describe('How long to wait before the second attempt at most, in milliseconds; twice as long before each further one'),
+      maxMs: timeMs.describe('How long to wait at most, in milliseconds'),
+    })
+    .optional(),
+})
 
 const serverOptions = z.strictObject({
   id: text.max(64).optional().describe('Keeps sessions, tasks and records together when the server is renamed'),
@@ -109,6 +138,7 @@ const serverOptions = z.strictObject({
       halfOpenProbes: count.describe('How many may try at a time'),
     })
     .optional(),
+  tasks: z.record(z.string(), toolTasks).optional(),
 })
 
 const words = {
@@ -207,6 +237,7 @@ export const portolanSchema = z.strictObject({
 
 export type PortolanOptions = z.infer<typeof portolanSchema>
 export type ServerOptions = z.infer<typeof serverOptions>
+export type ToolTaskOptions = z.infer<typeof toolTasks>
 export type VirtualServerOptions = z.infer<typeof virtualServer>
 
 /** What holds where the file says nothing. Paths below the data folder are filled in when that folder is known. */
@@ -227,5 +258,16 @@ export const DEFAULTS = {
     timeouts: { connectMs: 30_000, requestIdleMs: 5 * 60_000, requestTotalMs: 60 * 60_000 },
     limits: { queue: 100, queueMs: 10_000 },
     breaker: { failures: 10, windowMs: 60_000, openMs: 5_000, halfOpenProbes: 1 },
+    tasks: {
+      '<name>': {
+        taskAfterMs: 5_000,
+        ttlMs: 24 * 60 * 60_000,
+        retentionMs: 60 * 60_000,
+        deadlineMs: 24 * 60 * 60_000,
+        attemptMs: 60 * 60_000,
+        repeatable: false,
+        retry: { attempts: 3, on: ['transport', 'busy'], codes: [], baseMs: 1_000, maxMs: 60_000 },
+      },
+    },
   },
 } as const

@@ -18,6 +18,7 @@ import type { ReferencePlace, ReferenceScope } from './config-reference.ts'
 import { DEFAULTS } from './config-schema.ts'
 import type { ServerOptions } from './config-schema.ts'
 import type { WrittenHttp, WrittenStdio } from './config-servers.ts'
+import { toolTasksOf, writtenTasks } from './config-tasks.ts'
 import { compileVirtualServers } from './config-virtual.ts'
 
 /**
@@ -95,18 +96,20 @@ export function settingsOf(server: ConfiguredServer): Omit<ServerSnapshot, 'targ
     requestTotalTimeoutMs: options.timeouts?.requestTotalMs ?? fallback.timeouts.requestTotalMs,
     limits: serverLimitsOf(options.limits),
     breaker: breakerOf(options.breaker),
+    tasks: toolTasksOf(options.tasks),
   }
 }
 
 /** The same as a configuration writes them. */
 export function writtenSettings(server: ConfiguredServer): Record<'id' | 'name', string> & { readonly enabled: boolean; readonly [setting: string]: unknown } {
-  const { connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, limits, breaker, ...settings } = settingsOf(server)
+  const { connectTimeoutMs, requestIdleTimeoutMs, requestTotalTimeoutMs, limits, breaker, tasks, ...settings } = settingsOf(server)
   const { exchanges, rate, ...line } = limits ?? { ...DEFAULTS.server.limits, exchanges: undefined, rate: undefined }
   return {
     ...settings,
     timeouts: { connectMs: connectTimeoutMs, requestIdleMs: requestIdleTimeoutMs, requestTotalMs: requestTotalTimeoutMs },
     limits: { exchanges, ...line, ratePerSec: rate?.perSec, burst: rate?.burst },
     breaker: breaker ?? { ...DEFAULTS.server.breaker, failures: 0 },
+    ...(tasks === undefined ? {} : { tasks: writtenTasks(tasks) }),
   }
 }
 

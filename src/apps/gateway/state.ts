@@ -12,6 +12,7 @@ import type { LeaseStore } from '../../core/replica/lease-store.ts'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { EventStore } from '../../core/session/event-store.ts'
 import type { SessionStore } from '../../core/session/session-store.ts'
+import type { TaskStore } from '../../core/task/task-store.ts'
 import type { EraStore } from '../../core/upstream/era-store.ts'
 import { createEraStore } from '../../adapters/sql/era-store.ts'
 import { createEventStore } from '../../adapters/sql/event-store.ts'
@@ -22,6 +23,7 @@ import { createReplayGuard } from '../../adapters/sql/replay-guard.ts'
 import { createReplicaStore } from '../../adapters/sql/replica-store.ts'
 import { createSessionStore } from '../../adapters/sql/session-store.ts'
 import { createSnapshotStore } from '../../adapters/sql/snapshot-store.ts'
+import { createTaskStore } from '../../adapters/sql/task-store.ts'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
 import type { DataFolder } from './data-folder.ts'
 import { KEY_POLL_MS, openSharedKeyring } from './key-ring.ts'
@@ -40,6 +42,7 @@ export interface StateStores {
   readonly replayGuard: ReplayGuard
   readonly snapshots: SnapshotStore
   readonly eras: EraStore
+  readonly tasks: TaskStore
 }
 
 export interface State {
@@ -101,6 +104,7 @@ function storesOf({ durable, cache }: StateDatabases): StateStores {
     keys: createKeyStore(durable),
     replayGuard: createReplayGuard(durable),
     snapshots: createSnapshotStore(durable),
+    tasks: createTaskStore(durable),
   }
 }
 

@@ -10,6 +10,7 @@ import { createOpenPolicy } from '../../adapters/memory/policy.ts'
 import { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
 import { createSessionStore } from '../../adapters/memory/session-store.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
+import { sha256 } from '../../adapters/node/digest.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
 import { createEgress } from '../../adapters/undici/egress.ts'
 import type { Ledger } from '../../core/audit/ledger.ts'
@@ -35,7 +36,7 @@ import type { StateStores } from './state.ts'
 export interface GatewayParts {
   readonly keyring: Keyring
   /** Not given: in this process, and gone with it. */
-  readonly stores?: Pick<StateStores, 'sessions' | 'keptEvents' | 'replayGuard'>
+  readonly stores?: Pick<StateStores, 'sessions' | 'keptEvents' | 'replayGuard' | 'tasks'>
   readonly config: SnapshotSource
   readonly authenticator: Authenticator
   readonly ledger: Ledger
@@ -89,7 +90,8 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     policy: createOpenPolicy(),
     credentials: createStaticCredentials(),
     replayGuard: parts.stores?.replayGuard ?? createReplayGuard(clock),
-    ...(parts.stores === undefined ? {} : { keptEvents: parts.stores.keptEvents }),
+    // Without a store that lasts nobody is promised a task.
+    ...(parts.stores === undefined ? {} : { keptEvents: parts.stores.keptEvents, tasks: { store: parts.stores.tasks, sha256 } }),
     ledger: parts.ledger,
     telemetry: parts.telemetry,
     upstreams(server) {

@@ -23,6 +23,7 @@ import type { Message } from '../../protocol/message.ts'
 import { endpointProfile } from './endpoint-profile.ts'
 import { onListNews } from './list-news.ts'
 import { sealTask } from './handles.ts'
+import { legacyTask, ownedPage, pageMark } from './owned-for-legacy.ts'
 import { ensureLists, partyOf, sourceOf } from './party.ts'
 import type { Party, Source } from './party.ts'
 import { heldTasks, listedTask } from './task-for-legacy.ts'
@@ -218,14 +219,17 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
   const { keyring } = context.deps
   const cursor = readString(message.text, member(message.body, 'cursor'))
   // How many of the session's own come before, and the last of the others: these may be forgotten between two pages.
-  const [ofEndpoint, kind, at, after] = cursor === undefined ? [endpoint, 'tasks', '0', '0'] : (keyring.open('cursor', principal.bindingKey, cursor)?.split('|') ?? [])
-  if (ofEndpoint !== endpoint || kind !== 'tasks' || at === undefined || after === undefined) throw new PortolanError('invalid_cursor')
+  const [ofEndpoint, kind, at, after, ownedAfter] = cursor === undefined ? [endpoint, 'tasks', '0', '0', ''] : (keyring.open('cursor', principal.bindingKey, cursor)?.split('|') ?? [])
+  if (ofEndpoint !== endpoint || kind !== 'tasks' || at === undefined || after === undefined || ownedAfter === undefined) throw new PortolanError('invalid_cursor')
   const ownLeft = Object.entries(session.data.tasks).flatMap(([upstreamId, ids]) => ids.map((id) => [upstreamId, id] as const)).slice(Number(at))
   const heldLeft = heldTasks(context, exchange, principal.ownerKey).filter(({ order }) => order > Number(after))
   const own = ownLeft.slice(0, snapshot.pageSize)
   const held = heldLeft.slice(0, snapshot.pageSize - own.length)
-  const isMore = ownLeft.length + heldLeft.length > snapshot.pageSize
-  const next = [endpoint, 'tasks', Number(at) + own.length, held.at(-1)?.order ?? after].join('|')
+  const room = snapshot.pageSize - own.length - held.length
+  const owned = await ownedPage(context, exchange, principal.ownerKey, ownedAfter, room)
+  const last = owned.at(-1)
+  const isMore = ownLeft.length + heldLeft.length > snapshot.pageSize || (last !== undefined && owned.length === room)
+  const next = [endpoint, 'tasks', Number(at) + own.length, held.at(-1)?.order ?? after, last === undefined ? ownedAfter : pageMark(last)].join('|')
   const reading = [...own.map(([upstreamId, id]) => () => ownTask(context, exchange, upstreamId, id)), ...held.map((task) => () => listedTask(context, task))]
   const read: PromiseSettledResult<JsonValue | undefined>[] = []
   for (let from = 0; from < reading.length; from += TASKS_AT_ONCE) {
@@ -234,7 +238,7 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
   const failed = read.find((one) => one.status === 'rejected')
   if (failed !== undefined && read.every(({ status }) => status === 'rejected')) throw failed.reason
   return answerWith(exchange, {
-    tasks: read.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [])),
+    tasks: [...read.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [one.value] : [])), ...owned.map((task) => legacyTask(context, exchange, task))],
     ...(isMore ? { nextCursor: keyring.seal('cursor', principal.bindingKey, next) } : {}),
   })
 }

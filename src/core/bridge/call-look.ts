@@ -12,7 +12,7 @@ import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
 
 /** What an answer becomes for the client of this exchange. */
-export function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Source): ResponseLook {
+export function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Pick<Source, 'era'>): ResponseLook {
   const { keyring, clock } = context.deps
   const { principal, revision } = partyOf(exchange)
   return {

@@ -16,6 +16,7 @@ import type { VirtualServer } from '../catalog/virtual-server.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import { inTime } from '../upstream/patience.ts'
 import type { EraProfile, Upstream, UpstreamProfile } from '../upstream/upstream.ts'
+import { ownsAny } from './task-owner.ts'
 import { hasTasks } from './task-support.ts'
 
 export interface EndpointProfile {
@@ -30,16 +31,16 @@ export interface EndpointProfile {
 export async function endpointProfile(context: GatewayContext, endpoint: string, client: Revision, era: Era): Promise<EndpointProfile> {
   if (endpoint === '') return mergedProfile(context, context.upstreams.all(), client, era)
   const upstream = context.upstreams.byName(endpoint)
-  if (upstream !== undefined) return ownProfile(upstream, client, era)
+  if (upstream !== undefined) return ownProfile(context, upstream, client, era)
   const virtual = virtualAt(context, endpoint)
   if (virtual === undefined) throw new PortolanError('unknown_server')
   return virtualProfile(context, virtual, client, era)
 }
 
-async function ownProfile(upstream: Upstream, client: Revision, era: Era): Promise<EndpointProfile> {
+async function ownProfile(context: GatewayContext, upstream: Upstream, client: Revision, era: Era): Promise<EndpointProfile> {
   const profile = spokenTo(await upstream.profile(), era)
   return {
-    capabilities: capabilitiesOf(profile, client),
+    capabilities: capabilitiesOf(context, upstream, profile, client),
     serverInfo: implementationOf(profile.serverInfo) ?? { name: upstream.name, version: '0.0.0' },
     instructions: profile.instructions === '' ? undefined : profile.instructions,
     complete: true,
@@ -53,7 +54,7 @@ async function virtualProfile(context: GatewayContext, virtual: VirtualServer, c
   const [only] = upstreams
   if (only === undefined) throw new PortolanError('upstream_unavailable')
   const needed: Narrow = (capabilities, upstream) => neededCapabilities(virtual, upstream.name, capabilities)
-  const profile = virtual.isMerged ? await mergedProfile(context, upstreams, client, era, needed) : await ownProfile(only, client, era)
+  const profile = virtual.isMerged ? await mergedProfile(context, upstreams, client, era, needed) : await ownProfile(context, only, client, era)
   const own = instructions === '' ? undefined : (instructions ?? profile.instructions)
   return {
     capabilities: virtual.isMerged ? profile.capabilities : needed(profile.capabilities, only),
@@ -104,7 +105,7 @@ async function mergedProfile(
   const complete = profiles.every((profile) => profile !== undefined)
   const capabilities = upstreams.map((upstream, index) => {
     const profile = profiles[index]
-    return narrow(profile === undefined ? MAY_COME : capabilitiesOf(spokenTo(profile, era), client), upstream)
+    return narrow(profile === undefined ? MAY_COME : capabilitiesOf(context, upstream, spokenTo(profile, era), client), upstream)
   })
   const all = mergeServerCapabilities(capabilities)
   return {
@@ -135,11 +136,12 @@ function spokenTo(profile: UpstreamProfile, era: Era): EraProfile {
   return chosen
 }
 
-function capabilitiesOf(profile: EraProfile, client: Revision): ServerCapabilities {
+function capabilitiesOf({ owned }: GatewayContext, upstream: Upstream, profile: EraProfile, client: Revision): ServerCapabilities {
   const capabilities = convertServerCapabilities(jsonObject(profile.capabilities), { client, upstream: profile.revision })
   // Bridge-rulings §4, Tasks: in every cell whose upstream has a form of them.
   const isOtherForm = traitsOf(client).tasks !== traitsOf(profile.revision).tasks
-  return isOtherForm && hasTasks(profile) ? withTasks(capabilities, client) : capabilities
+  const isOwn = owned !== undefined && ownsAny(upstream.config)
+  return isOwn || (isOtherForm && hasTasks(profile)) ? withTasks(capabilities, client) : capabilities
 }
 
 function implementationOf(text: WireText): Implementation | undefined {

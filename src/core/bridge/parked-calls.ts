@@ -66,6 +66,8 @@ export interface ParkedCalls {
    * `invalid_request_state` for a state that was used before, or with another request.
    */
   resume(exchange: Exchange, state: ParkedState): boolean
+  /** Nobody will come back for it: its server is told that it is cancelled. Nothing happens where no such call waits. */
+  abandon(bindingKey: string, state: ParkedState): void
   close(): void
 }
 
@@ -244,6 +246,10 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       if (entry === undefined || entry.bindingKey !== partyOf(exchange).principal.bindingKey) return false
       takeUp(entry, exchange, round)
       return true
+    },
+    abandon(bindingKey, { id }) {
+      const entry = entries.get(id)
+      if (entry?.bindingKey === bindingKey && entry.isParked) giveUp(entry, 'nobody waits for it any more')
     },
     close() {
       for (const entry of entries.values()) giveUp(entry, 'shutting down')

@@ -38,7 +38,7 @@ function giveUpOldest(session: LiveSession): void {
     session.pending.delete(idText)
     if (gather !== undefined) return gather.giveUp()
     const error = '{"code":-32603,"message":"The client has too many unanswered requests"}'
-    void channel.notify(`{"jsonrpc":"2.0","id":${upstreamIdText},"error":${error}}`).catch(() => undefined)
+    void channel?.notify(`{"jsonrpc":"2.0","id":${upstreamIdText},"error":${error}}`).catch(() => undefined)
     return
   }
 }

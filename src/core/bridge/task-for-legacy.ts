@@ -63,7 +63,7 @@ function shownState({ state, questions, session }: HeldTask): TaskState {
 const MIN_POLL_MS = 50
 const MAX_POLL_MS = 60_000
 /** Quiet is no sign of trouble here, but keep-alive counts from the last sign of life. */
-const ALIVE_MS = 60_000
+export const ALIVE_MS = 60_000
 const MAX_FAILURES = 5
 
 /** Blocks until the task has ended, and meanwhile asks its client what the task needs. Rejects with PortolanError. */
@@ -107,7 +107,7 @@ export async function awaitResult(context: GatewayContext, exchange: Exchange, s
 }
 
 /** Something happened: whoever waits looks again. */
-function createBell(): { ring(): void; wait(timer: (ring: () => void) => () => void): Promise<void> } {
+export function createBell(): { ring(): void; wait(timer: (ring: () => void) => () => void): Promise<void> } {
   let rung = false
   let wake: (() => void) | undefined
   const ring = (): void => {
@@ -157,6 +157,6 @@ function errorOf(responseText: WireText): WireErrorObject {
   return readError(messageFrom(responseText)) as WireErrorObject
 }
 
-function failedWith(error: WireErrorObject, { clientIdText }: ResponseLook): Outcome {
+export function failedWith(error: WireErrorObject, { clientIdText }: ResponseLook): Outcome {
   return { kind: 'answered', text: `{"jsonrpc":"2.0","id":${clientIdText},"error":${asciiJson(error)}}`, status: 200, failed: true }
 }

@@ -67,7 +67,7 @@ export async function answerModernTask(context: GatewayContext, exchange: Exchan
 }
 
 /** How a client of this exchange sees a task of this route: as the result of the call that it was. */
-export function taskLook(context: GatewayContext, exchange: Exchange, source: Source): ResponseLook {
+export function taskLook(context: GatewayContext, exchange: Exchange, source: Pick<Source, 'era'>): ResponseLook {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
   return { ...responseLook(context, exchange, message, route, source), method: 'tools/call' }

@@ -10,13 +10,16 @@ import { handleScope, isMerged, upstreamsAt } from '../catalog/endpoint-scope.ts
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { resultText } from '../gateway/render.ts'
+import { isOverPhase } from '../task/stored-task.ts'
 import { responseLook } from './call-look.ts'
 import { clientResponse } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
 import { openTask } from './handles.ts'
+import { detailedTexts } from './owned-view.ts'
 import { partyOf, sourceOf } from './party.ts'
 import { TASK_KEY } from './task-at-legacy.ts'
-import { detailedTexts } from './task-for-modern.ts'
+import { detailedTexts as followedTexts } from './task-for-modern.ts'
+import { ownedId } from './task-owner.ts'
 import { declaredBy } from './task-support.ts'
 import { watchTask } from './task-watch.ts'
 
@@ -40,6 +43,8 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   const upstream = found === undefined ? undefined : context.upstreams.byId(found.upstreamId)
   if (message === undefined || principal === undefined || found === undefined || upstream === undefined) return false
   if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) return false
+  const own = ownedId(found.taskId)
+  if (own !== undefined) return watchOwned(context, exchange, own, tell, { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined })
   const source = await sourceOf(context, partyOf(exchange), upstream)
   if (exchange.outcome !== undefined) return false
   const route: Route = { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
@@ -60,10 +65,29 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
 function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, { upstream, subject }: Route, look: ResponseLook, tell: TellTask): boolean {
   const task = tasksAtLegacy.find(exchange.principal?.ownerKey ?? '', subject)
   if (task === undefined || task.upstream.id !== upstream.id) return false
-  const news = (): void => tell(membersOf(detailedTexts(task, { ...look, method: 'tools/call' })))
+  const news = (): void => tell(membersOf(followedTexts(task, { ...look, method: 'tools/call' })))
   exchange.onFinished.push(tasksAtLegacy.watch(task, news))
   // Nothing will be told any more of what has ended: a client that comes late hears of it now.
   if (task.isOver) news()
+  return true
+}
+
+/** Each state once, whoever changed it; what has ended is told to who comes late. */
+async function watchOwned(context: GatewayContext, exchange: Exchange, id: string, tell: TellTask, route: Route): Promise<boolean> {
+  const { owned } = context
+  const ownerKey = exchange.principal?.ownerKey ?? ''
+  const first = await owned?.tasks.find(ownerKey, id)
+  if (owned === undefined || first?.kind !== 'found' || exchange.outcome !== undefined) return false
+  let told = isOverPhase(first.task.phase) ? 0 : first.task.version
+  const look = async (): Promise<void> => {
+    const found = await owned.tasks.find(ownerKey, id)
+    if (found?.kind !== 'found' || found.task.version <= told || exchange.outcome !== undefined) return
+    told = found.task.version
+    tell(membersOf(detailedTexts(context, { ...exchange, route }, found.task)))
+  }
+  const again = (): void => void look().catch(() => undefined)
+  exchange.onFinished.push(owned.tasks.watch(id, again))
+  again()
   return true
 }
 

@@ -6,6 +6,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Party } from '../bridge/party.ts'
+import { ownTerms } from '../bridge/task-owner.ts'
 import { hasTasks } from '../bridge/task-support.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { PolicyAction } from '../policy/policy.ts'
@@ -142,7 +143,7 @@ async function build(context: GatewayContext, ingredients: Ingredients): Promise
   const { items, reports, isWhole } = await (virtual === undefined ? plainItems(context, ingredients) : curatedItems(context, ingredients, virtual))
   const shown = items.flatMap((item): (ShownItem & { readonly text: WireText })[] => {
     const { name, slug, override, upstream } = item
-    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era, taskSupport: kind === 'tools' ? taskSupportAt(party, upstream) : undefined })
+    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era, taskSupport: kind === 'tools' ? taskSupportAt(context, party, upstream, item.item.key) : undefined })
     return text === undefined ? [] : [{ ...item, text }]
   })
   if (virtual !== undefined && shown.length < items.length) addNotices(virtual, kind, unreadable(items, shown))
@@ -163,7 +164,8 @@ function leastOf(parts: readonly Part[]): number {
 }
 
 /** Bridge-rulings §4, Tasks: synthesized, since servers of the extension decide call by call. */
-function taskSupportAt({ era }: Party, upstream: Upstream): 'optional' | undefined {
+function taskSupportAt({ owned }: GatewayContext, { era }: Party, upstream: Upstream, tool: string): 'optional' | undefined {
+  if (era === 'legacy' && owned !== undefined && ownTerms(upstream.config, tool) !== undefined) return 'optional'
   const profile = upstream.knownProfile()
   return era === 'legacy' && profile?.legacy === undefined && hasTasks(profile?.modern) ? 'optional' : undefined
 }

@@ -84,7 +84,7 @@ export function takeResponse(context: GatewayContext, exchange: Exchange, messag
   const id = member(message.root, 'id')
   const changes: Change[] = id === undefined ? [] : [{ node: id, text: pending.upstreamIdText }]
   relateTask(changes, context, exchange, pending, message)
-  notify(context, pending.channel, splice(message.text, changes))
+  if (pending.channel !== undefined) notify(context, pending.channel, splice(message.text, changes))
   return ACCEPTED
 }
 
@@ -121,7 +121,7 @@ function passProgress(session: LiveSession, message: Message): void {
   if (node === undefined) return
   const pending = session.pending.get(message.text.slice(node.start, node.end))
   if (pending === undefined || pending.upstreamToken === '') return
-  void pending.channel.notify(splice(message.text, [{ node, text: pending.upstreamToken }])).catch(() => undefined)
+  void pending.channel?.notify(splice(message.text, [{ node, text: pending.upstreamToken }])).catch(() => undefined)
 }
 
 /** A client-hosted task's status goes to the server whose request it runs (2025-11-25, Tasks). */

@@ -8,6 +8,7 @@ import type { ReplayGuard } from '../auth/replay-guard.ts'
 import type { ExtensionClasses } from '../bridge/extension-class.ts'
 import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
+import type { OwnedTasks } from '../bridge/owned-tasks.ts'
 import type { ParkedCalls } from '../bridge/parked-calls.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtModern } from '../bridge/task-at-modern.ts'
@@ -27,6 +28,7 @@ import type { EventStore } from '../session/event-store.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStore } from '../session/session-store.ts'
 import type { Sessions } from '../session/sessions.ts'
+import type { TaskStore } from '../task/task-store.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
 import type { CustomStage } from './custom-stage.ts'
@@ -62,6 +64,8 @@ export interface GatewayDeps {
   readonly policy: Policy
   readonly credentials: Credentials
   readonly replayGuard: ReplayGuard
+  /** Undefined: no calls become tasks of Portolan's. */
+  readonly tasks?: { readonly store: TaskStore; readonly sha256: (text: string) => string } | undefined
   readonly ledger: Ledger
   readonly telemetry: Telemetry
   readonly upstreams: (server: ServerSnapshot) => Upstream
@@ -88,6 +92,8 @@ export interface GatewayContext {
   readonly parked: ParkedCalls
   readonly tasksAtLegacy: TasksAtLegacy
   readonly tasksAtModern: TasksAtModern
+  /** Undefined without a store for them. */
+  owned: OwnedTasks | undefined
   readonly watches: Watches
   /** Every exchange that has not finished. */
   readonly inFlight: LiveMap<string, Exchange>

@@ -8,6 +8,7 @@ import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/server-message.ts'
 import { sealTask } from '../bridge/handles.ts'
+import { createOwnedTasks } from '../bridge/owned-tasks.ts'
 import { createParkedCalls } from '../bridge/parked-calls.ts'
 import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
@@ -47,7 +48,7 @@ import type { Pipe } from './pipe.ts'
 import { afterAll, createReloads } from './reload.ts'
 import { drain, endStreams } from './drain.ts'
 import { spread, startSpreading } from './spread-news.ts'
-import { stagesWith } from './stages.ts'
+import { prepare, stagesWith } from './stages.ts'
 import { isAsked, startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
 
@@ -77,6 +78,7 @@ export interface Gateway {
 export function createGateway(deps: GatewayDeps): Gateway {
   const context = createContext(deps)
   const views = createViews(context)
+  if (deps.tasks !== undefined) context.owned = createOwnedTasks(context, deps.tasks, (exchange) => prepare(context, exchange, views))
   startLimitMetrics(context)
   const stopSweep = startSweep(context)
   const reloads = createReloads(context)
@@ -95,6 +97,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await drain(context, 0)
       stopServing()
       context.news?.close()
+      context.owned?.close()
       context.parked.close()
       context.tasksAtLegacy.close()
       context.tasksAtModern.close()
@@ -149,7 +152,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

@@ -19,6 +19,7 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   context.draining = true
   endStreams(context)
   const deadline = context.deps.clock.ticksMs() + graceMs
+  const attemptsEnded = context.owned?.runner.drain(graceMs)
   await handOverIdle(context)
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
@@ -29,6 +30,7 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
     finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
   }
   await handOverIdle(context)
+  await attemptsEnded
 }
 
 const HANDOVERS_AT_ONCE = 64

@@ -28,6 +28,8 @@ export interface Route {
   readonly fixed?: Readonly<Record<string, WireText>> | undefined
   /** The virtual server that handles are bound to; undefined or '' for none. */
   readonly scope?: string | undefined
+  /** It names a task that Portolan owns: its server need not be asked, nor be there. */
+  readonly isOwned?: boolean | undefined
   /** HTTP header pairs that mirror tool arguments (`x-mcp-header`), re-made for the upstream. */
   readonly paramHeaders: readonly (readonly [name: string, value: string])[]
   /** The upstream's own `requestState`, opened; undefined where the request has none. */

@@ -48,7 +48,7 @@ export function admit(context: GatewayContext, exchange: Exchange): Verdict | Pr
 /** A server's turn: open breakers refuse at once, also those who waited meanwhile. */
 export function limit(context: GatewayContext, exchange: Exchange): Verdict | Promise<Verdict> {
   const { route } = exchange
-  if (route === undefined) return undefined
+  if (route === undefined || route.isOwned === true) return undefined
   const { upstream } = route
   const refusedForMs = upstream.breaker.refusedForMs()
   if (refusedForMs > 0) return refuseBroken(context, upstream, secondsOf(refusedForMs))

@@ -9,6 +9,7 @@ import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { CURSOR_METHOD, openCursor, openState, openTask } from '../bridge/handles.ts'
 import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
+import { ownerOf } from '../bridge/task-owner.ts'
 import { demandTasks } from '../bridge/task-support.ts'
 import type { Source } from '../bridge/party.ts'
 import { aloneAt, handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
@@ -21,7 +22,7 @@ import { uriNotFound } from './uri-not-found.ts'
 import { findAtVirtual } from './virtual-route.ts'
 
 /** Where a request goes, before its headers and handles are looked at. */
-export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope'> & {
+export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned'> & {
   readonly rules?: readonly ToolHeaderRule[]
   readonly marked?: boolean
 }
@@ -84,7 +85,7 @@ function findTask(context: GatewayContext, exchange: Exchange, handle: string | 
   const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)
   if (task === undefined || upstream === undefined) throw new PortolanError('task_not_found')
   if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) throw new PortolanError('task_not_found')
-  return { upstream, subject: task.taskId, scope, marked: isMerged(context, exchange.endpoint) }
+  return { upstream, subject: task.taskId, scope, isOwned: ownerOf(task.taskId) === 'portolan', marked: isMerged(context, exchange.endpoint) }
 }
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
@@ -148,6 +149,7 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     params: openedCursor(context, exchange, found) ?? found.params,
     fixed: found.fixed,
     scope: found.scope,
+    isOwned: found.isOwned,
     paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
     requestState: openedState(context, exchange, found),
   }

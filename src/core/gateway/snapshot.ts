@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '../../protocol/json-value.ts'
 import type { RateLimit, ServerLimits } from '../policy/limiter.ts'
+import type { TaskTerms } from '../task/stored-task.ts'
 import type { BreakerSettings } from '../upstream/breaker.ts'
 
 export interface StdioServer {
@@ -18,6 +19,16 @@ export interface HttpServer {
   readonly url: string
   /** Resolved; may hold secrets: never printed. Lower-case names. */
   readonly headers: Readonly<Record<string, string>>
+}
+
+/** Whether calls of a tool become tasks that Portolan owns, and on which terms. */
+export interface ToolTasks {
+  /** A glob over the server's own names. */
+  readonly pattern: string
+  readonly mode: 'auto' | 'always' | 'never'
+  /** With `auto`: a call that takes longer becomes a task. */
+  readonly afterMs: number
+  readonly terms: TaskTerms
 }
 
 export interface ServerSnapshot {
@@ -39,6 +50,8 @@ export interface ServerSnapshot {
   readonly limits?: ServerLimits | undefined
   /** Undefined: calls are never kept from it. */
   readonly breaker?: BreakerSettings | undefined
+  /** The first whose pattern matches counts; undefined: no tool's calls become tasks of Portolan's. */
+  readonly tasks?: readonly ToolTasks[] | undefined
 }
 
 /** Globs over the names of one kind: undefined is all, none at all is none (decision 0008). */
@@ -102,6 +115,9 @@ export interface Limits {
   readonly bufferedEvents: number
   readonly bufferedEventBytes: number
   readonly bufferedEventAgeMs: number
+  readonly tasksPerPrincipal: number
+  readonly keptTasksPerPrincipal: number
+  readonly taskBytesPerPrincipal: number
 }
 
 /** Defaults of design §6 and §4. */
@@ -127,6 +143,9 @@ export const DEFAULT_LIMITS: Limits = {
   bufferedEvents: 1_000,
   bufferedEventBytes: 4 * 1024 * 1024,
   bufferedEventAgeMs: 5 * 60_000,
+  tasksPerPrincipal: 1_000,
+  keptTasksPerPrincipal: 10_000,
+  taskBytesPerPrincipal: 256 * 1024 * 1024,
 }
 
 export interface Snapshot {

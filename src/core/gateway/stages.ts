@@ -11,6 +11,8 @@ import { carrierRow, localAnswer } from '../bridge/carrier-table.ts'
 import type { Answer } from '../bridge/carrier-table.ts'
 import { openListen } from '../bridge/listen.ts'
 import { readParkedState } from '../bridge/own-state.ts'
+import { answerOwnedTask } from '../bridge/owned-answer.ts'
+import { ownCall } from '../bridge/owned-call.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import { carryToOwner } from '../replica/owned-id.ts'
 import { TASK_KEY } from '../bridge/task-at-legacy.ts'
@@ -93,6 +95,15 @@ export function runStages(context: GatewayContext, exchange: Exchange, views: Vi
       return
     }
     if (exchange.outcome !== undefined) return
+  }
+}
+
+/** Everything between authentication and the call itself, for an attempt that nobody waits for. An outcome has finished it. */
+export async function prepare(context: GatewayContext, exchange: Exchange, views: Views): Promise<void> {
+  const from = context.stages.findIndex(([name]) => name === 'route')
+  for (let index = from; index < context.stages.length - 1 && exchange.outcome === undefined; index += 1) {
+    const verdict = await Promise.resolve(runStage(context, exchange, views, index)).catch((error: unknown) => refusalOf(context, error))
+    if (verdict !== undefined) finish(context, exchange, verdict)
   }
 }
 
@@ -196,6 +207,9 @@ function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdi
   const answer = localAnswer(era, message.method)
   if (answer !== undefined) return ANSWERS[answer](context, exchange, views)
   if (found === undefined) throw new PortolanError('method_not_found')
+  if (found.isOwned === true) return answerOwnedTask(context, exchange)
+  const made = found.upstream.config.tasks === undefined ? undefined : ownCall(context, exchange)
+  if (made !== undefined) return made
   if (session?.lost.delete(found.upstream.id) === true) {
     throw new PortolanError('upstream_unavailable', { message: 'The server restarted and lost what it knew of this session. Call again to start afresh.' })
   }

@@ -15,7 +15,8 @@ import type { StreamReply } from './stream-reply.ts'
 
 /** A server's request that was passed on to the client and waits for its answer. */
 export interface PendingRequest {
-  readonly channel: Channel
+  /** Undefined only where a call or a task waits for the answer. */
+  readonly channel: Channel | undefined
   readonly upstream: Upstream
   /** The id and progress token as the server wrote them. */
   readonly upstreamIdText: IdText

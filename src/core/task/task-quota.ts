@@ -16,8 +16,6 @@ export interface TaskBounds {
   readonly bytes: number
 }
 
-export const DEFAULT_TASK_BOUNDS: TaskBounds = { live: 1_000, total: 10_000, bytes: 256 * 1024 * 1024 }
-
 export interface TaskQuota {
   /** Which bound is reached; undefined for none. */
   fullOf(ownerKey: string, bounds: TaskBounds): Promise<keyof TaskBounds | undefined>

@@ -60,7 +60,7 @@ export interface TaskRunnerDeps {
   readonly maxAttempts?: number
 }
 
-const LEASE_MS = 30_000
+const LEASE_MS = 15_000
 const MAX_ATTEMPTS = 256
 /** Of the lease: so much before its end an attempt that could not renew it is given up. */
 const MARGIN = 1 / 6
@@ -182,9 +182,9 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
 
   const timeOut = (entry: Running): void => {
     if (entry.isOver) return
-    entry.attempt?.abort('the attempt took too long')
     const { isDispatched, origin } = entry.task
     end(entry, { kind: 'failed', ...deps.lost('timeout'), reason: 'timeout', code: undefined, mayHaveRun: isDispatched || origin.terms.isRepeatable, retryAfterMs: undefined })
+    entry.attempt?.abort('the attempt took too long')
   }
 
   const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt): void => {
@@ -307,10 +307,10 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   /** What was not sent goes to another replica at once; what was, to whoever may run it again, or to nobody. */
   async function giveUp(entry: Running): Promise<void> {
     if (!entry.isOver) {
-      entry.attempt?.abort('shutting down')
       const { isDispatched, origin } = entry.task
       const isFree = !isDispatched || origin.terms.isRepeatable
       end(entry, isFree ? { kind: 'unbegun' } : { kind: 'failed', ...deps.lost('lost'), reason: 'transport', code: undefined, mayHaveRun: true, retryAfterMs: undefined })
+      entry.attempt?.abort('shutting down')
     }
     await entry.writing
   }

@@ -58,8 +58,11 @@ export interface TaskQuery {
   readonly count: number
 }
 
+/** What waits for somebody. Of what has ended well there may be millions: nobody counts them. */
+export const COUNTED_PHASES = ['queued', 'running', 'asking', 'dead'] as const satisfies readonly TaskPhase[]
+
 export interface TaskCounts {
-  readonly phases: Readonly<Record<TaskPhase, number>>
+  readonly phases: Readonly<Record<(typeof COUNTED_PHASES)[number], number>>
   /** Since when the oldest that is due has waited; undefined where none does. */
   readonly oldestDueMs: number | undefined
 }

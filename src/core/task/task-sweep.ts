@@ -7,7 +7,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { Telemetry } from '../audit/telemetry.ts'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
-import { TASK_PHASES } from './stored-task.ts'
+import { COUNTED_PHASES } from './task-store.ts'
 import type { TaskStore } from './task-store.ts'
 import { TOMBSTONE_MS } from './tasks.ts'
 import type { Tasks } from './tasks.ts'
@@ -72,6 +72,6 @@ async function step({ store, tasks, telemetry, overdueText }: TaskSweepDeps, isC
 
 async function tell(store: TaskStore, telemetry: Telemetry): Promise<void> {
   const { phases, oldestDueMs = 0 } = await store.counts()
-  for (const phase of TASK_PHASES) telemetry.gauge('portolan_tasks', { phase }, phases[phase])
+  for (const phase of COUNTED_PHASES) telemetry.gauge('portolan_tasks', { phase }, phases[phase])
   telemetry.gauge('portolan_task_oldest_due_ms', {}, oldestDueMs)
 }

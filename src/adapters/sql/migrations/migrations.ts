@@ -2,5 +2,6 @@
 
 import type { Migration } from '../migration.ts'
 import { STATE } from './0001-state.ts'
+import { TASK } from './0002-task.ts'
 
-export const MIGRATIONS: readonly Migration[] = [STATE]
+export const MIGRATIONS: readonly Migration[] = [STATE, TASK]
