@@ -25,7 +25,7 @@ import type { ServerNotes } from '../catalog/server-status.ts'
 import { createViews } from '../catalog/view.ts'
 import { virtualStatus } from '../catalog/virtual-report.ts'
 import type { VirtualServerStatus } from '../catalog/virtual-report.ts'
-import { EXCHANGE_TOPIC } from '../replica/carry-exchange.ts'
+import { EXCHANGE_TOPIC, startPeerMetrics } from '../replica/carry-exchange.ts'
 import { startMembership } from '../replica/membership.ts'
 import { serveExchange } from '../replica/serve-exchange.ts'
 import { ownAll, shareOwnership } from '../session/ownership.ts'
@@ -80,6 +80,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const views = createViews(context)
   if (deps.tasks !== undefined) context.owned = createOwnedTasks(context, deps.tasks, (exchange) => prepare(context, exchange, views))
   startLimitMetrics(context)
+  startPeerMetrics(context)
   const stopSweep = startSweep(context)
   const reloads = createReloads(context)
   const entry = createHttpEntry(context, views)

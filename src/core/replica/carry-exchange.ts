@@ -41,11 +41,17 @@ export async function carryExchange(context: GatewayContext, exchange: Exchange,
     answer.cancel()
     return 'done'
   }
-  context.deps.telemetry.count('portolan_peer_exchanges_total', NO_LABELS)
+  context.deps.telemetry.count(METRIC, NO_LABELS)
   return relay(context, exchange, response, answer)
 }
 
+const METRIC = 'portolan_peer_exchanges_total'
 const NO_LABELS = {}
+
+/** The count is there before there is something to count. */
+export function startPeerMetrics({ deps: { telemetry } }: GatewayContext): void {
+  telemetry.count(METRIC, NO_LABELS, 0)
+}
 
 async function relay(context: GatewayContext, exchange: Exchange, response: HttpResponse, answer: PeerAnswer): Promise<Carriage> {
   const before = exchange.reply
