@@ -1,6 +1,5 @@
-import { connect, createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { startNetwork } from '../../../test/services/network.ts'
 import { findPostgres } from '../../../test/services/postgres.ts'
 import type { StateDatabases } from '../sql/sql-database.ts'
 import { openPostgres } from './database.ts'
@@ -15,33 +14,6 @@ async function open(options: PostgresOptions): Promise<StateDatabases> {
   const databases = await openPostgres(options)
   closers.push(() => databases.close())
   return databases
-}
-
-/** A network between Portolan and its database, that can be cut, and fall silent. */
-async function startNetwork(port: number): Promise<{ port: number; cut(): void; silence(): void; heal(): void }> {
-  const sockets = new Set<Socket>()
-  let isSilent = false
-  let isCut = false
-  const server = createServer((near) => {
-    if (isCut) return void near.destroy()
-    const far = connect(port, '127.0.0.1')
-    for (const [from, to] of [[near, far], [far, near]] as const) {
-      sockets.add(from)
-      from.on('data', (chunk) => isSilent || to.write(chunk))
-      from.on('error', () => undefined)
-      from.on('close', () => to.destroy())
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const cut = (): void => {
-    isCut = true
-    for (const socket of sockets) socket.destroy()
-  }
-  closers.push(() => {
-    cut()
-    server.close()
-  })
-  return { port: (server.address() as AddressInfo).port, cut, silence: () => void (isSilent = true), heal: () => void (isSilent = isCut = false) }
 }
 
 describe('a PostgreSQL that cannot be used', () => {
@@ -92,6 +64,7 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
 
   it('heals by itself when the network was cut, and when it fell silent', async () => {
     const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
     const url = await newUrl()
     url.port = String(network.port)
     const { durable } = await open({ url: url.href, poolSize: 2, statementTimeoutMs: 200 })

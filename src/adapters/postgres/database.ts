@@ -90,6 +90,8 @@ function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serv
   const pool = new Pool(config)
   // An idle connection that breaks has left the pool; the next query opens another.
   pool.on('error', () => undefined)
+  // One that breaks between being taken and being asked would end the process: whoever asks it learns that it is broken.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import { startNetwork } from '../../../test/services/network.ts'
+import { findPostgres } from '../../../test/services/postgres.ts'
+import { openDataFolder } from './data-folder.ts'
+import { createLog } from './log.ts'
+import { openState } from './state.ts'
+import type { State } from './state.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+const postgres = await findPostgres()
+
+async function open(databaseUrl: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-state-'))
+  closers.push(() => rmSync(folder, { recursive: true, force: true }))
+  const clock = createManualClock()
+  const lines: string[] = []
+  const log = createLog({ level: 'info', human: false, colour: false, write: (text: string) => void lines.push(text) })
+  const state: State = await openState({ place: { databaseUrl, sealSecret: undefined }, data: openDataFolder(folder), clock, log })
+  closers.push(() => state.close())
+  return { state, clock, log: () => lines.join('') }
+}
+
+describe.skipIf(postgres === undefined)('a state whose database is away', () => {
+  it('counts as reachable for half a minute, says once that it is away and once that it is back', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    const url = new URL((await postgres?.newDatabase()) ?? '')
+    url.port = String(network.port)
+    url.password = 'hunter2'
+    const { state, clock, log } = await open(url.href)
+    const poll = async (until: RegExp): Promise<void> => {
+      clock.advance(5_000)
+      await expect.poll(log, { timeout: 10_000 }).toMatch(until)
+    }
+    network.cut()
+    await poll(/The database cannot be used/)
+    expect(state.isReachable()).toBe(true)
+    clock.advance(30_000)
+    expect(state.isReachable()).toBe(false)
+    const handle = state.keyring.seal('session', 'alice', 'text')
+    expect(state.keyring.open('session', 'alice', handle)).toBe('text')
+    network.heal()
+    await poll(/The database is back/)
+    expect(state.isReachable()).toBe(true)
+    expect(log().match(/cannot be used/g)).toHaveLength(1)
+    expect(log()).not.toContain('hunter2')
+  })
+})
+
+describe('what has expired', () => {
+  it('is removed from the store each minute', async () => {
+    const { state, clock } = await open('')
+    await state.stores.replayGuard.firstUse('short', 1)
+    await state.stores.replayGuard.firstUse('long', 600_000)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    clock.advance(60_000)
+    const kept = async (): Promise<unknown[]> => (await state.databases.durable.read('SELECT used_key FROM portolan_replay', [])).map((row) => row['used_key'])
+    await expect.poll(kept, { timeout: 10_000 }).toEqual(['long'])
+  })
+})

@@ -1,0 +1,47 @@
+/** A network between a test and a service: it can be cut, fall silent, and heal. */
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+
+export interface Network {
+  /** On 127.0.0.1, in the place of the service's own. */
+  readonly port: number
+  /** Ends all connections, and refuses new ones. */
+  cut(): void
+  /** Nothing arrives any more, and nobody is told. */
+  silence(): void
+  heal(): void
+  close(): Promise<void>
+}
+
+export async function startNetwork(port: number, host = '127.0.0.1'): Promise<Network> {
+  const sockets = new Set<Socket>()
+  let state: 'open' | 'silent' | 'cut' = 'open'
+  const server = createServer((near) => {
+    if (state === 'cut') return void near.destroy()
+    const far = connect(port, host)
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from)
+      from.on('data', (chunk) => state === 'silent' || to.write(chunk))
+      from.on('error', () => undefined)
+      from.on('close', () => {
+        sockets.delete(from)
+        to.destroy()
+      })
+    }
+  })
+  await new Promise<void>((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', resolve))
+  const cut = (): void => {
+    state = 'cut'
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    silence: () => void (state = 'silent'),
+    heal: () => void (state = 'open'),
+    close: () => {
+      cut()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
