@@ -155,6 +155,13 @@ describe('children that several clients share', () => {
     expect(declared).toEqual([...known, {}, {}])
   })
 
+  it('nor are the lists that are kept of a server', async () => {
+    const actor = await start(['modern'])
+    const built = await build({ one: http(actor.url) }, [])
+    for (const kind of [1, 2, 3, 4, 5, 6, 5, 1]) await (await declaring(built, 'modern', { extensions: { [VENDOR]: { kind } } })).result('tools/list')
+    expect(toldAt(actor, 'tools/list')).toEqual([...[1, 2, 3, 4].map((kind) => ({ [VENDOR]: { kind } })), undefined])
+  })
+
   it('leave a server its one child where the configuration allows it one', async () => {
     const built = { rig: await startRig({ servers: { one: stdio }, server: { era: 'legacy' }, limits: { childrenPerUpstream: 1 } }) } as Built
     const pids = [{}, DECLARED].map(async (capabilities) => (await (await declaring(built, 'legacy', capabilities)).result('tools/call', { name: 'echo' }))['pid'])

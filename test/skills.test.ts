@@ -33,7 +33,7 @@ async function startSkills(era: Era, { settings = { directoryRead: true }, skill
     'skills/get': answer({ skill: REFUNDS, ttlMs: 300, cacheScope: 'public', vendorField: 2 }),
     'resources/directory/read': answer({ resources: [{ uri: 'skill://acme/billing/refunds/examples', name: 'examples', mimeType: 'inode/directory' }], nextCursor: 'page-2' }),
   }
-  const lists = { 'skills/list': { skills }, 'resources/read': { contents: [{ uri: 'skill://acme/billing/refunds/SKILL.md', text: '---\nname: refunds' }] } }
+  const lists = { 'resources/list': { resources: [{ uri: REFUNDS.uri, name: 'refunds' }] }, 'skills/list': { skills }, 'resources/read': { contents: [{ uri: 'skill://acme/billing/refunds/SKILL.md', text: '---\nname: refunds' }] } }
   return closeAfter(await startActor([era], acts, { lists, capabilities: settings === null ? {} : { extensions: { [ID]: settings } } }))
 }
 
@@ -118,7 +118,9 @@ describe.each(CELLS)('skills, to a %s client, of a %s server', (era, serverEra) 
     expect((await open.result('skills/get', { uri: REFUNDS.uri }))['skill']).toEqual(REFUNDS)
     const some = await clientAt(built, era, '/some/mcp')
     expect(namesOf((await some.result('skills/list'))['skills'], 'uri')).toEqual(['skill://two/acme/billing/refunds/SKILL.md', 'two+github://owner/repo/skills/daily/SKILL.md'])
-    expect(codeOf(await some.ask('skills/get', { uri: 'skill://one/acme/billing/refunds/SKILL.md' }))).toBe(-32602)
+    const { contents } = await some.result('resources/read', { uri: 'skill://one/acme/billing/refunds/SKILL.md' })
+    expect(contents).toHaveLength(1)
+    for (const method of ['skills/get', 'resources/directory/read']) expect(codeOf(await some.ask(method, { uri: 'skill://one/acme/billing/refunds/SKILL.md' }))).toBe(-32602)
     expect(askedOf(one, 'skills/get')).toHaveLength(1)
   })
 })

@@ -14,7 +14,7 @@ export function printable(config: Config): unknown {
 
 /** The same with every default filled in, and the digest of what is served. */
 export function printableResolved(config: Config, digest: string): unknown {
-  const { version, listen, auth, separator, pageSize, operations } = config.portolan
+  const { version, listen, auth, separator, pageSize, apps, operations } = config.portolan
   return {
     mcpServers: serversOf(config),
     portolan: {
@@ -23,6 +23,7 @@ export function printableResolved(config: Config, digest: string): unknown {
       auth: auth ?? DEFAULTS.auth,
       separator: separator ?? DEFAULTS.separator,
       pageSize: pageSize ?? DEFAULTS.pageSize,
+      apps: { ...DEFAULTS.apps, ...apps },
       limits: { ...limitsOf(config), ratePerPrincipal: rateOf(config) },
       operations: { socket: DEFAULTS.operations.socket, ...operations },
       servers: Object.fromEntries(config.servers.map((server) => [server.key, optionsOf(server)])),

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod'
+import { isAppDomain } from '../../protocol/app.ts'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
 import type { Limits } from '../../core/gateway/snapshot.ts'
 import type { FailureClass } from '../../core/task/stored-task.ts'
@@ -192,6 +193,27 @@ const virtualServer = z.strictObject({
   resources: z.record(z.string(), z.strictObject({ name: text.optional().describe('Its name; its URI stays'), ...words, annotations, hide })).optional(),
 })
 
+const domain = text.refine(isAppDomain, { error: 'an origin such as "https://api.example.com" or "https://*.example.com"' })
+const domains = z.array(domain)
+
+/** Not given: whatever the app's server says; `[]`: nothing. */
+const appBounds = {
+  connectDomains: domains.optional().describe('Origins that apps may connect to at most; not given: those that their server names, `[]`: none'),
+  resourceDomains: domains.optional().describe('Origins that apps may load scripts, styles, images and fonts from at most'),
+  frameDomains: domains.optional().describe('Origins that apps may show in frames at most'),
+  baseUriDomains: domains.optional().describe('Origins that an app\'s base URI may be of at most'),
+  permissions: z.array(z.enum(['camera', 'microphone', 'geolocation', 'clipboardWrite'])).optional().describe('What of the browser apps may ask for at most'),
+}
+
+const apps = z.strictObject({
+  calls: z
+    .enum(['server', 'endpoint'])
+    .optional()
+    .describe('Where several servers are one: `server`, an app may call tools only if no other server there has apps; `endpoint`, it may call any tool that is for apps'),
+  ...appBounds,
+  servers: z.record(z.string(), z.strictObject(appBounds)).optional().describe('The same five for the apps of one server, by its name: both hold'),
+})
+
 /** The `portolan` object. */
 export const portolanSchema = z.strictObject({
   version: z.literal(1).describe('The version of this object'),
@@ -223,6 +245,7 @@ export const portolanSchema = z.strictObject({
     .optional()
     .describe('Between server and tool in names on `/mcp`: one to eight of `A-Z a-z 0-9 _ -`'),
   pageSize: z.int().min(1).max(10_000).optional().describe('Items on one page of a list'),
+  apps: apps.optional(),
   limits: limits.optional(),
   operations: z
     .strictObject({
@@ -246,6 +269,7 @@ export const DEFAULTS = {
   auth: 'token',
   separator: '__',
   pageSize: 100,
+  apps: { calls: 'server' },
   limits: DEFAULT_LIMITS,
   operations: { socket: '<data folder>/operations.sock', host: '127.0.0.1' },
   server: {

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { parseEnv } from 'node:util'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
-import type { HttpServer, Limits, ServerSnapshot, Snapshot, StdioServer } from '../../core/gateway/snapshot.ts'
+import type { AppSettings, HttpServer, Limits, ServerSnapshot, Snapshot, StdioServer } from '../../core/gateway/snapshot.ts'
 import type { RateLimit, ServerLimits } from '../../core/policy/limiter.ts'
 import type { BreakerSettings } from '../../core/upstream/breaker.ts'
 import type { Result } from '../../protocol/result.ts'
@@ -45,14 +45,26 @@ export function compileSnapshot(config: Config, scope: ReferenceScope): Result<S
   const problems: ConfigProblem[] = []
   const servers = config.servers.flatMap((server) => compileServer(server, scope, problems))
   const virtualServers = compileVirtualServers(config, scope, problems)
+  const apps = appsOf(config, problems)
   if (problems.length > 0) return { ok: false, fault: problems }
   const { separator = DEFAULTS.separator, pageSize = DEFAULTS.pageSize } = config.portolan
   const limits = limitsOf(config)
   const ratePerPrincipal = rateOf(config)
   const { virtualServers: written = {} } = config.portolan
   // Order counts: it is that of lists and of status.
-  const digest = digestOf({ servers: config.servers.map(writtenForm), virtualServers: Object.entries(written), separator, pageSize, limits, ratePerPrincipal })
-  return { ok: true, value: deepFreeze({ digest, servers, virtualServers, separator, pageSize, limits, ratePerPrincipal }) }
+  const digest = digestOf({ servers: config.servers.map(writtenForm), virtualServers: Object.entries(written), separator, pageSize, limits, ratePerPrincipal, apps })
+  return { ok: true, value: deepFreeze({ digest, servers, virtualServers, separator, pageSize, limits, ratePerPrincipal, apps }) }
+}
+
+/** What apps may do; undefined where nothing is said. A server that there is not would leave another unbounded: a problem. */
+function appsOf({ portolan, servers: configured }: Config, problems: ConfigProblem[]): AppSettings | undefined {
+  if (portolan.apps === undefined) return undefined
+  const { calls = DEFAULTS.apps.calls, servers = {}, ...bounds } = portolan.apps
+  for (const name of Object.keys(servers)) {
+    if (configured.some((server) => server.name === name)) continue
+    problems.push({ path: pathText(['portolan', 'apps', 'servers', name]), problem: 'no server has this name', fix: 'Use a name of mcpServers as it is served, or remove it' })
+  }
+  return { calls, bounds: Object.keys(bounds).length === 0 ? undefined : bounds, serverBounds: servers }
 }
 
 /** The limits in force. */

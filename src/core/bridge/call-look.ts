@@ -7,6 +7,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ResponseLook } from './client-response.ts'
+import { boundsOf } from '../gateway/snapshot.ts'
 import { openTask, sealCursor, sealState, sealTask } from './handles.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
@@ -22,6 +23,7 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
     clientRevision: revision,
     upstreamEra: source.era,
     slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
+    bounds: boundsOf(exchange.snapshot.apps, route.upstream.name),
     selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
     sealCursor(cursor) {

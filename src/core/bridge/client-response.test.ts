@@ -13,6 +13,7 @@ const LOOK: ResponseLook = {
   clientRevision: '2026-07-28',
   upstreamEra: 'modern',
   slug: undefined,
+  bounds: [],
   selfText: '{}',
   sealTask: (taskId) => `task(${taskId})`,
   sealCursor: (cursor) => `cursor ${cursor}`,

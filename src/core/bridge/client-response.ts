@@ -4,6 +4,8 @@
  * else stays byte for byte.
  */
 
+import { APP_META_PLAN } from '../../protocol/app.ts'
+import type { AppBounds } from '../../protocol/app.ts'
 import { blockAsText, lackedContent } from '../../protocol/content.ts'
 import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import { scanJson } from '../../protocol/json-scan.ts'
@@ -16,6 +18,7 @@ import { SKILLS_EXTENSION } from '../../protocol/extension.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
+import { addAppUris, addBounds } from '../catalog/app-meta.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { CURSOR_METHOD } from './handles.ts'
@@ -28,13 +31,15 @@ export interface ResponseLook {
   readonly upstreamEra: Era
   /** The server's slug on `/mcp`; undefined where URIs stay. */
   readonly slug: string | undefined
+  /** What pages of this server may reach at most. */
+  readonly bounds: readonly AppBounds[]
   readonly selfText: WireText
   readonly sealTask: (taskId: string) => string
   readonly sealState: (state: string) => string
   readonly sealCursor: (cursor: string) => string
 }
 
-const TOOL_PLAN: JsonPlan = { content: { '*': { resource: {} } } }
+const TOOL_PLAN: JsonPlan = { content: { '*': { resource: { _meta: APP_META_PLAN } } }, _meta: APP_META_PLAN }
 
 /** Where the specification defines content and URIs in results (decision 0003). */
 const CONTENT_PLANS: Readonly<Record<string, JsonPlan>> = {
@@ -42,7 +47,7 @@ const CONTENT_PLANS: Readonly<Record<string, JsonPlan>> = {
   'tasks/result': TOOL_PLAN,
   'tasks/get': { result: TOOL_PLAN },
   'prompts/get': { messages: { '*': { content: { resource: {} } } } },
-  'resources/read': { contents: { '*': {} } },
+  'resources/read': { contents: { '*': { _meta: APP_META_PLAN } } },
   'skills/get': { skill: { resources: { '*': {} } } },
   'resources/directory/read': { resources: { '*': {} } },
 }
@@ -113,28 +118,38 @@ interface ContentLook {
   readonly text: WireText
   readonly mark: ((uri: string) => string) | undefined
   readonly lacked: ReadonlySet<string> | undefined
+  readonly bounds: readonly AppBounds[]
 }
 
-/** The text is scanned once more, deeper: only on `/mcp`, and for revisions that lack some content. */
+/** The text is scanned once more, deeper: only on `/mcp`, for revisions that lack some content, and where apps are bounded. */
 function addContent(changes: Change[], text: WireText, look: ResponseLook): void {
   const { method, slug } = look
   const lacked = method === 'tools/call' || method === 'prompts/get' ? lackedContent(look.clientRevision) : undefined
-  if (slug === undefined && lacked === undefined) return
+  if (slug === undefined && lacked === undefined && look.bounds.length === 0) return
   const plan = Object.hasOwn(CONTENT_PLANS, method) ? CONTENT_PLANS[method] : undefined
   if (plan === undefined) return
   // Its depth was bounded when it arrived. What is repeated further in is found only now.
   const scan = scanJson(text, { result: plan }, Infinity)
   if (!scan.ok) throw new PortolanError('upstream_malformed', { cause: `${scan.fault.reason} in the content of ${method}` })
   const mark = slug === undefined ? undefined : (uri: string): string => markUri(slug, uri)
-  addPlanned(changes, member(scan.value, 'result'), plan, { text, mark, lacked })
+  addPlanned(changes, member(scan.value, 'result'), plan, { text, mark, lacked, bounds: look.bounds })
 }
 
 function addPlanned(changes: Change[], node: JsonNode | undefined, plan: JsonPlan, look: ContentLook): void {
   if (node === undefined) return
   for (const [key, inner] of Object.entries(plan)) {
+    if (key === '_meta') {
+      addApp(changes, member(node, key), look)
+      continue
+    }
     const nodes = key === '*' ? (node.items ?? []) : [member(node, key)]
     for (const one of nodes) if (one !== undefined && !addBlock(changes, one, look)) addPlanned(changes, one, inner, look)
   }
+}
+
+function addApp(changes: Change[], meta: JsonNode | undefined, { text, mark, bounds }: ContentLook): void {
+  if (mark !== undefined) addAppUris(changes, text, meta, mark)
+  if (bounds.length > 0) addBounds(changes, text, meta, bounds)
 }
 
 /** True where the block became text, so that nothing is left to change within it. */

@@ -32,10 +32,10 @@ export interface LongAnswer {
 /** Methods whose results hold no task, nor anything else that is put together from several parts. */
 const LONG_METHODS: ReadonlySet<string> = new Set(['tools/call', 'resources/read', 'prompts/get', 'completion/complete'])
 
-/** Undefined where the result has to be rewritten: between eras, where URIs are marked, where a revision lacks some content. */
+/** Undefined where the result has to be rewritten: between eras, where URIs are marked or apps bounded, where a revision lacks some content. */
 export function longResponse({ look, idText, reply, onBegun, onCaughtUp, onPiece, onDone }: LongAnswer): LongResponse | undefined {
   if (reply.begin === undefined || look.clientEra !== look.upstreamEra || !LONG_METHODS.has(look.method)) return undefined
-  if (look.slug !== undefined || lackedContent(look.clientRevision) !== undefined) return undefined
+  if (look.slug !== undefined || look.bounds.length > 0 || lackedContent(look.clientRevision) !== undefined) return undefined
   const seen = { resultType: '', failed: false }
   const stream = createJsonStream({ plan: responsePlan({ idText, clientIdText: look.clientIdText, result: resultPlans(look, seen) }) })
   let writer: AnswerWriter | undefined

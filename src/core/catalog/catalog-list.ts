@@ -1,5 +1,7 @@
 /** One list of one upstream server, whole, as it came: the items' own bytes, and what routing needs to know of them. */
 
+import { readAppTraits } from '../../protocol/app.ts'
+import type { AppTraits } from '../../protocol/app.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import { scanJson } from '../../protocol/json-scan.ts'
@@ -25,6 +27,8 @@ export interface CatalogItem {
   readonly repeatable: boolean
   /** Whether it may be called as a task (2025-11-25; tools only). */
   readonly taskSupport?: TaskSupport
+  /** What it says of apps (tools only). */
+  readonly app?: AppTraits
 }
 
 export interface CatalogList {
@@ -128,7 +132,8 @@ function readPage(message: Message, kind: ListKind, channel: Channel, faults: st
         continue
       }
     }
-    items.push({ key, text: item, headerRules: typeof rules === 'string' ? [] : rules, repeatable, ...taskSupportOf(text, member(node, 'execution')) })
+    const app = kind === 'tools' ? readAppTraits(item) : undefined
+    items.push({ key, text: item, headerRules: typeof rules === 'string' ? [] : rules, repeatable, ...taskSupportOf(text, member(node, 'execution')), ...(app === undefined ? {} : { app }) })
   }
   const ttl = member(result, 'ttlMs')
   return {

@@ -8,6 +8,9 @@ import { splice } from '../../protocol/splice.ts'
 import type { Change } from '../../protocol/splice.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { ItemOverride } from '../gateway/snapshot.ts'
+import { APP_META_PLAN } from '../../protocol/app.ts'
+import type { AppBounds } from '../../protocol/app.ts'
+import { addAppUris, addBounds } from './app-meta.ts'
 import { LISTS } from './list-kind.ts'
 import type { ListKind } from './list-kind.ts'
 import { markUri } from './uri-mark.ts'
@@ -24,9 +27,13 @@ export interface ItemLook {
   readonly override?: ItemOverride | undefined
   /** Any of this server's tools may become a task, and a legacy client has to be told for each. */
   readonly taskSupport?: 'optional' | undefined
+  /** No app may call it, whatever its server says. */
+  readonly isForModels?: boolean
+  /** What its pages may reach at most (resources and templates). */
+  readonly bounds?: readonly AppBounds[]
 }
 
-const ITEM_PLAN: JsonPlan = { outputSchema: {}, execution: {}, _meta: { ui: {} } }
+const ITEM_PLAN: JsonPlan = { outputSchema: {}, execution: {}, _meta: APP_META_PLAN }
 const SKILL_PLAN: JsonPlan = { resources: { '*': {} } }
 const OVERRIDE_PLAN: JsonPlan = {
   ...ITEM_PLAN,
@@ -39,16 +46,21 @@ const OVERRIDE_PLAN: JsonPlan = {
 export function itemText(text: WireText, look: ItemLook): WireText | undefined {
   const { kind, key, name, slug, override, taskSupport } = look
   const dropsOutput = look.era === 'legacy' && kind === 'tools'
-  if (override === undefined && taskSupport === undefined && name === key && slug === undefined && !(dropsOutput && text.includes('"outputSchema"'))) return text
+  const bounds = look.bounds !== undefined && look.bounds.length > 0 && text.includes('"_meta"') ? look.bounds : undefined
+  const isSame = override === undefined && taskSupport === undefined && name === key && slug === undefined && look.isForModels !== true && bounds === undefined
+  if (isSame && !(dropsOutput && text.includes('"outputSchema"'))) return text
   const scan = scanJson(text, kind === 'skills' ? SKILL_PLAN : override === undefined ? ITEM_PLAN : OVERRIDE_PLAN)
-  // A file without a mark could be another server's.
-  if (!scan.ok) return override === undefined && kind !== 'skills' ? text : undefined
+  // A file without a mark could be another server's; what is not for apps, or not to be reached by them, must be said.
+  if (!scan.ok) return override === undefined && kind !== 'skills' && look.isForModels !== true && bounds === undefined ? text : undefined
   const root = scan.value
   const changes: Change[] = []
   const set: Record<string, WireText> = {}
   const remove: string[] = []
   if (name !== key) set[LISTS[kind].key] = asciiJson(name)
-  addAppUri(changes, text, root, slug)
+  const meta = member(root, '_meta')
+  if (slug !== undefined) addAppUris(changes, text, meta, (uri) => markUri(slug, uri))
+  if (look.isForModels === true) addVisibility(changes, set, meta)
+  if (bounds !== undefined) addBounds(changes, text, meta, bounds)
   if (kind === 'skills' && slug !== undefined) addFiles(changes, text, root, slug)
   const output = member(root, 'outputSchema')
   // Bridge-rulings §5: legacy revisions know only objects as structured output.
@@ -66,10 +78,14 @@ export function itemText(text: WireText, look: ItemLook): WireText | undefined {
   return splice(text, changes)
 }
 
-function addAppUri(changes: Change[], text: WireText, root: JsonNode, slug: string | undefined): void {
-  const node = member(member(member(root, '_meta'), 'ui'), 'resourceUri')
-  const uri = readString(text, node)
-  if (slug !== undefined && node !== undefined && uri !== undefined) changes.push({ node, text: asciiJson(markUri(slug, uri)) })
+const MODELS_ONLY = '["model"]'
+
+/** Hosts MUST reject calls of apps to what is not for apps (SEP-1865, Visibility). */
+function addVisibility(changes: Change[], set: Record<string, WireText>, meta: JsonNode | undefined): void {
+  const ui = member(meta, 'ui')
+  if (ui?.members !== undefined) changes.push({ node: ui, set: { visibility: MODELS_ONLY } })
+  else if (meta?.members !== undefined) changes.push({ node: meta, set: { ui: `{"visibility":${MODELS_ONLY}}` } })
+  else set['_meta'] = `{"ui":{"visibility":${MODELS_ONLY}}}`
 }
 
 /** A manifest names its files by URI, beside digests of bytes that stay (SEP-2640, Resources). */

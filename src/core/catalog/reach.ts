@@ -1,6 +1,6 @@
 /**
  * Which URIs can be reached at a virtual server (decision 0008). What is neither listed and picked nor fits a picked
- * template is out of reach, unless nothing of its server was left out. Policy is asked elsewhere, as for any other.
+ * template, nor is the page of a picked tool, is out of reach, unless nothing of its server was left out. Policy is asked elsewhere, as for any other.
  */
 
 import type { Party } from '../bridge/party.ts'
@@ -25,12 +25,18 @@ export async function reachResource(context: GatewayContext, party: Party, virtu
   const { upstream, uri } = named
   if (virtual.excludesUri(upstream.name, uri)) return undefined
   if (virtual.isOpen(upstream.name)) return named
+  if (virtual.shows(upstream.name, 'tools') && isApp(virtual, await partOf(context, party, upstream, 'tools'), uri)) return named
   const listed = await partOf(context, party, upstream, 'resources')
   if (listed.list.byKey.has(uri)) return virtual.picks(upstream.name, 'resources', uri) ? named : undefined
   if (!virtual.shows(upstream.name, 'templates')) return undefined
   const templates = await partOf(context, party, upstream, 'templates')
   const fits = templates.list.items.some(({ key }) => virtual.picks(upstream.name, 'templates', key) && fitsTemplate(key, uri))
   return fits && !isOtherName(virtual, listed, uri) ? named : undefined
+}
+
+/** The page of a tool that is shown belongs to it, listed or not (SEP-1865, Resource Discovery). */
+function isApp(virtual: VirtualServer, { source: { upstream }, list }: Part, uri: string): boolean {
+  return list.items.some(({ key, app }) => app?.uri === uri && virtual.picks(upstream.name, 'tools', key))
 }
 
 /** What a template lets through must not be what is left out, written otherwise: escaped, or with a query that nobody reads. */

@@ -12,6 +12,8 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { PolicyAction } from '../policy/policy.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { CatalogItem } from './catalog-list.ts'
+import { boundsOf } from '../gateway/snapshot.ts'
+import { appRule } from './app-view.ts'
 import { upstreamsOf, virtualAt } from './endpoint-scope.ts'
 import { itemText } from './item-text.ts'
 import { LISTS } from './list-kind.ts'
@@ -38,6 +40,8 @@ export interface View {
   readonly texts: readonly WireText[]
   /** By the name the client uses. */
   readonly byName: ReadonlyMap<string, ViewEntry>
+  /** Tools that an app may call by the names that their server gave them. */
+  readonly byOwnName: ReadonlyMap<string, ViewEntry>
   readonly ttlMs: number
   readonly cacheScope: 'public' | 'private'
   readonly reports: readonly NameReport[]
@@ -140,15 +144,20 @@ interface Items {
 
 async function build(context: GatewayContext, ingredients: Ingredients): Promise<View> {
   const { kind, virtual, parts, missing, party } = ingredients
-  const { items, reports, isWhole } = await (virtual === undefined ? plainItems(context, ingredients) : curatedItems(context, ingredients, virtual))
+  const { items: found, reports, isWhole } = await (virtual === undefined ? plainItems(context, ingredients) : curatedItems(context, ingredients, virtual))
+  const { apps } = context.deps.snapshots.current()
+  const rule = appRule(kind === 'tools' ? found : [], apps?.calls ?? 'server')
+  const items = found.filter((item) => rule.looks(item) !== 'hidden')
   const shown = items.flatMap((item): (ShownItem & { readonly text: WireText })[] => {
     const { name, slug, override, upstream } = item
-    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era, taskSupport: kind === 'tools' ? taskSupportAt(context, party, upstream, item.item.key) : undefined })
+    const bounds = kind === 'resources' || kind === 'templates' ? boundsOf(apps, upstream.name) : []
+    const text = itemText(item.item.text, { kind, key: item.item.key, name, slug, override, era: party.era, taskSupport: kind === 'tools' ? taskSupportAt(context, party, upstream, item.item.key) : undefined, isForModels: rule.looks(item) === 'forModels', bounds })
     return text === undefined ? [] : [{ ...item, text }]
   })
   if (virtual !== undefined && shown.length < items.length) addNotices(virtual, kind, unreadable(items, shown))
   return {
     texts: shown.map(({ text }) => text),
+    byOwnName: new Map([...rule.byOwnName].map(([name, { upstream, item, fixed }]) => [name, { upstream, item, fixed }])),
     byName: new Map(shown.map(({ name, upstream, item, fixed }) => [name, { upstream, item, fixed }])),
     ttlMs: missing.length > 0 ? 0 : leastOf(parts),
     cacheScope: isWhole && parts.every(({ list }) => list.cacheScope === 'public') ? 'public' : 'private',

@@ -90,7 +90,7 @@ function findTask(context: GatewayContext, exchange: Exchange, handle: string | 
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
   const pick = (view: Awaited<ReturnType<Views['view']>>): Found => {
-    const entry = view.byName.get(name)
+    const entry = view.byName.get(name) ?? view.byOwnName.get(name)
     if (entry === undefined) {
       const down = view.missing.find((upstream) => name.startsWith(`${upstream.name}${exchange.snapshot.separator}`))
       if (down !== undefined) throw new PortolanError('upstream_unavailable', { message: `Upstream server unavailable: ${down.name}` })

@@ -1,5 +1,6 @@
 /** The configuration as one immutable value, compiled once from whatever it was written in. Pinned per exchange. */
 
+import type { AppBounds } from '../../protocol/app.ts'
 import type { JsonObject } from '../../protocol/json-value.ts'
 import type { RateLimit, ServerLimits } from '../policy/limiter.ts'
 import type { TaskTerms } from '../task/stored-task.ts'
@@ -160,6 +161,25 @@ export interface Snapshot {
   readonly limits: Limits
   /** Undefined: no bound. */
   readonly ratePerPrincipal?: RateLimit | undefined
+  /** Undefined: as servers say, each app at its own server. */
+  readonly apps?: AppSettings | undefined
+}
+
+/** What apps may do (decision 0010). */
+export interface AppSettings {
+  /** Where several servers are one: `server`, only where no other server has apps; `endpoint`, any tool that is for apps. */
+  readonly calls: 'server' | 'endpoint'
+  /** For the apps of all servers, and by the name of one: all of them hold. */
+  readonly bounds: AppBounds | undefined
+  readonly serverBounds: Readonly<Record<string, AppBounds>>
+}
+
+const NO_BOUNDS: readonly AppBounds[] = []
+
+export function boundsOf(apps: AppSettings | undefined, server: string): readonly AppBounds[] {
+  if (apps === undefined) return NO_BOUNDS
+  const own = Object.hasOwn(apps.serverBounds, server) ? apps.serverBounds[server] : undefined
+  return [apps.bounds, own].filter((one) => one !== undefined)
 }
 
 /** Port: where snapshots come from. */

@@ -32,7 +32,7 @@ export function findAtVirtual(context: GatewayContext, views: Views, exchange: E
 }
 
 function pick({ message }: Exchange, virtual: VirtualServer, { kind, subject }: Asked, view: View): Found {
-  const entry = view.byName.get(subject)
+  const entry = view.byName.get(subject) ?? view.byOwnName.get(subject)
   if (entry === undefined) {
     const [down] = view.missing
     if (down !== undefined) throw new PortolanError('upstream_unavailable', { message: `Upstream server unavailable: ${down.name}` })
