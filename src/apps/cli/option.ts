@@ -18,6 +18,20 @@ export function databaseOption(): Option {
   return new Option('--database-url <url>', 'PostgreSQL that keeps the state of all replicas: a URL, env:NAME or file:/path (default: $PORTOLAN_DATABASE_URL, else SQLite in the data folder)')
 }
 
+export function databaseDirectOption(): Option {
+  return new Option('--database-direct-url <url>', 'the same PostgreSQL past a pooler, for LISTEN: a URL, env:NAME or file:/path (default: $PORTOLAN_DATABASE_DIRECT_URL, else --database-url)')
+}
+
+/** How replicas reach each other. */
+export function replicaOptions(): readonly Option[] {
+  return [
+    new Option('--nats-url <url>', 'NATS that carries hints between replicas: a URL, env:NAME or file:/path (default: $PORTOLAN_NATS_URL, else LISTEN and NOTIFY)'),
+    new Option('--nats-credentials <reference>', 'env:NAME or file:/path of the credentials for it, as in a .creds file (default: $PORTOLAN_NATS_CREDENTIALS)'),
+    new Option('--peer-listen <address>', 'where other replicas reach this one: host:port or unix:/path (default: $PORTOLAN_PEER_LISTEN, else a free port of the address from which the database is reached)'),
+    new Option('--peer-address <url>', 'what they are told, where it is another: http://host:port (default: $PORTOLAN_PEER_ADDRESS, else where it listens)'),
+  ]
+}
+
 export function stateKeyOption(): Option {
   return new Option('--state-key <reference>', 'env:NAME or file:/path of a secret that seals the keys kept in the database (default: $PORTOLAN_STATE_KEY, else they stand there as they are)')
 }

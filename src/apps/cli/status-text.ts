@@ -1,6 +1,6 @@
 /** The picture of a running gateway for people: the process, its traffic, a table of servers, and what to do about those that are down. */
 
-import type { ProcessStatus, ServerStatus } from '../gateway/status.ts'
+import type { ProcessStatus, ReplicaStatus, ServerStatus } from '../gateway/status.ts'
 import { adviceFor } from './status-advice.ts'
 import { safeLine, safeName } from './terminal/safe-text.ts'
 import { tableText } from './terminal/table.ts'
@@ -42,10 +42,18 @@ function headText(screen: Screen, { status, traffic, period, nowMs }: Picture): 
   ]
   if (config.refusal !== '') lines.push(screen.paint('red', `The last reload was refused: ${safeLine(config.refusal)}`))
   if (!store.reachable) lines.push(screen.paint('red', `The state cannot be reached: ${safeLine(store.name)}; new sessions are refused until it is back`))
+  if (status.replica !== null) lines.push(replicaText(screen, status.replica))
   if (status.ledgerLostCount > 0) lines.push(screen.paint('red', `The ledger lost ${status.ledgerLostCount} records: see the log`))
   lines.push(`Now: ${status.exchangesInFlight} in flight, ${plural(status.sessions, 'session')}, ${Math.round(status.memoryBytes / 1_048_576)} MiB of memory`)
   if (traffic !== undefined) lines.push(trafficText(screen, traffic, period))
   return `${lines.join('\n')}\n`
+}
+
+function replicaText(screen: Screen, { id, address, peers, hints }: ReplicaStatus): string {
+  const wire = hints.wire === 'nats' ? 'NATS' : 'PostgreSQL'
+  const lines = [`Replica ${id.slice(0, 8)} at ${safeLine(address)}: ${plural(peers.length, 'peer')} asked, hints over ${wire}`]
+  if (!hints.isUp) lines.push(screen.paint('red', `Hints do not reach the other replicas: ${safeLine(hints.detail)}; what changes is noticed later`))
+  return lines.join('\n')
 }
 
 function trafficText(screen: Screen, traffic: Traffic, period: string): string {

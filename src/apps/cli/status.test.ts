@@ -15,7 +15,7 @@ const server: ServerStatus = {
 const status: ProcessStatus = {
   version: '1.2.3', pid: 7, startedAtMs: 0, state: 'ready', listening: ['http://127.0.0.1:7400'], auth: 'token',
   config: { source: 'portolan.json', digest: '0123456789abcdef', loadedAtMs: 30_000, refusal: '' },
-  store: { name: 'SQLite in /data', reachable: true }, sessions: 1, exchangesInFlight: 2, ledgerLostCount: 0, memoryBytes: 104_857_600, servers: [server], virtualServers: [],
+  store: { name: 'SQLite in /data', reachable: true }, replica: null, sessions: 1, exchangesInFlight: 2, ledgerLostCount: 0, memoryBytes: 104_857_600, servers: [server], virtualServers: [],
 }
 
 const screenOf = (options: { isTTY?: boolean; color?: boolean } = {}) => {
@@ -66,6 +66,13 @@ describe('what portolan status says to people', () => {
   it('says in red why a reload was refused', () => {
     const config = { ...status.config, refusal: '1 problem in portolan.json' }
     expect(statusText(screenOf({ color: true }), pictureOf({ config }))).toContain('\u001b[31mThe last reload was refused: 1 problem in portolan.json\u001b[39m')
+  })
+
+  it('says how a replica reaches the others', () => {
+    const hints = { wire: 'nats', isUp: false, detail: 'the connection was lost' } as const
+    const replica = { id: 'abcdefghijkl', address: 'http://10.0.0.1:7401', peers: ['b', 'c'], hints }
+    expect(statusText(screen, pictureOf({ replica }))).toContain('Replica abcdefgh at http://10.0.0.1:7401: 2 peers asked, hints over NATS\nHints do not reach the other replicas: the connection was lost; what changes is noticed later\n')
+    expect(statusText(screen, pictureOf({ replica: { ...replica, hints: { wire: 'postgres', isUp: true, detail: '' } } }))).not.toContain('do not reach')
   })
 
   it('has a table of virtual servers, with what their settings say in vain', () => {

@@ -6,11 +6,12 @@ import { tuneCollector } from '../gateway/collector.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
+import type { ReplicaFlags } from '../gateway/replica-place.ts'
 import type { Flags } from '../gateway/settings.ts'
 import type { StateFlags } from '../gateway/state-place.ts'
-import { configOption, configPathOf, dataOption, databaseOption, logLevelOption, parsePort, stateKeyOption } from './option.ts'
+import { configOption, configPathOf, dataOption, databaseDirectOption, databaseOption, logLevelOption, parsePort, replicaOptions, stateKeyOption } from './option.ts'
 
-interface UpOptions extends Flags, StateFlags {
+interface UpOptions extends Flags, StateFlags, ReplicaFlags {
   readonly watch: boolean
   readonly config?: string
   readonly data?: string
@@ -28,13 +29,14 @@ nothing, and calls in flight go on. SIGTERM and Ctrl+C finish what is in flight,
 `
 
 export function upCommand(): Command {
-  return new Command('up')
+  const command = new Command('up')
     .description('run the gateway: all servers of the configuration behind one address')
     .addOption(configOption())
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on, 0 for any free one (default: 7400)', parsePort)
     .addOption(dataOption())
     .addOption(databaseOption())
+    .addOption(databaseDirectOption())
     .addOption(stateKeyOption())
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
     .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
@@ -59,6 +61,8 @@ export function upCommand(): Command {
       await end
       process.exit(0)
     })
+  for (const option of replicaOptions()) command.addOption(option)
+  return command
 }
 
 /** Resolves when a signal came and everything is closed. */

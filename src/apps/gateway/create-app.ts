@@ -29,6 +29,9 @@ import type { Metrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
 import type { Operations, OperationsSource } from './operations.ts'
 import { reload } from './reload.ts'
+import type { ReplicaLinks } from './replica-links.ts'
+import { replicaPlaceOf } from './replica-place.ts'
+import type { ReplicaFlags, ReplicaPlace } from './replica-place.ts'
 import { readSettings } from './settings.ts'
 import type { Flags, Settings } from './settings.ts'
 import { openState } from './state.ts'
@@ -46,7 +49,7 @@ export interface AppOptions {
   /** Undefined: the bundled reference server. */
   readonly configPath: string | undefined
   readonly dataPath: string
-  readonly flags: Flags & StateFlags
+  readonly flags: Flags & StateFlags & ReplicaFlags
   /** Reads the configuration again by itself when one of its files has changed. */
   readonly watch: boolean
   readonly env: Env
@@ -71,6 +74,8 @@ export interface Opened {
   readonly settingsOf: (loaded: LoadedConfig) => Result<Settings, readonly ConfigProblem[]>
   readonly data: DataFolder
   readonly state: State
+  /** Undefined for a process that shares its state with nobody. */
+  readonly links: ReplicaLinks | undefined
   readonly token: Token | undefined
   readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
@@ -97,30 +102,34 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { configPath, env, log } = options
   const loaded = loadConfig(configPath, env)
   const place = statePlaceOf(options.flags, env)
+  const replicaPlace = replicaPlaceOf(options.flags, place.databaseUrl, env)
   const data = openDataFolder(options.dataPath)
   const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
     readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
   const state = await openState({ place, data, clock: createSystemClock(), log })
+  const metrics = createMetrics()
+  let links: ReplicaLinks | undefined
   try {
-    return await startApp(options, { loaded, data, state, settings: settings.value, settingsOf })
+    if (replicaPlace !== undefined) links = await openLinks(replicaPlace, state, metrics, log)
+    return await startApp(options, { loaded, data, state, links, metrics, settings: settings.value, settingsOf })
   } catch (error) {
+    await links?.close()
     await state.close()
     throw error
   }
 }
 
-type Prepared = Pick<Opened, 'data' | 'state' | 'settings' | 'settingsOf'> & { readonly loaded: LoadedConfig }
+type Prepared = Pick<Opened, 'data' | 'state' | 'links' | 'settings' | 'settingsOf'> & { readonly loaded: LoadedConfig; readonly metrics: Metrics }
 
-async function startApp({ configPath, env, log, watch: watches }: AppOptions, { loaded, data, state, settings, settingsOf }: Prepared): Promise<App> {
+async function startApp({ configPath, env, log, watch: watches }: AppOptions, { loaded, data, state, links, metrics, settings, settingsOf }: Prepared): Promise<App> {
   const config = createConfigFile(configPath, loaded, env, (next) => {
     const read = settingsOf(next)
     return read.ok ? [] : read.fault
   })
   const startedAtMs = Date.now()
   const { auth } = settings
-  const metrics = createMetrics()
   const token = auth === 'none' ? undefined : openToken(data)
   const condition: Condition = {
     state: 'starting', auth, token: token?.value ?? '', tokenStamp: readStamp(data.file('token')), loadedAtMs: startedAtMs, refusal: '', listening: [],
@@ -130,9 +139,12 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
     path: data.file('ledger.jsonl'),
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
-  const gateway = wireGateway({ keyring: state.keyring, stores: state.stores, config, ledger, log, env, authenticator, telemetry: metrics, version: readVersion() })
+  const gateway = wireGateway({
+    keyring: state.keyring, stores: state.stores, ...(links === undefined ? {} : { links: { ...links, replicas: state.stores.replicas } }), config,
+    ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
+  })
   const listener = listenerOf(loaded, settings, gateway, log, () => condition.state === 'ready' && state.isReachable())
-  const opened: Opened = { config, settings, settingsOf, data, state, token, authenticator, ledger, gateway, listener, log }
+  const opened: Opened = { config, settings, settingsOf, data, state, links, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const take = (): ReloadReport => reload(opened, condition)
   const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath) })
@@ -146,6 +158,12 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
       return stop(opened, operations, condition, graceMs)
     },
   }
+}
+
+/** Loaded where it is used: a start without other replicas is quicker. */
+async function openLinks(place: ReplicaPlace, state: State, telemetry: Metrics, log: Log): Promise<ReplicaLinks> {
+  const { openReplicaLinks } = await import('./replica-links.ts')
+  return openReplicaLinks({ place, replicas: state.stores.replicas, keyring: state.keyring, telemetry, log })
 }
 
 /** What is watched: the configuration, what it refers to, and the token. */
@@ -215,7 +233,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, state, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, state, links, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
   const { sessions, inFlight, servers, virtualServers } = gateway.status()
   return {
@@ -227,6 +245,7 @@ function statusOf({ config, state, ledger, gateway }: Opened, condition: Conditi
     auth: condition.auth,
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
     store: { name: state.name, reachable: state.isReachable() },
+    replica: links?.status() ?? null,
     sessions,
     exchangesInFlight: inFlight,
     ledgerLostCount: ledger.lostCount,
@@ -245,6 +264,7 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   metrics.gauge('process_cpu_seconds', {}, (user + system) / 1e6)
   metrics.gauge('process_resident_bytes', {}, process.memoryUsage.rss())
   metrics.gauge('state_store_reachable', {}, status.store.reachable ? 1 : 0)
+  if (status.replica !== null) metrics.gauge('hints_up', {}, status.replica.hints.isUp ? 1 : 0)
   metrics.gauge('sessions', {}, status.sessions)
   metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
   metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
@@ -259,11 +279,12 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   return metrics.text()
 }
 
-async function stop({ listener, gateway, state, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ listener, gateway, state, links, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   await Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
   await gateway.close()
+  await links?.close()
   await state.close()
   await operations.close()
   await ledger.close()

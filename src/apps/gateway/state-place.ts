@@ -29,11 +29,11 @@ export interface StatePlace {
 export function statePlaceOf(flags: StateFlags, env: Env): StatePlace {
   const databaseUrl = textOf('--database-url', flags.databaseUrl ?? env['PORTOLAN_DATABASE_URL'] ?? '', env)
   if (databaseUrl !== '' && !isPostgresUrl(databaseUrl)) {
-    throw problem('--database-url', 'it is no URL of a PostgreSQL database', 'Give it as postgres://user:password@host:port/database, or as env:NAME or file:/path with that in it')
+    throw flagProblem('--database-url', 'it is no URL of a PostgreSQL database', 'Give it as postgres://user:password@host:port/database, or as env:NAME or file:/path with that in it')
   }
   const sealSecret = textOf('--state-key', flags.stateKey ?? env['PORTOLAN_STATE_KEY'] ?? '', env)
   if (sealSecret !== '' && sealSecret.length < MIN_SECRET_LENGTH) {
-    throw problem('--state-key', `it is shorter than ${MIN_SECRET_LENGTH} characters`, 'Make one with: openssl rand -base64 32')
+    throw flagProblem('--state-key', `it is shorter than ${MIN_SECRET_LENGTH} characters`, 'Make one with: openssl rand -base64 32')
   }
   return { databaseUrl, sealSecret: sealSecret === '' ? undefined : sealSecret }
 }
@@ -50,10 +50,11 @@ export function textOf(flag: string, text: string, env: Env): string {
   const scope = { env, folder: process.cwd(), home: homedir(), inputs: new Map<string, string>(), readFile: (path: string) => readFileSync(path, 'utf8') }
   const resolved = resolveText(text, 'value', scope)
   if (resolved.ok) return resolved.value
-  throw problem(flag, resolved.fault.problem, resolved.fault.fix)
+  throw flagProblem(flag, resolved.fault.problem, resolved.fault.fix)
 }
 
-function problem(path: string, text: string, fix: string): ConfigError {
+/** A flag, or its variable in the environment, that cannot be used. */
+export function flagProblem(path: string, text: string, fix: string): ConfigError {
   return new ConfigError('the command line', [{ path, problem: text, fix }])
 }
 

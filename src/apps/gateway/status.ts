@@ -2,12 +2,22 @@
 
 import type { ServerNotes } from '../../core/catalog/server-status.ts'
 import type { VirtualServerStatus } from '../../core/catalog/virtual-report.ts'
+import type { HintWireState } from '../../core/event/hint-wire.ts'
 import type { UpstreamStatus } from '../../core/upstream/upstream.ts'
 
 export interface ServerStatus extends UpstreamStatus, ServerNotes {
   readonly id: string
   readonly name: string
   readonly transport: string
+}
+
+export interface ReplicaStatus {
+  readonly id: string
+  /** Of its peer listener, as others are told. */
+  readonly address: string
+  /** Ids of replicas that were asked for something and are there. */
+  readonly peers: readonly string[]
+  readonly hints: HintWireState
 }
 
 export interface ProcessStatus {
@@ -31,6 +41,8 @@ export interface ProcessStatus {
     /** False once it has been away for longer than a replica may serve without it. */
     readonly reachable: boolean
   }
+  /** One of several; null for a process that shares its state with nobody. */
+  readonly replica: ReplicaStatus | null
   /** Live legacy sessions. */
   readonly sessions: number
   readonly exchangesInFlight: number

@@ -22,6 +22,7 @@ import type { CustomStage } from '../../core/gateway/custom-stage.ts'
 import { createGateway } from '../../core/gateway/create-gateway.ts'
 import type { Gateway } from '../../core/gateway/create-gateway.ts'
 import type { SnapshotSource } from '../../core/gateway/snapshot.ts'
+import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import { createChildPool } from '../../core/upstream/child-pool.ts'
 import { createUpstream } from '../../core/upstream/create-upstream.ts'
 import type { UpstreamDeps, UpstreamEvent } from '../../core/upstream/create-upstream.ts'
@@ -31,12 +32,15 @@ import { limiterBounds } from './limiter-bounds.ts'
 import { liveLimits } from './live-limits.ts'
 import type { Log } from './log.ts'
 import { pacedPool } from './paced-pool.ts'
+import type { ReplicaLinks } from './replica-links.ts'
 import type { StateStores } from './state.ts'
 
 export interface GatewayParts {
   readonly keyring: Keyring
   /** Not given: in this process, and gone with it. */
   readonly stores?: Pick<StateStores, 'sessions' | 'keptEvents' | 'replayGuard' | 'tasks'>
+  /** Not given: one process that has no others. */
+  readonly links?: Pick<ReplicaLinks, 'self' | 'peers' | 'hints'> & { readonly replicas: ReplicaStore }
   readonly config: SnapshotSource
   readonly authenticator: Authenticator
   readonly ledger: Ledger
@@ -83,8 +87,9 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
     authenticator: parts.authenticator,
     sessions: parts.stores?.sessions ?? createSessionStore(clock),
     events: createEventBuffer(Object.assign(liveLimits(parts.config), { clock })),
-    hints: createHints(),
-    peers: createPeerNetwork().join(random.id()),
+    hints: parts.links?.hints ?? createHints(),
+    peers: parts.links?.peers ?? createPeerNetwork().join(random.id()),
+    ...(parts.links === undefined ? {} : { replica: { store: parts.links.replicas, self: parts.links.self } }),
     snapshots: parts.config,
     limiter,
     policy: createOpenPolicy(),

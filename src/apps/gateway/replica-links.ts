@@ -1,0 +1,110 @@
+/**
+ * What ties this replica to the others, opened: its peer listener and the way to theirs, hints over PostgreSQL or NATS, and who
+ * it says it is. Loaded only where replicas share a database.
+ */
+
+import { connect } from 'node:net'
+import { bind } from '../../adapters/http/bind.ts'
+import type { Address } from '../../adapters/http/bind.ts'
+import { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
+import { createNatsHints } from '../../adapters/nats/hints.ts'
+import { createSystemClock } from '../../adapters/node/clock.ts'
+import { createSystemRandom } from '../../adapters/node/random.ts'
+import { createPeerHttpLink } from '../../adapters/peer-http/peer-link.ts'
+import { createPostgresHints } from '../../adapters/postgres/hints.ts'
+import type { Telemetry } from '../../core/audit/telemetry.ts'
+import type { Keyring } from '../../core/auth/keyring.ts'
+import type { WiredHints } from '../../core/event/hint-wire.ts'
+import type { PeerLink } from '../../core/gateway/peer-link.ts'
+import type { Replica, ReplicaStore } from '../../core/replica/replica-store.ts'
+import type { Log } from './log.ts'
+import type { ReplicaPlace } from './replica-place.ts'
+import type { ReplicaStatus } from './status.ts'
+import { readVersion } from './version.ts'
+
+export interface ReplicaLinks {
+  readonly self: Replica
+  readonly peers: PeerLink
+  readonly hints: WiredHints
+  status(): ReplicaStatus
+  close(): Promise<void>
+}
+
+export interface ReplicaLinksOptions {
+  readonly place: ReplicaPlace
+  readonly replicas: ReplicaStore
+  readonly keyring: Keyring
+  readonly telemetry: Telemetry
+  readonly log: Log
+}
+
+/** Rejects with ListenError; nothing is open then. */
+export async function openReplicaLinks({ place, replicas, keyring, telemetry, log }: ReplicaLinksOptions): Promise<ReplicaLinks> {
+  const clock = createSystemClock()
+  const random = createSystemRandom()
+  const link = createPeerHttpLink({
+    replicaId: random.id(), keyring, clock, random, telemetry,
+    replayGuard: createReplayGuard(clock),
+    resolve: async (id) => (await replicas.find(id))?.address,
+    onForeign: (reason) => log.debug({ reason }, 'A request to the peer listener was refused'),
+  })
+  const here = await localAddressTowards(place.directUrl)
+  let bound: Address | undefined
+  try {
+    ;[bound] = (await bind(place.peerListen ?? { host: here, port: 0 }, link.open)).addresses
+  } catch (error) {
+    await link.close()
+    throw error
+  }
+  const address = place.peerAddress ?? addressOf(bound, here)
+  const hints = openHints()
+  log.info({ replica: link.replicaId, peerAddress: address, hints: hints.state().wire }, 'One of several replicas')
+
+  function openHints(): WiredHints {
+    const onChange = (isUp: boolean, detail: string): void => {
+      if (isUp) log.info({}, 'Hints reach the other replicas')
+      else log.warn({ detail }, 'Hints do not reach the other replicas: what changes is noticed later')
+    }
+    const deps = { clock, random, telemetry, onChange }
+    return place.nats === undefined ? createPostgresHints({ ...deps, url: place.directUrl }) : createNatsHints({ ...deps, target: place.nats })
+  }
+
+  return {
+    self: { id: link.replicaId, address, version: readVersion() },
+    peers: link,
+    hints,
+    status: () => ({ id: link.replicaId, address, peers: link.known(), hints: hints.state() }),
+    async close() {
+      await Promise.all([link.close(), hints.close()])
+    },
+  }
+}
+
+const CONNECT_MS = 2_000
+
+/** From where the database is reached the other replicas are, too: loopback where it runs on this machine. */
+function localAddressTowards(databaseUrl: string): Promise<string> {
+  const { hostname: host, port, searchParams } = new URL(databaseUrl)
+  const named = searchParams.get('host') ?? host
+  if (named === '' || named.startsWith('/')) return Promise.resolve(LOOPBACK)
+  return new Promise((resolve) => {
+    const socket = connect({ host: named.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 5_432 : port), timeout: CONNECT_MS })
+    const end = (address: string): void => {
+      socket.destroy()
+      resolve(address)
+    }
+    socket.on('connect', () => end(socket.localAddress ?? LOOPBACK))
+    socket.on('timeout', () => end(LOOPBACK)).on('error', () => end(LOOPBACK))
+  })
+}
+
+const LOOPBACK = '127.0.0.1'
+const ANY: readonly string[] = ['0.0.0.0', '::']
+
+function addressOf(bound: Address | undefined, here: string): string {
+  if (bound?.kind === 'unix') return `unix:${bound.path}`
+  if (bound === undefined) throw new TypeError('The peer listener has no address')
+  const { host, port } = bound
+  const reached = ANY.includes(host) ? here : host
+  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}

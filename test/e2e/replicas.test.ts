@@ -1,0 +1,75 @@
+/** Two Portolans over one PostgreSQL, as processes: what has to be said to make them one, which is nothing. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
+import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
+import { bearer } from '../gateway-process.ts'
+import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
+import { findNats } from '../services/nats.ts'
+import { findPostgres } from '../services/postgres.ts'
+
+const postgres = await findPostgres()
+const nats = await findNats()
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+interface StartedReplica {
+  readonly url: string
+  readonly token: string
+  readonly output: () => string
+  status(): Promise<ProcessStatus>
+}
+
+/** All with the same token, as `docs/operate.md` asks for. */
+async function start(count: number, args: readonly string[]): Promise<StartedReplica[]> {
+  const database = (await postgres?.newDatabase()) ?? ''
+  const replicas: StartedReplica[] = []
+  for (let at = 0; at < count; at++) {
+    const dataPath = mkdtempSync(join(tmpdir(), 'portolan-replica-'))
+    closers.push(() => rmSync(dataPath, { recursive: true, force: true }))
+    const [first] = replicas
+    if (first !== undefined) writeFileSync(join(dataPath, 'token'), `${first.token}\n`, { mode: 0o600 })
+    const portolan = await startPortolan(dataPath, ['--database-url', database, ...args])
+    closers.push(() => stopPortolan(portolan))
+    replicas.push({
+      url: portolan.baseUrl,
+      token: portolan.token,
+      output: () => portolan.stdout() + portolan.stderr(),
+      async status() {
+        const asked = runPortolan(['status', '--json', '--data', dataPath])
+        await asked.exited
+        return JSON.parse(asked.stdout())
+      },
+    })
+  }
+  return replicas
+}
+
+describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', () => {
+  const hints = [['LISTEN and NOTIFY', []], ...(nats === undefined ? [] : [['NATS', ['--nats-url', `nats://${nats.host}:${nats.port}`]] as const])] as const
+
+  it.each(hints)('with hints over %s serve one legacy session, and say how they stand', async (_wire, args) => {
+    const [first, second] = await start(2, args)
+    if (first === undefined || second === undefined) throw new TypeError('two were started')
+    let at = 0
+    // Round robin without stickiness: every request goes to the other one.
+    const either = new StreamableHTTPClientTransport(new URL(`${first.url}/reference/mcp`), {
+      requestInit: { headers: bearer(first) },
+      fetch: (url, init) => fetch(new URL(new URL(url).pathname, [first, second][at++ % 2]?.url), init),
+    })
+    const { client } = await connectSdk1(either as Transport, ALL_CAPABILITIES)
+    closers.push(() => client.close())
+    for (let call = 0; call < 6; call++) expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
+    expect(await client.callTool({ name: 'test_sampling', arguments: { prompt: 'x' } })).toMatchObject({ content: [{ type: 'text' }] })
+    const both = await Promise.all([first.status(), second.status()])
+    for (const { replica } of both) expect(replica).toMatchObject({ id: expect.any(String), address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), hints: { wire: args.length > 0 ? 'nats' : 'postgres', isUp: true } })
+    expect(both.flatMap(({ replica }) => replica?.peers ?? []).length).toBeGreaterThan(0)
+  })
+})
