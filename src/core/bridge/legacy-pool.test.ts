@@ -19,6 +19,7 @@ function open(config: ServerSnapshot) {
     self: { name: 'p', version: '1' },
     credentials: createStaticCredentials(),
     onSharedMessage: ignore,
+    onSharedOpened: ignore,
     onSharedClosed: () => void closed.push('shared'),
     onOwnMessage: ignore,
     onOwnOpened: () => undefined,

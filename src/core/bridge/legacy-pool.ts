@@ -36,7 +36,9 @@ export interface LegacyPoolDeps extends Asker {
   readonly credentials: Credentials
   /** What a shared session says outside any call. */
   readonly onSharedMessage: (upstream: Upstream, channel: LegacyChannel, message: Message) => void
-  readonly onSharedClosed: (upstream: Upstream) => void
+  readonly onSharedOpened: (upstream: Upstream) => void
+  /** `wasIdle`: nobody used it. */
+  readonly onSharedClosed: (upstream: Upstream, channel: LegacyChannel | undefined, wasIdle: boolean) => void
   readonly onOwnMessage: (session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message) => void
   /** Before anything is asked in it. */
   readonly onOwnOpened: (session: LiveSession, upstream: Upstream) => void | Promise<void>
@@ -75,12 +77,12 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         onMessage: (message) => {
           if (opened.channel !== undefined) deps.onSharedMessage(upstream, opened.channel, message)
         },
-        onClosed: () => {
+        onClosed: ({ wasIdle = false }) => {
           // One that was replaced meanwhile takes nothing of its successor with it.
           if (shared.get(key) !== opened.opening) return
           shared.delete(key)
           ready.delete(key)
-          deps.onSharedClosed(upstream)
+          deps.onSharedClosed(upstream, opened.channel, wasIdle)
         },
       },
     })
@@ -144,6 +146,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       opening.then(
         (channel) => {
           if (shared.get(key) === opening && !channel.closed) ready.set(key, channel)
+          deps.onSharedOpened(upstream)
         },
         () => shared.get(key) === opening && shared.delete(key),
       )

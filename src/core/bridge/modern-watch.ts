@@ -17,6 +17,8 @@ export interface ModernWatchDeps {
   readonly self: { readonly name: string; readonly version: string }
   readonly upstream: Upstream
   readonly announce: (message: Message) => void
+  /** It broke, and listens again: what happened meanwhile is not known. */
+  readonly onMissed: () => void
 }
 
 interface Listen {
@@ -36,6 +38,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
   let current: Promise<Listen> | undefined
   let wanted: ReadonlySet<string> = new Set()
   let closed = false
+  let isBroken = false
   const overlap = createOverlap()
 
   const announceOnce = (listen: object, message: Message): void => {
@@ -59,6 +62,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
       acknowledge(undefined)
       cancelTimeout()
       if (closed) return
+      void acknowledged.then((honoured) => (isBroken ||= honoured !== undefined))
       void current?.then((listen) => {
         if (listen.control !== control) return
         current = undefined
@@ -78,6 +82,8 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
             cancelTimeout()
             overlap.restart()
             acknowledge(acknowledgedUris(message))
+            if (isBroken) deps.onMissed()
+            isBroken = false
           }
           return true
         },

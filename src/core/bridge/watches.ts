@@ -4,6 +4,7 @@
  */
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { parseMessage } from '../../protocol/message.ts'
 import type { Message } from '../../protocol/message.ts'
 import { covers } from '../../protocol/subscription.ts'
 import { LISTS, listsChangedBy } from '../catalog/list-kind.ts'
@@ -11,9 +12,8 @@ import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
-import { ask } from '../upstream/request.ts'
-import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { createLegacyWatch } from './legacy-watch.ts'
 import { createModernWatch } from './modern-watch.ts'
 
 export interface Watch {
@@ -50,8 +50,10 @@ export interface Watches {
    * happens there nobody else sees.
    */
   follow(upstream: Upstream, channel: LegacyChannel): void
-  /** The shared session was lost: what it was subscribed to is subscribed again. */
-  renew(upstream: Upstream): void
+  /** A shared session was lost. What it was subscribed to is subscribed again: at once, or with its next user where it `wasIdle`. */
+  lost(upstream: Upstream, channel: LegacyChannel | undefined, wasIdle: boolean): void
+  /** A shared session was opened. */
+  opened(upstream: Upstream): void
 }
 
 export interface WatchesDeps {
@@ -67,6 +69,8 @@ export interface UpstreamWatch {
   /** Brings the upstream's subscriptions in line with `uris`; resolves with whether `uri` is among what it honours. */
   sync(uris: ReadonlySet<string>, uri: string | undefined): Promise<boolean>
   close(): void
+  /** Of a legacy server. */
+  readonly channel?: LegacyChannel
 }
 
 interface Watched {
@@ -75,9 +79,15 @@ interface Watched {
   readonly uris: Map<string, Set<(message: Message) => void>>
   link: Promise<UpstreamWatch> | undefined
   wantsLists: boolean
+  /** There was a link: what happened since is not known. */
+  isBroken: boolean
+  /** In a row. */
+  failures: number
 }
 
 const ERAS = ['legacy', 'modern'] as const
+const FIRST_RETRY_MS = 1_000
+const MAX_RETRY_MS = 60_000
 const ALL_LISTS = Object.keys(LISTS) as readonly ListKind[]
 
 export function createWatches(deps: WatchesDeps): Watches {
@@ -96,7 +106,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const entry = (upstream: Upstream, era: Era): Watched => {
     const known = watched[era].get(upstream)
     if (known !== undefined) return known
-    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false }
+    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false, isBroken: false, failures: 0 }
     watched[era].set(upstream, created)
     return created
   }
@@ -125,8 +135,8 @@ export function createWatches(deps: WatchesDeps): Watches {
   }
   const open = async (upstream: Upstream, asked: Era): Promise<UpstreamWatch> => {
     const era = await spokenBy(upstream, asked)
-    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message) })
-    return createLegacyWatch(await deps.shared(upstream), deps)
+    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message), onMissed: () => tellMissed(watched[asked].get(upstream)) })
+    return createLegacyWatch(await deps.shared(upstream), deps, { holds: true })
   }
   const linkOf = (upstream: Upstream, era: Era, state: Watched): Promise<UpstreamWatch> => {
     if (state.link === undefined) {
@@ -144,9 +154,35 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (era === 'legacy') syncFollowers(upstream)
     try {
       const link = await linkOf(upstream, era, state)
-      return await link.sync(new Set(state.uris.keys()), uri)
+      const isHonoured = await link.sync(new Set(state.uris.keys()), uri)
+      if (state.isBroken) tellMissed(state)
+      return isHonoured
     } catch {
+      retry(state, era)
       return false
+    }
+  }
+  const changed = (...upstreams: readonly Upstream[]): void => {
+    const together = Symbol('together')
+    for (const upstream of upstreams) for (const run of listeners) run(upstream, ALL_LISTS, together)
+  }
+  /** A server that is down has nobody to tell us when it is back. */
+  const retry = (state: Watched, era: Era): void => {
+    if (!state.isBroken) return
+    state.failures += 1
+    deps.clock.after(Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (state.failures - 1)), () => {
+      if (state.isBroken && state.link === undefined && isWanted(state)) void sync(state, era, undefined)
+    })
+  }
+  /** What happened while nobody listened is not known: all that is watched is told as changed (bridge-rulings §4, Subscriptions). */
+  const tellMissed = (state: Watched | undefined): void => {
+    if (state?.upstream === undefined) return
+    state.isBroken = false
+    state.failures = 0
+    if (state.wantsLists) changed(state.upstream)
+    for (const [uri, runs] of state.uris) {
+      const message = updateOf(uri)
+      if (message !== undefined) for (const run of runs) run(message)
     }
   }
 
@@ -183,10 +219,7 @@ export function createWatches(deps: WatchesDeps): Watches {
       const hearsItself = upstream.config.target.transport === 'http' && ERAS.some((one) => watched[one].get(upstream)?.link !== undefined)
       if (!hearsItself) announce(upstream, era, message)
     },
-    changed(...upstreams) {
-      const together = Symbol('together')
-      for (const upstream of upstreams) for (const run of listeners) run(upstream, ALL_LISTS, together)
-    },
+    changed,
     replace(upstream, successor) {
       for (const era of ERAS) {
         const state = watched[era].get(upstream)
@@ -197,7 +230,7 @@ export function createWatches(deps: WatchesDeps): Watches {
         state.upstream = successor
         if (successor === undefined) continue
         watched[era].set(successor, state)
-        if (state.wantsLists || state.uris.size > 0) void sync(state, era, undefined)
+        if (isWanted(state)) void sync(state, era, undefined)
       }
     },
     added(upstream) {
@@ -211,34 +244,31 @@ export function createWatches(deps: WatchesDeps): Watches {
     follow(upstream, channel) {
       const known = followers.get(upstream) ?? new Map<LegacyChannel, UpstreamWatch>()
       if (known.has(channel)) return
-      followers.set(upstream, known.set(channel, createLegacyWatch(channel, deps)))
+      followers.set(upstream, known.set(channel, createLegacyWatch(channel, deps, { holds: false })))
       syncFollowers(upstream)
     },
-    renew(upstream) {
+    lost(upstream, channel, wasIdle) {
       const state = watched.legacy.get(upstream)
-      if (state === undefined) return
-      state.link = undefined
-      if (state.wantsLists || state.uris.size > 0) void sync(state, 'legacy', undefined)
+      const link = state?.link
+      void link?.then((watch) => {
+        if (state === undefined || state.link !== link || watch.channel !== channel) return
+        state.link = undefined
+        state.isBroken = true
+        if (!wasIdle && isWanted(state)) void sync(state, 'legacy', undefined)
+      }, () => undefined)
+    },
+    opened(upstream) {
+      const state = watched.legacy.get(upstream)
+      if (state?.isBroken === true && state.link === undefined && isWanted(state)) void sync(state, 'legacy', undefined)
     },
   }
 }
 
-/** `resources/subscribe` and `unsubscribe` on a shared session: the first subscribes, the last unsubscribes. */
-function createLegacyWatch(channel: LegacyChannel, asker: Asker): UpstreamWatch {
-  const subscribed = new Map<string, Promise<boolean>>()
-  const subscribe = async (uri: string): Promise<boolean> =>
-    (await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, asker)).kind === 'result'
-  void channel.openStream().catch(() => undefined)
-  return {
-    async sync(uris, uri) {
-      for (const wanted of uris) if (!subscribed.has(wanted)) subscribed.set(wanted, subscribe(wanted).catch(() => false))
-      for (const old of subscribed.keys()) {
-        if (uris.has(old)) continue
-        subscribed.delete(old)
-        void ask(channel, 'resources/unsubscribe', { uri: asciiJson(old) }, asker).catch(() => undefined)
-      }
-      return uri === undefined ? true : ((await subscribed.get(uri)) ?? false)
-    },
-    close() {},
-  }
+function isWanted({ wantsLists, uris }: Watched): boolean {
+  return wantsLists || uris.size > 0
+}
+
+function updateOf(uri: string): Message | undefined {
+  const scan = parseMessage(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(uri)}}}`)
+  return scan.ok ? scan.value : undefined
 }

@@ -87,8 +87,8 @@ export interface Channel {
 /** What arrives outside any call: on stdio all that names no call, on HTTP the GET stream. */
 export interface ChannelListener {
   onMessage(message: Message): void
-  /** Once; calls in flight were failed before. `gone`: nothing of its state is left. */
-  onClosed(reason: { readonly gone: boolean; readonly detail: string }): void
+  /** Once; calls in flight were failed before. `gone`: nothing of its state is left. `wasIdle`: we ended it, because nobody used it. */
+  onClosed(reason: { readonly gone: boolean; readonly detail: string; readonly wasIdle?: true }): void
 }
 
 /** A legacy session upstream: `initialize` and `notifications/initialized` are done. */
@@ -98,6 +98,8 @@ export interface LegacyChannel extends Channel {
   readonly initializeResult: WireText
   /** Opens the GET stream where the transport has one and it is not open; resolves when it is open or was refused (405). */
   openStream(): Promise<void>
+  /** Where it may be ended for not being used: not until the returned function is called. */
+  hold?(): () => void
 }
 
 export interface OpenLegacy {

@@ -49,6 +49,8 @@ export interface LineChannel extends Channel {
   readonly pid: number
   /** What the handshake agreed. */
   agree(revision: Revision): void
+  /** Counts as a call in flight until the returned function is called. */
+  hold(): () => void
 }
 
 const STDERR_TAIL = 2_048
@@ -77,11 +79,12 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
   let isClosed = false
   let stderrTail = ''
   let inFlight = 0
+  const holds = new Set<symbol>()
   let stopped: Promise<void> | undefined
   let endDetail = 'the child was ended'
 
   function countInFlight(): void {
-    const now = correlator.size
+    const now = correlator.size + holds.size
     if ((now === 0) !== (inFlight === 0)) options.onInFlight(now)
     inFlight = now
   }
@@ -213,6 +216,12 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
     pid: child.pid,
     get revision() {
       return revision
+    },
+    hold() {
+      const one = Symbol('hold')
+      holds.add(one)
+      countInFlight()
+      return () => void (holds.delete(one) && countInFlight())
     },
     agree(agreed) {
       revision = agreed

@@ -118,6 +118,7 @@ function createView(channel: LegacyChannel, onClose: () => void): LegacyChannel 
     send: (call) => channel.send(call),
     notify: (text, headers) => channel.notify(text, headers),
     openStream: () => channel.openStream(),
+    ...(channel.hold === undefined ? {} : { hold: channel.hold }),
     close() {
       if (!isClosed) {
         isClosed = true

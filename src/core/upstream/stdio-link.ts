@@ -114,7 +114,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
         mayYield: request.mayYield,
         reclaim() {
           if (channel === undefined) return
-          request.listener.onClosed({ gone: true, detail: 'ended after a time without use' })
+          request.listener.onClosed({ gone: true, detail: 'ended after a time without use', wasIdle: true })
           channel.close().catch(() => undefined)
         },
       })
@@ -252,6 +252,7 @@ function toLegacy(channel: LineChannel, handshake: Handshake): LegacyChannel {
     send: (call) => channel.send(call),
     notify: (text) => channel.notify(text),
     openStream: () => Promise.resolve(),
+    hold: () => channel.hold(),
     close: () => channel.close(),
     get closed() {
       return channel.closed
