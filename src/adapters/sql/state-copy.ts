@@ -19,6 +19,8 @@ export const STATE_TABLES: readonly StateTable[] = [
   { name: 'portolan_replay', file: 'durable', key: ['used_key'] },
   { name: 'portolan_lease', file: 'durable', key: ['name'] },
   { name: 'portolan_snapshot', file: 'durable', key: ['slot'] },
+  { name: 'portolan_task', file: 'durable', key: ['id'] },
+  { name: 'portolan_task_tombstone', file: 'durable', key: ['id'] },
   { name: 'portolan_session', file: 'cache', key: ['id'] },
   { name: 'portolan_event', file: 'cache', key: ['session_id', 'event_id'] },
   { name: 'portolan_era', file: 'cache', key: ['upstream_key'] },

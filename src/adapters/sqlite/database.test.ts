@@ -57,6 +57,12 @@ describe('SQLite', () => {
     expect(await names()).toEqual(['a', 'b', 'c'])
   })
 
+  it('waits for the disk where a loss of power must take nothing, and only there', async () => {
+    const [FULL, NORMAL] = [2, 1]
+    expect(await databases.durable.write('PRAGMA synchronous', [])).toEqual([{ synchronous: FULL }])
+    expect(await databases.cache.write('PRAGMA synchronous', [])).toEqual([{ synchronous: NORMAL }])
+  })
+
   it('has everything that it acknowledged after kill -9', async () => {
     const [database, guard] = ['./database.ts', '../sql/replay-guard.ts'].map((path) => new URL(path, import.meta.url).href)
     const script = `

@@ -1,7 +1,7 @@
 /** `portolan state`: the database behind Portolan as a whole. */
 
 import { request } from 'node:http'
-import { existsSync } from 'node:fs'
+import { copyFileSync, existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
@@ -31,7 +31,27 @@ export function stateCommand(): Command {
     .option('--json', 'print how many rows of each table were copied, as JSON')
     .addHelpText('after', NOTES)
     .action(copy)
+  command
+    .command('backup')
+    .description('copy state and token of the data folder to a folder, also while Portolan runs')
+    .requiredOption('--to <folder>', 'a new or empty folder')
+    .addOption(dataOption())
+    .addHelpText('after', BACKUP_NOTES)
+    .action(backup)
   return command
+}
+
+const BACKUP_NOTES = `
+To restore, stop Portolan, put the files in place of those of the data folder, without any -wal and -shm beside them, and start it. State in
+PostgreSQL is backed up with its own tools: pg_dump, or a base backup with its log.
+`
+
+async function backup({ data, to }: Pick<CopyOptions, 'data' | 'to'>): Promise<void> {
+  const { backupSqlite } = await import('../../adapters/sqlite/backup.ts')
+  const [folder, target] = [resolve(data ?? defaultDataPath(process.env)), resolve(to)]
+  backupSqlite(folder, target)
+  for (const name of ['token', 'key-ring.json']) if (existsSync(join(folder, name))) copyFileSync(join(folder, name), join(target, name))
+  process.stdout.write(`Copied the state of ${folder} to ${target}. It holds the token and the keys: let nobody else read it.\n`)
 }
 
 async function copy(options: CopyOptions): Promise<void> {
