@@ -263,6 +263,25 @@ describe('HTTP listener: shutting down and overload', () => {
     await expect(send(port)).rejects.toThrow(/ECONNREFUSED/)
   })
 
+  it('where others take new connections, accepts none, and answers what still comes on open ones, the last time', async () => {
+    const waiting: HttpResponse[] = []
+    const { listener, port } = await startListener((request, response, refusal) => {
+      if (request.path === '/slow') waiting.push(response)
+      else response.answer(refusal === undefined ? 200 : 503, {}, 'here')
+    })
+    const slow = send(port, { path: '/slow' })
+    const kept = rawClient(port)
+    kept.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await expect.poll(() => waiting.length).toBe(2)
+    const drained = listener.drain(5_000, true)
+    await expect(send(port)).rejects.toThrow(/ECONNREFUSED/)
+    kept.write('GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    for (const response of waiting) response.answer(200, {}, 'done')
+    expect(await slow).toMatchObject({ status: 200, text: 'done', headers: { connection: 'close' } })
+    await kept.closed()
+    await drained
+  })
+
   it('does not wait for a connection on which nothing was ever asked', async () => {
     const { listener, port } = await startListener()
     const ahead = rawClient(port)

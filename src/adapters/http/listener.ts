@@ -62,8 +62,11 @@ export interface HttpListenerParts {
 export interface HttpListener {
   /** Rejects with ListenError; nothing is bound then. */
   listen(): Promise<Address[]>
-  /** New requests are refused as `draining`; resolves when the open ones were answered, or cut after `graceMs`. */
-  drain(graceMs: number): Promise<void>
+  /**
+   * New requests are refused as `draining`; resolves when the open ones were answered, or cut after `graceMs`. `hasOthers`: others
+   * take new connections, so that none is accepted from now on, and what still comes on open ones is answered as ever.
+   */
+  drain(graceMs: number, hasOthers?: boolean): Promise<void>
   /** Cuts everything. */
   close(): Promise<void>
   /** Looks at the certificate files now. False without TLS, or where nothing new and usable is there. */
@@ -81,9 +84,11 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
   const boundHost = 'host' in options.listen ? options.listen.host : ''
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   let draining = false
+  /** Each answer is the last one on its connection. */
+  let closing = false
   let servers: Server[] = []
   let tls: TlsContext | undefined
-  const connections = createConnections(() => draining)
+  const connections = createConnections(() => closing)
   const lag = createLagGuard(clock, options.maxLagMs ?? 1_000)
   const receive = createReceiver({
     parts,
@@ -127,12 +132,13 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
 
   async function close(): Promise<void> {
     draining = true
+    closing = true
     lag.close()
     tls?.close()
-    const closing = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
     for (const server of servers) server.closeAllConnections()
     servers = []
-    await Promise.all(closing)
+    await Promise.all(closed)
   }
 
   return {
@@ -141,14 +147,17 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
       servers = bound.servers.filter((server): server is Server => 'closeAllConnections' in server)
       return bound.addresses
     },
-    async drain(graceMs) {
-      draining = true
+    async drain(graceMs, hasOthers = false) {
+      closing = true
+      draining = !hasOthers
+      const stop = (): Promise<void>[] => servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+      const left = hasOthers ? stop() : undefined
       for (const server of servers) server.closeIdleConnections()
       const endAtMs = clock.ticksMs() + graceMs
       await quiet(clock, connections, graceMs)
       // What was answered may still be on its way to slow readers.
       connections.cutUnused()
-      const stopped = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+      const stopped = left ?? stop()
       const cancel = clock.after(Math.max(0, endAtMs - clock.ticksMs()), () => {
         for (const server of servers) server.closeAllConnections()
       })

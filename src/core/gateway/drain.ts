@@ -23,6 +23,7 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   await handOverIdle(context)
   while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
     await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
+    endStreams(context)
     await handOverIdle(context)
   }
   for (const exchange of context.inFlight.values()) {

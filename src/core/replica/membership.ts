@@ -16,6 +16,8 @@ export interface Membership {
   generation(): number
   /** A heartbeat now, if it is doubtful; false where the store does not answer. */
   confirm(): Promise<boolean>
+  /** One of the others that live; undefined for the only one. Rejects with `state_unavailable`. */
+  another(): Promise<string | undefined>
   /** Rejects with `state_unavailable`. */
   isAlive(id: string): Promise<boolean>
   /** Since when the store has not answered; undefined while it does. */
@@ -96,6 +98,7 @@ export function startMembership({ clock, store, self, onReachable }: MembershipD
       if (isCertain() || hasLeft) return true
       return (await beatOnce()) && isCertain()
     },
+    another: async () => (await store.live()).find(({ id }) => id !== self.id)?.id,
     isAlive: async (id) => (await store.find(id)) !== undefined,
     unreachableSinceTicks: () => unreachableSinceTicks,
     async leave() {

@@ -60,13 +60,13 @@ export function ownAll(store: SessionStore): Ownership {
   }
 }
 
-/** Not here; where, somebody else decides. */
-const NOWHERE: Elsewhere = { replicaId: '' }
+/** Not here, and there is no other: the client is told to come again. */
+const NOBODY = ''
 
 /** Claims that others win in a row: then the client is told to come again. */
 const MAX_TRIES = 5
 
-/** `isDraining`: what this replica has given back it must not claim again. */
+/** `isDraining`: what this replica has given back it must not claim again; another does, to which the request is brought. */
 export function shareOwnership(store: SessionStore, membership: Membership, isDraining: () => boolean): Ownership {
   const { id: self } = membership
 
@@ -106,7 +106,7 @@ export function shareOwnership(store: SessionStore, membership: Membership, isDr
         const stored = await store.find(id)
         if (stored === undefined || !mayBe(stored.session)) return undefined
         if (await isOthers(stored)) return { replicaId: stored.owner ?? '' }
-        if (isDraining()) return NOWHERE
+        if (isDraining()) return { replicaId: (await membership.another()) ?? NOBODY }
         const generation = await confirm()
         const claimed = await store.claim(id, self, stored.epoch)
         if (claimed !== undefined) return { ...stored, epoch: claimed.epoch, generation }
