@@ -282,7 +282,7 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
 async function stop({ listener, gateway, state, links, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
-  await Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
+  await Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
   await gateway.close()
   await links?.close()
   await state.close()

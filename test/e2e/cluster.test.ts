@@ -1,0 +1,91 @@
+/** Three replicas on PostgreSQL behind nginx, round robin: what the official clients of every era do works as with one process. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { legacyClient, modernClient, modernHttp } from '../any-client.ts'
+import type { AnyClient } from '../any-client.ts'
+import { hasNginx, startCluster } from '../cluster.ts'
+import type { Cluster } from '../cluster.ts'
+import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import type { ReferenceServerProcess } from '../reference-server-process.ts'
+import { ALL_CAPABILITIES, connectSdk1, httpTransport, sseTransport } from '../sdk1-client.ts'
+import { findPostgres } from '../services/postgres.ts'
+
+const postgres = await findPostgres()
+
+describe.skipIf(postgres === undefined || !hasNginx)('three replicas behind nginx', () => {
+  let cluster: Cluster
+  let server: ReferenceServerProcess
+
+  beforeAll(async () => {
+    server = await startReferenceServer()
+    cluster = await startCluster({
+      databaseUrl: (await postgres?.newDatabase()) ?? '',
+      config: { mcpServers: { web: { url: server.url }, child: { ...REFERENCE_SERVER_COMMAND } }, portolan: { version: 1, servers: { child: { state: 'replayable' } } } },
+    })
+  }, 90_000)
+
+  afterAll(async () => {
+    await cluster?.close()
+    await server?.stop()
+  }, 30_000)
+
+  const clients: Record<string, (path: string) => Promise<AnyClient>> = {
+    'a client of 2026-07-28': (path) => modernClient(modernHttp(cluster, path)),
+    'a client of 2025-11-25': (path) => legacyClient(httpTransport(cluster, path)),
+    'a client of 2025-03-26': (path) => legacyClient(httpTransport(cluster, path), '2025-03-26'),
+    'a client of 2024-11-05 over HTTP+SSE': (path) => legacyClient(sseTransport(cluster, path.replace(/mcp$/, 'sse')), '2024-11-05'),
+  }
+
+  it.each(Object.keys(clients))('serve %s whole', { timeout: 60_000 }, async (who) => {
+    const client = await clients[who]?.('/web/mcp')
+    if (client === undefined) throw new Error(who)
+    expect(await client.toolNames()).toContain('test_wait')
+    for (let call = 0; call < 6; call += 1) {
+      const { text, progress } = await client.call('test_tool_with_progress')
+      expect([text === '', progress]).toEqual([false, [0, 50, 100]])
+    }
+    await client.watch('test://watched-resource')
+    await client.call('test_trigger_resource_update')
+    await client.call('test_trigger_tool_change')
+    await expect.poll(() => client.told.includes('test://watched-resource') && client.told.includes('tools'), { timeout: 10_000 }).toBe(true)
+    await expect(client.call('nothing')).rejects.toThrow()
+    await client.close()
+  })
+
+  it.each(['/web/mcp', '/child/mcp'])('ask a legacy client wherever its answer arrives, at %s', { timeout: 60_000 }, async (path) => {
+    const { client, asked, close } = await connectSdk1(httpTransport(cluster, path), ALL_CAPABILITIES)
+    for (let call = 0; call < 4; call += 1) {
+      const elicited = await client.callTool({ name: 'test_elicitation', arguments: { message: 'Who?' } })
+      expect(elicited.isError ?? false).toBe(false)
+      await client.callTool({ name: 'test_sampling', arguments: { prompt: 'Capital?' } })
+    }
+    expect([asked.filter((method) => method === 'elicitation/create').length, asked.filter((method) => method === 'sampling/createMessage').length]).toEqual([4, 4])
+    await client.setLoggingLevel('debug')
+    await client.callTool({ name: 'test_logging_tool', arguments: {} })
+    await close()
+  })
+
+  it('restart one after the other, and no client notices', { timeout: 120_000 }, async () => {
+    const modern = await modernClient(modernHttp(cluster, '/web/mcp'))
+    const legacy = await legacyClient(httpTransport(cluster, '/child/mcp'))
+    const state = { isOver: false, calls: 0 }
+    const failures: string[] = []
+    const work = async (client: AnyClient): Promise<void> => {
+      while (!state.isOver) {
+        await client.call('test_tool_with_progress').then(
+          () => (state.calls += 1),
+          (error: unknown) => failures.push(String(error)),
+        )
+      }
+    }
+    const workers = [work(modern), work(legacy)]
+    for (const member of cluster.members) {
+      expect(await member.end('SIGTERM')).toBe(0)
+      await member.start()
+    }
+    state.isOver = true
+    await Promise.all(workers)
+    expect(failures).toEqual([])
+    expect(state.calls).toBeGreaterThan(10)
+    await Promise.all([modern.close(), legacy.close()])
+  })
+})
