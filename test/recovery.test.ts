@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import { sleep } from './fixtures/upstream/support.ts'
@@ -195,4 +198,49 @@ describe('a server that changes its era while Portolan runs', () => {
     await expect.poll(ask, { timeout: 5_000, interval: 200 }).toEqual([true, true])
     expect(rig.gateway.status().servers[0]).toMatchObject({ state: 'ready', eras: [after] })
   })
+
+  it.each([
+    ['modern', 'legacy'],
+    ['legacy', 'modern'],
+  ] as const)('is asked again as a child that was started anew, from %s to %s', async (before, after) => {
+    const folder = await mkdtemp(join(tmpdir(), 'portolan-era-'))
+    const file = join(folder, 'era')
+    await writeFile(file, before)
+    const target = { transport: 'stdio', command: process.execPath, args: ['-e', CHANGING, file], env: { PATH: process.env['PATH'] ?? '' }, cwd: undefined } as const
+    const rig = await startRig({ servers: { a: target }, server: { state: 'replayable' } })
+    const session = await openSession(rig.port, { path: '/a/mcp' })
+    const ask = async (): Promise<boolean[]> => {
+      const answers = await Promise.all([
+        modern(rig.port, 'tools/call', { name: 'echo' }, { path: '/a/mcp' }),
+        legacy(rig.port, session, 'tools/call', { name: 'echo' }, { path: '/a/mcp' }),
+      ])
+      return answers.map((answer) => 'result' in messageOf(answer))
+    }
+    expect(await ask()).toEqual([true, true])
+    await writeFile(file, after)
+    await modern(rig.port, 'tools/call', { name: 'die' }, { path: '/a/mcp' })
+    await expect.poll(() => ask(), { timeout: 8_000, interval: 200 }).toEqual([true, true])
+    expect(rig.gateway.status().servers[0]).toMatchObject({ eras: [after] })
+    await rm(folder, { recursive: true })
+  })
 })
+
+/** A program of the era that a file names when it starts, which refuses the other. */
+const CHANGING = `
+  const era = require('node:fs').readFileSync(process.argv[1], 'utf8')
+  let isOpen = false
+  const say = (id, body) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, ...body }) + '\\n')
+  require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+    const { id, method, params } = JSON.parse(line)
+    const isModern = JSON.stringify(params?._meta ?? {}).includes('protocolVersion')
+    if (id === undefined) return
+    if (era === 'modern' && !isModern) return say(id, { error: { code: -32602, message: 'No protocol version' } })
+    if (era === 'legacy' && method !== 'initialize' && !isOpen) return say(id, { error: { code: -32601, message: 'Method not found' } })
+    isOpen = true
+    if (method === 'initialize') say(id, { result: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'c', version: '1' } } })
+    else if (method === 'server/discover') say(id, { result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, ttlMs: 0, cacheScope: 'private' } })
+    else if (method === 'tools/list') say(id, { result: { resultType: 'complete', ttlMs: 0, cacheScope: 'private', tools: [{ name: 'echo', inputSchema: { type: 'object' } }, { name: 'die', inputSchema: { type: 'object' } }] } })
+    else if (method === 'tools/call' && params.name === 'die') process.exit(1)
+    else say(id, { result: { resultType: 'complete', content: [] } })
+  })
+`

@@ -160,8 +160,17 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
 
   async function openModern(): Promise<Result<LineChannel, OpenFault>> {
     const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: false, listener: DEAF })
-    if (opened.ok) modern = opened.value
-    return opened
+    if (!opened.ok) return opened
+    const channel = opened.value
+    // Started anew it may be another program by now: one of the other era must get no call.
+    const verdict = await probeModern({ channel, clock, self, timeoutMs: startTimeoutMs() })
+    if (verdict.verdict === 'modern') {
+      modern = channel
+      return opened
+    }
+    const reason = channel.closed ? 'unreachable' : 'refused'
+    await channel.close()
+    return fail({ reason, detail: verdict.detail })
   }
 
   async function handshake(channel: LineChannel, open: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<Handshake, OpenFault>> {
