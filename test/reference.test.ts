@@ -50,7 +50,7 @@ describe('docs/reference/limits.md', () => {
   it('leaves none out that a client or server could meet', () => {
     // Bounds of caches, formats and retries, which nobody meets: beyond them something is looked up again.
     const inner = new Set([
-      'MAX_CLASS_BYTES', 'MAX_CLASSES', 'MAX_READ', 'ENDED_LENGTH', 'MAX_RETRY_AFTER_MS', 'MAX_OWNERS', 'MAX_ATTEMPTS', 'MAX_BATCH', 'MAX_WRITES',
+      'MAX_CLASS_BYTES', 'MAX_CLASSES', 'MAX_READ', 'ENDED_LENGTH', 'MAX_RETRY_AFTER_MS', 'MAX_OWNERS', 'MAX_ATTEMPTS', 'MAX_BATCH', 'MAX_WRITES', 'MAX_TTL_MS', 'MAX_KNOWN',
       'MAX_VIEWS', 'MAX_ROUNDS', 'MAX_KEPT', 'MAX_TARGETS', 'MAX_RETRY_MS', 'MAX_RESUME_TRIES', 'MAX_DELAY_MS', 'MAX_AGE_SEC', 'BODY_BYTES', 'DRAIN_BYTES',
       'KEEP_ALIVE_REST_BYTES', 'LINGER_BYTES', 'OVERHEAD_BYTES', 'ID_BYTES', 'KEY_ID_BYTES', 'NONCE_BYTES', 'TAG_BYTES', 'HEAD_BYTES', 'MIN_SECRET_BYTES',
       'ANSWERED_LENGTH', 'ANSWERED_ID_LENGTH', 'DIGEST_LENGTH', 'MIN_LENGTH', 'ID_LENGTH', 'MAX_NOTICES', 'LONG_BYTES', 'MAX_SPACE_MS', 'MAX_TRIES', 'MAX_FAILURES', 'MAX_POLL_MS',
