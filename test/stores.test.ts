@@ -1,6 +1,7 @@
-import { describe } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEraStore } from '../src/adapters/sql/era-store.ts'
 import { createEventStore } from '../src/adapters/sql/event-store.ts'
+import { sweepExpired } from '../src/adapters/sql/expiry-sweep.ts'
 import { createKeyStore } from '../src/adapters/sql/key-store.ts'
 import { createLeaseStore } from '../src/adapters/sql/lease-store.ts'
 import { createReplayGuard } from '../src/adapters/sql/replay-guard.ts'
@@ -33,10 +34,36 @@ function testStores(name: string, rig: OpenRig): void {
   testEraStore(name, rig(({ cache }) => createEraStore(cache)))
 }
 
+function testSweep(name: string, rig: OpenRig): void {
+  describe(`what has expired in ${name}`, () => {
+    it('is removed, more than a batch of it, and nothing else', async () => {
+      const { store: databases, pass } = await rig((opened) => opened)()
+      const { durable, cache } = databases
+      const [guard, events, replicas] = [createReplayGuard(durable), createEventStore(cache), createReplicaStore(cache)]
+      const event = { streamId: 's', text: '', isFinal: false }
+      await Promise.all(Array.from({ length: 600 }, (_, at) => guard.firstUse(`short-${at}`, 400)))
+      await guard.firstUse('long', 600_000)
+      await events.keep('s1', [{ ...event, eventId: 'short' }], 400)
+      await events.keep('s1', [{ ...event, eventId: 'long' }], 600_000)
+      await replicas.announce({ id: 'dead', address: '', version: '1' }, 400)
+      expect(await sweepExpired(databases)).toBe(0)
+      await pass(500)
+      expect(await sweepExpired(databases)).toBe(602)
+      expect(await guard.firstUse('long', 1)).toBe(false)
+      expect((await events.load('s1')).map(({ eventId }) => eventId)).toEqual(['long'])
+      const [row] = await cache.read('SELECT COUNT(*) AS events FROM portolan_event', [])
+      expect(row).toEqual({ events: 1 })
+    })
+  })
+}
+
+testSweep('SQLite', sqliteRig())
 testStores('SQLite', sqliteRig())
 
 const postgres = await findPostgres()
 const openPostgresRig = postgres === undefined ? undefined : await postgresRig(postgres)
 describe.skipIf(openPostgresRig === undefined)('on PostgreSQL', () => {
-  if (openPostgresRig !== undefined) testStores('PostgreSQL', openPostgresRig)
+  if (openPostgresRig === undefined) return
+  testSweep('PostgreSQL', openPostgresRig)
+  testStores('PostgreSQL', openPostgresRig)
 })

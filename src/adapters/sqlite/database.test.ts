@@ -57,6 +57,22 @@ describe('SQLite', () => {
     expect(await names()).toEqual(['a', 'b', 'c'])
   })
 
+  it('keeps a process alive until what was begun is done and it is closed, and no longer', async () => {
+    const script = `
+      const { openSqlite } = await import(${JSON.stringify(new URL('./database.ts', import.meta.url).href)})
+      const open = () => openSqlite({ folder: ${JSON.stringify(folder)}, nowMs: Date.now })
+      const closed = open()
+      void closed.durable.write('INSERT INTO portolan_once (name) VALUES ($1)', ['begun'])
+      await closed.close()
+      await open().durable.write('INSERT INTO portolan_once (name) VALUES ($1)', ['awaited'])
+      console.log('done')`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.on('data', (chunk: Buffer) => (output += String(chunk)))
+    const [code] = await once(child, 'close')
+    expect([code, output, await names()]).toEqual([0, 'done\n', ['awaited', 'begun']])
+  })
+
   it('waits for the disk where a loss of power must take nothing, and only there', async () => {
     const [FULL, NORMAL] = [2, 1]
     expect(await databases.durable.write('PRAGMA synchronous', [])).toEqual([{ synchronous: FULL }])

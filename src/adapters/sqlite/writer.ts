@@ -41,7 +41,8 @@ export function createWriter(files: WriterFiles): Writer {
   function settle(answer: WriteAnswer): void {
     const one = waiting.get(answer.id)
     waiting.delete(answer.id)
-    if (waiting.size === 0) worker?.unref()
+    // Whoever closes it waits for its end.
+    if (waiting.size === 0 && !isClosed) worker?.unref()
     if ('failure' in answer) one?.reject(unavailable(new Error(answer.failure)))
     else one?.resolve(answer.rows)
   }

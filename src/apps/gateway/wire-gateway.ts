@@ -21,11 +21,12 @@ import type { GatewayDeps, LogEvent } from '../../core/gateway/context.ts'
 import type { CustomStage } from '../../core/gateway/custom-stage.ts'
 import { createGateway } from '../../core/gateway/create-gateway.ts'
 import type { Gateway } from '../../core/gateway/create-gateway.ts'
-import type { SnapshotSource } from '../../core/gateway/snapshot.ts'
+import type { ServerSnapshot, SnapshotSource } from '../../core/gateway/snapshot.ts'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import { createChildPool } from '../../core/upstream/child-pool.ts'
 import { createUpstream } from '../../core/upstream/create-upstream.ts'
 import type { UpstreamDeps, UpstreamEvent } from '../../core/upstream/create-upstream.ts'
+import { createProfileMemory } from '../../core/upstream/profile-memory.ts'
 import type { Upstream } from '../../core/upstream/upstream.ts'
 import type { Env } from './config-file.ts'
 import { limiterBounds } from './limiter-bounds.ts'
@@ -34,11 +35,12 @@ import type { Log } from './log.ts'
 import { pacedPool } from './paced-pool.ts'
 import type { ReplicaLinks } from './replica-links.ts'
 import type { StateStores } from './state.ts'
+import { upstreamKeyOf } from './upstream-key.ts'
 
 export interface GatewayParts {
   readonly keyring: Keyring
   /** Not given: in this process, and gone with it. */
-  readonly stores?: Pick<StateStores, 'sessions' | 'keptEvents' | 'replayGuard' | 'tasks'>
+  readonly stores?: Pick<StateStores, 'eras' | 'sessions' | 'keptEvents' | 'replayGuard' | 'tasks'>
   /** Not given: one process that has no others. */
   readonly links?: Pick<ReplicaLinks, 'self' | 'peers' | 'hints'> & { readonly replicas: ReplicaStore }
   readonly config: SnapshotSource
@@ -75,7 +77,9 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   if (egress === undefined || spawner === undefined) throw new TypeError('egress and spawner are needed')
   const pool = pacedPool(createChildPool({ limits, clock }))
   const self = { name: 'portolan', version: parts.version }
-  const upstreamDeps = { egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
+  const { eras } = parts.stores ?? {}
+  const memoryOf = eras === undefined ? {} : { memoryOf: (server: ServerSnapshot) => createProfileMemory(eras, upstreamKeyOf(server)) }
+  const upstreamDeps = { ...memoryOf, egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
   const upstreams = new Set<Upstream>()
   let isWarm = false
   // A server that does not answer has said so in the log and its status.

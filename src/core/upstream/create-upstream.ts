@@ -25,6 +25,7 @@ import type { UpstreamLink } from './link.ts'
 import { concludeProbe } from './probe.ts'
 import type { ModernVerdict, SelfInfo } from './probe.ts'
 import { createSharedLegacy } from './shared-legacy.ts'
+import type { ProfileMemory } from './profile-memory.ts'
 import { createRedaction } from './redaction.ts'
 import type { Spawner } from './spawner.ts'
 import { createStdioLink } from './stdio-link.ts'
@@ -48,6 +49,8 @@ export interface UpstreamDeps {
   /** Portolan's own clientInfo, for probes and shared sessions. */
   readonly self: SelfInfo
   readonly log: (event: UpstreamEvent) => void
+  /** What servers were found to be before this process; undefined where nothing outlives it. */
+  readonly memoryOf?: (config: ServerSnapshot) => ProfileMemory
   /** How long a silent stdio server may take to be a legacy one; 3 s. */
   readonly probeTimeoutMs?: number
   /** For handshakes and the channels' own messages; 30 s. */
@@ -78,6 +81,10 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
   const isForAll = config.target.transport === 'stdio' && config.share === 'all'
   const shared = createSharedLegacy({ clock, idleMs: limits.childIdleMs, isForAll, open: (...request) => link.openLegacy(...request) })
   const sessions = new Set<LegacyChannel>()
+  const memory = deps.memoryOf?.(config)
+  let recalled: Promise<UpstreamProfile | undefined> | undefined
+  /** Until it has said itself what it is, or has belied what it was. */
+  let mayRecall = memory !== undefined
   let known: UpstreamProfile | undefined
   let askAgainAtMs = Number.POSITIVE_INFINITY
   let probing: Promise<UpstreamProfile> | undefined
@@ -212,6 +219,8 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
       throw unavailable(result.fault.detail, result.fault.retryAfterSec)
     }
     known = result.value.profile
+    mayRecall = false
+    if (result.value.isSettled) memory?.keep(known)
     if (known.modern !== undefined) shared.closeIdle()
     askAgainAtMs = result.value.isSettled ? Number.POSITIVE_INFINITY : clock.ticksMs() + UNSETTLED_MS
     health.lastSeenAtMs = clock.nowMs()
@@ -250,7 +259,15 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     if (probing === undefined && trouble !== undefined && clock.ticksMs() - trouble.sinceMs < FAIL_FAST_MS) {
       throw unavailable(trouble.detail, trouble.retryAfterSec)
     }
-    return await probe()
+    const asked = probe()
+    return memory === undefined || !mayRecall ? await asked : await askedOrRecalled(memory, asked)
+  }
+
+  async function askedOrRecalled({ recall }: ProfileMemory, asked: Promise<UpstreamProfile>): Promise<UpstreamProfile> {
+    recalled ??= recall()
+    const before = await Promise.race([recalled, asked.catch(() => undefined)])
+    if (before !== undefined && mayRecall && known === undefined && trouble === undefined) known = before
+    return known ?? asked
   }
 
   async function openModern(): Promise<Channel> {
@@ -278,6 +295,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
 
   function forgetProfile(): void {
     known = undefined
+    mayRecall = false
   }
 
   function openSessions(): number {
