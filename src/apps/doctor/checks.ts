@@ -18,6 +18,7 @@ import { referencesCheck } from './check-references.ts'
 import { runningCheck } from './check-running.ts'
 import { secretsCheck } from './check-secrets.ts'
 import { startCheck } from './check-start.ts'
+import { stateCheck } from './check-state.ts'
 import { toolsCheck } from './check-tools.ts'
 import { upstreamCheck } from './check-upstream.ts'
 import { urlCheck } from './check-url.ts'
@@ -30,6 +31,7 @@ export const CHECKS: readonly Check[] = [
   runningCheck,
   portCheck,
   dataCheck,
+  stateCheck,
   diskCheck,
   commandCheck,
   startCheck,
