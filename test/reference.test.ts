@@ -120,14 +120,14 @@ describe('docs/reference/endpoints.md', () => {
   })
 })
 
-describe('docs/explanation/guarantees.md', () => {
+describe.each(['docs/explanation/guarantees.md', 'docs/reference/rulings.md'])('%s', (path) => {
   it('names only tests that are there', () => {
-    const page = readDocument('docs/explanation/guarantees.md')
-    const named = [...page.matchAll(/^- \[(\S+)\]\(\.\.\/\.\.\/(\S+)\): "(.+)"$/gm)].map(([, shown = '', path = '', title = '']) => ({ shown, path, title }))
-    expect(named).toHaveLength(page.split('\n').filter((line) => line.startsWith('- [')).length)
+    const page = readDocument(path)
+    const named = [...page.matchAll(/^ *- \[(\S+)\]\(\.\.\/\.\.\/(\S+)\): "(.+)"$/gm)].map(([, shown = '', file = '', title = '']) => ({ shown, file, title }))
+    expect(named).toHaveLength(page.split('\n').filter((line) => line.trimStart().startsWith('- [')).length)
     expect(named.length).toBeGreaterThan(15)
-    expect(named.filter(({ shown, path }) => shown !== path)).toEqual([])
-    expect(named.filter(({ path, title }) => !readDocument(path).includes(`'${title.replaceAll("'", "\\'")}'`))).toEqual([])
+    expect(named.filter(({ shown, file }) => shown !== file)).toEqual([])
+    expect(named.filter(({ file, title }) => !readDocument(file).includes(`'${title.replaceAll("'", "\\'")}'`))).toEqual([])
   })
 })
 
