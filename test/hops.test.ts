@@ -37,6 +37,20 @@ describe('an unknown method at the server', () => {
   })
 })
 
+describe('a server of both eras', () => {
+  it('is spoken to in the era of each client', async () => {
+    const actor = closeAfter(await startActor(['legacy', 'modern']))
+    const rig = await startRig({ servers: { a: http(actor.url) } })
+    const session = await openSession(rig.port, { path })
+    await modern(rig.port, 'tools/call', { name: 'echo', arguments: { of: 'modern' } }, { path })
+    await legacy(rig.port, session, 'tools/call', { name: 'echo', arguments: { of: 'legacy' } }, { path })
+    const calls = actor.requests.filter(({ json }) => json.method === 'tools/call')
+    expect(calls.map(({ json, headers }) => [(json.params?.['arguments'] as Json | undefined)?.['of'], headers['mcp-protocol-version'], headers['mcp-session-id'] !== undefined])).toEqual([
+      ['modern', '2026-07-28', false], ['legacy', '2025-11-25', true],
+    ])
+  })
+})
+
 describe('what a modern client sends besides', () => {
   it('reaches its server: parameters in headers that nobody here knows, trace context, metadata of its own', async () => {
     const { rig, actor } = await play('modern')

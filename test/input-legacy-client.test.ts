@@ -118,6 +118,16 @@ describe('a legacy client, asked by a modern server', () => {
     expect(scene.calls().slice(1).map(({ params }) => (params as Json)['inputResponses'])).toEqual([{ go: { action: 'accept' } }, { go: { action: 'accept' } }, { go: { action: 'accept' } }])
   })
 
+  it('leads no server in a circle that asks for nothing but visits: rounds are further and further apart', async () => {
+    let round = 0
+    const scene = await play((call) => call.answer((round += 1) <= 3 ? required({ go: { ...URL_MODE, params: { ...URL_MODE.params, url: `https://a.example/${round}` } } }, 's') : {}))
+    const beganAtMs = performance.now()
+    await converse(scene, () => ({ result: { action: 'accept' } }))
+    expect(scene.calls()).toHaveLength(4)
+    // 250, 500 and 1,000 ms.
+    expect(performance.now() - beganAtMs).toBeGreaterThan(1_700)
+  })
+
   it('that declined to visit a URL has not agreed to, whatever else its answer holds', async () => {
     let round = 0
     const scene = await play((call) => call.answer((round += 1) <= 2 ? required({ go: URL_MODE }, 's') : {}))

@@ -96,6 +96,15 @@ describe('a channel over the lines of a child', () => {
     expect(heard[0]?.text).toContain(`{"requestId":${silent.idText},"reason":"enough"}`)
   })
 
+  it('gives a log message of a modern server to the only call in flight, and to none of several', async () => {
+    const { channel, health } = open('modern')
+    const logged = tool('log')
+    expect((await call(channel, 'tools/call', logged)).messages.map(({ method }) => method)).toEqual(['notifications/message'])
+    start(channel, 'tools/call', tool('silent'))
+    expect((await call(channel, 'tools/call', logged)).messages).toEqual([])
+    expect(health.strays).toHaveLength(1)
+  })
+
   it('accepts a batch from a server of 2025-03-26, and from no other', async () => {
     const early = open('legacy', { revision: '2025-03-26' })
     expect((await call(early.channel, 'tools/call', tool('batch'))).response?.kind).toBe('result')
