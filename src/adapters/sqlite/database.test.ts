@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -55,6 +55,18 @@ describe('SQLite', () => {
     await expect(databases.durable.write(INSERT, ['d'])).rejects.toMatchObject({ code: 'state_unavailable' })
     databases = openSqlite({ folder, nowMs: Date.now })
     expect(await names()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('refuses writes while its files cannot be opened, and takes them again afterwards', async () => {
+    const [path, away] = [join(folder, 'state.db'), join(folder, 'away.db')]
+    renameSync(path, away)
+    mkdirSync(path)
+    const refused = await Promise.allSettled(['a', 'b'].map((name) => databases.durable.write(INSERT, [name])))
+    for (const one of refused) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'state_unavailable' } })
+    rmdirSync(path)
+    renameSync(away, path)
+    await databases.durable.write(INSERT, ['c'])
+    expect(await names()).toEqual(['c'])
   })
 
   it('keeps a process alive until what was begun is done and it is closed, and no longer', async () => {
