@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openPostgres } from '../src/adapters/postgres/database.ts'
 import type { Migration } from '../src/adapters/sql/migration.ts'
@@ -108,6 +109,21 @@ describe.skipIf(postgres === undefined)('with a server', () => {
   testMigrations('PostgreSQL', async () => {
     const url = (await postgres?.newDatabase()) ?? ''
     return async (migrations) => closing(await openPostgres({ url, poolSize: 2, ...(migrations === undefined ? {} : { migrations }) }))
+  })
+
+  it('is waited for while another replica migrates it, for longer than a statement may take', async () => {
+    const url = (await postgres?.newDatabase()) ?? ''
+    const other = new Client({ connectionString: url })
+    await other.connect()
+    closers.push(() => other.end())
+    await other.query('BEGIN')
+    await other.query('SELECT pg_advisory_xact_lock(7061626600301)')
+    const opening = openPostgres({ url, poolSize: 1, statementTimeoutMs: 100 })
+    const waits = `SELECT COUNT(*)::int AS waiting FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+    await expect.poll(async () => (await other.query(waits)).rows, { timeout: 10_000 }).toEqual([{ waiting: 1 }])
+    await new Promise((resolve) => setTimeout(resolve, 1_300))
+    await other.query('COMMIT')
+    expect(await createKeyStore(closing(await opening).durable).list()).toEqual([])
   })
 
   it('is migrated by one of many replicas that start at once', async () => {

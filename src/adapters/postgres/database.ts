@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool, types } from 'pg'
+import { Client, Pool, types } from 'pg'
 import type { PoolClient, PoolConfig } from 'pg'
 import { unavailable, StateOpenError } from '../sql/sql-database.ts'
 import type { Migration } from '../sql/migration.ts'
@@ -32,6 +32,7 @@ const CONNECT_TIMEOUT_MS = 2_000
 const IDLE_MS = 30_000
 const OPEN_WITHIN_MS = 15_000
 const RETRY_MS = 250
+const MIGRATION_MS = 15 * 60_000
 /** The client gives up this much after the server should have. */
 const TIMEOUT_MARGIN_MS = 1_000
 
@@ -44,13 +45,26 @@ export async function openPostgres(options: PostgresOptions): Promise<StateDatab
   const name = nameOf(options.url)
   const pool = await connect(options, name)
   try {
-    await migrate(pool, name, options.migrations)
+    await withPatientClient(options.url, (client) => migrate(client, name, options.migrations))
   } catch (error) {
     await pool.end()
     throw error instanceof StateOpenError ? error : openError(error, name)
   }
   const database = databaseOf(pool)
   return { durable: database, cache: database, name, close: () => pool.end() }
+}
+
+/** A migration may take longer than what serves clients, and so may the wait for another replica's. */
+async function withPatientClient(url: string, run: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, query_timeout: MIGRATION_MS, application_name: 'portolan', types: NUMBERS })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await run(client)
+  } finally {
+    // What was not committed goes with the connection.
+    await client.end().catch(() => undefined)
+  }
 }
 
 /** A pool whose first connection stands: the server may start at the same time as Portolan. */

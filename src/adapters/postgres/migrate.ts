@@ -1,6 +1,6 @@
 /** Brings a PostgreSQL database to the current schema; of several replicas that start at once one does, the others wait for it. */
 
-import type { Pool, PoolClient } from 'pg'
+import type { ClientBase } from 'pg'
 import { SCHEMA_INSERT, SCHEMA_TABLE, SCHEMA_VERSION, pendingMigrations } from '../sql/migration.ts'
 import type { Migration, SchemaVersion } from '../sql/migration.ts'
 import { StateOpenError } from '../sql/sql-database.ts'
@@ -10,8 +10,10 @@ const OLDEST_SERVER = 150_000
 /** Any number, the same in every version. */
 const LOCK = 7_061_626_600_301
 
-/** Of one transaction; a migration may take its time, and may not wait for a table for ever. */
-const PATIENCE = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '30s'`
+/** Of one transaction: another replica's migration may take its time. */
+const PATIENCE = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'`
+/** A statement that still runs in the version before must not keep all that comes after it waiting behind a migration. */
+const HASTE = `SET LOCAL lock_timeout = '30s'`
 
 /** The store's clock is the server's: replicas may disagree about the time. */
 const CLOCK = `
@@ -19,23 +21,18 @@ const CLOCK = `
   AS $$ SELECT FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::BIGINT $$`
 
 /** Rejects with StateOpenError where the server or the schema is of the wrong version, and with what the server says. */
-export async function migrate(pool: Pool, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
-  const client = await pool.connect()
-  try {
-    await checkServer(client)
-    if (pendingMigrations(await versionOf(client), name, migrations).length === 0) return
-    await client.query('BEGIN')
-    await client.query(PATIENCE)
-    await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
-    await apply(client, name, migrations)
-    await client.query('COMMIT')
-  } finally {
-    // What was not committed goes with the connection.
-    client.release(true)
-  }
+export async function migrate(client: ClientBase, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
+  await checkServer(client)
+  if (pendingMigrations(await versionOf(client), name, migrations).length === 0) return
+  await client.query('BEGIN')
+  await client.query(PATIENCE)
+  await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
+  await client.query(HASTE)
+  await apply(client, name, migrations)
+  await client.query('COMMIT')
 }
 
-async function apply(client: PoolClient, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
+async function apply(client: ClientBase, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
   const found = await versionOf(client)
   if (found === undefined) {
     await client.query(CLOCK)
@@ -47,7 +44,7 @@ async function apply(client: PoolClient, name: string, migrations: readonly Migr
   }
 }
 
-async function checkServer(client: PoolClient): Promise<void> {
+async function checkServer(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ number: number; text: string }>(
     `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS text`,
   )
@@ -56,7 +53,7 @@ async function checkServer(client: PoolClient): Promise<void> {
   throw new StateOpenError(`The database is PostgreSQL ${server.text}: Portolan needs 15 or newer. Upgrade it, or give another with --database-url.`)
 }
 
-async function versionOf(client: PoolClient): Promise<SchemaVersion | undefined> {
+async function versionOf(client: ClientBase): Promise<SchemaVersion | undefined> {
   // Not to_regclass: what it did not find before the lock it does not find after it, either (its cache holds no snapshot).
   const { rows } = await client.query(`SELECT 1 FROM pg_class WHERE relname = 'portolan_schema' AND pg_table_is_visible(oid)`)
   if (rows.length === 0) return undefined
