@@ -41,13 +41,13 @@ function testSweep(name: string, rig: OpenRig): void {
       const { durable, cache } = databases
       const [guard, events, replicas] = [createReplayGuard(durable), createEventStore(cache), createReplicaStore(cache)]
       const event = { streamId: 's', text: '', isFinal: false }
-      await Promise.all(Array.from({ length: 600 }, (_, at) => guard.firstUse(`short-${at}`, 400)))
+      await Promise.all(Array.from({ length: 600 }, (_, at) => guard.firstUse(`short-${at}`, 60_000)))
       await guard.firstUse('long', 600_000)
-      await events.keep('s1', [{ ...event, eventId: 'short' }], 400)
+      await events.keep('s1', [{ ...event, eventId: 'short' }], 60_000)
       await events.keep('s1', [{ ...event, eventId: 'long' }], 600_000)
-      await replicas.announce({ id: 'dead', address: '', version: '1' }, 400)
+      await replicas.announce({ id: 'dead', address: '', version: '1' }, 60_000)
       expect(await sweepExpired(databases)).toBe(0)
-      await pass(500)
+      await pass(61_000)
       expect(await sweepExpired(databases)).toBe(602)
       expect(await guard.firstUse('long', 1)).toBe(false)
       expect((await events.load('s1')).map(({ eventId }) => eventId)).toEqual(['long'])

@@ -202,7 +202,7 @@ describe.each(CLIENTS)('%s', (_name, era, connect) => {
     const names = await client.toolNames()
     expect(names).toContain('test_simple_text')
     expect(names).toContain('test_x_mcp_header')
-    expect(names.filter((name) => name !== 'test_optional_tool')).toHaveLength(41)
+    expect(names.filter((name) => name !== 'test_optional_tool')).toHaveLength(48)
   })
 
   it('reads an app that is not listed, and the files of a skill', async () => {

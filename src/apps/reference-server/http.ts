@@ -17,6 +17,8 @@ import { createRequestServer } from './server.ts'
 import { createSessionTable } from './sessions.ts'
 import type { SessionLimits, SessionTable } from './sessions.ts'
 import type { ReferenceState } from './state.ts'
+import { readTaskListen, serveTaskListen } from './task-listen.ts'
+import { refusalWithoutTasks } from './tools-task.ts'
 
 const ENDPOINT = '/mcp'
 const LOOPBACK = '127.0.0.1'
@@ -56,6 +58,10 @@ export async function serveHttp(state: ReferenceState, options: HttpOptions): Pr
       ...(method !== undefined && { mcpMethodHeader: method }),
     })
     const isModern = inbound.kind !== 'legacy' || (inbound.reason === 'http-method' && !isSessionMethod(request, protocolVersion))
+    const refusal = isModern ? refusalWithoutTasks(body.value) : undefined
+    if (refusal !== undefined) return void response.writeHead(400, { 'Content-Type': 'application/json' }).end(JSON.stringify(refusal))
+    const listen = isModern ? readTaskListen(body.value) : undefined
+    if (listen !== undefined) return serveTaskListen(state, listen, response)
     // The SDK's type of a request is not written for exactOptionalPropertyTypes.
     if (isModern) await serveModern(request as NodeIncomingMessageLike, response, body.value)
     else await serveSession(sessions, request, response, body.value)

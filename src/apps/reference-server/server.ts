@@ -12,6 +12,7 @@ import { INPUT_REQUIRED_TOOLS } from './tools-input-required.ts'
 import { INPUT_TOOLS } from './tools-input.ts'
 import { REPORT_TOOLS } from './tools-report.ts'
 import { SCHEMA_TOOLS } from './tools-schema.ts'
+import { registerTasks, TASK_TOOLS, TASKS_EXTENSION } from './tools-task.ts'
 import type { ToolFixture } from './tool.ts'
 
 const IDENTITY: Implementation = {
@@ -21,7 +22,7 @@ const IDENTITY: Implementation = {
 }
 const TOOLS: readonly ToolFixture[] = [
   ...CONTENT_TOOLS, ...SCHEMA_TOOLS, ...REPORT_TOOLS, ...INPUT_TOOLS, ...INPUT_REQUIRED_TOOLS, ...CHANGE_TOOLS,
-  ...APP_TOOLS,
+  ...APP_TOOLS, ...TASK_TOOLS,
 ]
 const LIST_HINT = { ttlMs: 5_000, cacheScope: 'public' } as const
 const OPTIONS = {
@@ -44,8 +45,11 @@ const OPTIONS = {
 
 type Optional = Readonly<Record<ListName, { update: (change: { enabled: boolean }) => void }>>
 
-function build(state: ReferenceState): { server: McpServer; optional: Optional } {
-  const server = new McpServer(IDENTITY, { ...OPTIONS, requestState: { verify: state.requestState.verify } })
+function build(state: ReferenceState, era: 'legacy' | 'modern'): { server: McpServer; optional: Optional } {
+  const extensions = era === 'modern' ? { extensions: { [TASKS_EXTENSION]: {} } } : {}
+  const capabilities = { ...OPTIONS.capabilities, ...extensions }
+  const server = new McpServer(IDENTITY, { ...OPTIONS, capabilities, requestState: { verify: state.requestState.verify } })
+  if (era === 'modern') registerTasks(server, state)
   for (const register of TOOLS) register(server, state)
   registerApp(server)
   const optional: Optional = {
@@ -60,7 +64,7 @@ function build(state: ReferenceState): { server: McpServer; optional: Optional }
 
 /** A server for one request: it hears of no change, because the listen streams of the endpoint read the bus themselves. */
 export function createRequestServer(state: ReferenceState): McpServer {
-  return build(state).server
+  return build(state, 'modern').server
 }
 
 /**
@@ -68,7 +72,7 @@ export function createRequestServer(state: ReferenceState): McpServer {
  * change, and of the resources that `wants` names. Closing it ends its subscription to the bus.
  */
 export function createConnectionServer(state: ReferenceState, era: 'legacy' | 'modern'): McpServer {
-  const { server, optional } = build(state)
+  const { server, optional } = build(state, era)
   const subscribed = new Set<string>()
   server.server.setRequestHandler('resources/subscribe', ({ params }) => {
     subscribed.add(params.uri)

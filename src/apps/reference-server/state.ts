@@ -3,6 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { createRequestStateCodec, InMemoryServerEventBus } from '@modelcontextprotocol/server'
 import type { RequestStateCodec, ServerEventBus } from '@modelcontextprotocol/server'
+import { createTaskBook } from './task-book.ts'
+import type { TaskBook } from './task-book.ts'
 
 /** The lists that a trigger tool can change. */
 export type ListName = 'tools' | 'prompts' | 'resources'
@@ -29,6 +31,8 @@ export type ReferenceState = {
   readonly toggle: (list: ListName) => void
   /** Publishes that the resource at `uri` changed. */
   readonly touch: (uri: string) => void
+  /** Gone with the process. */
+  readonly tasks: TaskBook
   readonly cancelledCallCount: () => number
   /** Counts one cancelled call and publishes the change of `CANCELLED_CALLS_URI`. */
   readonly countCancelledCall: () => void
@@ -49,6 +53,7 @@ export function createReferenceState(): ReferenceState {
       bus.publish({ kind: `${list}_list_changed` })
     },
     touch,
+    tasks: createTaskBook(),
     cancelledCallCount: () => cancelledCallCount,
     countCancelledCall: () => {
       cancelledCallCount += 1
