@@ -292,7 +292,7 @@ describe('a peer that dies or hangs', () => {
   })
 
   it('frees what it had asked for, where its connections stay open', async () => {
-    const far = await replica({ beatMs: 15 })
+    const far = await replica({ beatMs: 60 })
     // Its beats, by which others know that it is here, stand still.
     const near = await replica({ clock: { ...createManualClock(Date.now()), nowMs: () => Date.now() } })
     let aborted = false
@@ -306,8 +306,18 @@ describe('a peer that dies or hangs', () => {
     await expect.poll(() => aborted, { timeout: 5_000 }).toBe(true)
   })
 
+  it('that ends in order says of what comes late that it was not delivered, and frees the connection', async () => {
+    const [near, far] = [await replica(), await replica()]
+    await ask(near, far, 'before')
+    const ended = far.close()
+    for (let at = 0; at < 3; at++) await expect(ask(near, far, 'late')).rejects.toMatchObject(NEVER_DELIVERED)
+    await ended
+    await expect(ask(near, far, 'after')).rejects.toMatchObject(NEVER_DELIVERED)
+    expect(served).toEqual(['before'])
+  })
+
   it('that was stopped acts on nothing that was given up meanwhile, and is asked again once it goes on', async () => {
-    const near = await replica({ beatMs: 150 })
+    const near = await replica({ beatMs: 300 })
     const far = await startReplica()
     opened.push(far)
     addresses.set(far.replicaId, far.address)
@@ -317,7 +327,8 @@ describe('a peer that dies or hangs', () => {
     await expect(asked('given up')).rejects.toMatchObject(OUTCOME_UNKNOWN)
     await expect(asked('not sent')).rejects.toMatchObject(NEVER_DELIVERED)
     far.goOn()
-    await expect.poll(() => asked('after').catch(() => []), { timeout: 5_000 }).toEqual(['after'])
-    expect(far.served()).toEqual(['before', 'after'])
-  })
+    await expect.poll(() => asked('after').catch(() => []), { timeout: 10_000 }).toEqual(['after'])
+    // On a busy machine it may have to be asked more than once.
+    expect(new Set(far.served())).toEqual(new Set(['before', 'after']))
+  }, 20_000)
 })

@@ -1,11 +1,13 @@
 /** Two Portolans over one PostgreSQL, as processes: what has to be said to make them one, which is nothing. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
+import { readDocument, rowsBelow } from '../document.ts'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { bearer } from '../gateway-process.ts'
 import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
@@ -25,6 +27,7 @@ interface StartedReplica {
   readonly token: string
   readonly output: () => string
   status(): Promise<ProcessStatus>
+  metrics(): Promise<string>
 }
 
 /** All with the same token, as `docs/operate.md` asks for. */
@@ -47,9 +50,20 @@ async function start(count: number, args: readonly string[]): Promise<StartedRep
         await asked.exited
         return JSON.parse(asked.stdout())
       },
+      metrics: () => get(join(dataPath, 'operations.sock'), '/metrics'),
     })
   }
   return replicas
+}
+
+function get(socketPath: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path }, (response) => {
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk)).on('end', () => resolve(text))
+    })
+    asked.on('error', reject).end()
+  })
 }
 
 describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', () => {
@@ -70,6 +84,10 @@ describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', 
     expect(await client.callTool({ name: 'test_sampling', arguments: { prompt: 'x' } })).toMatchObject({ content: [{ type: 'text' }] })
     const both = await Promise.all([first.status(), second.status()])
     for (const { replica } of both) expect(replica).toMatchObject({ id: expect.any(String), address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), hints: { wire: args.length > 0 ? 'nats' : 'postgres', isUp: true } })
+    const rows = rowsBelow(readDocument('docs/reference/metrics-and-ledger.md'), 'Of replicas that share a database').slice(1)
+    const metrics = await first.metrics()
+    for (const [name = '', kind = ''] of rows) expect(metrics).toContain(`# TYPE ${name.replaceAll('`', '')} ${kind}\n`)
+    expect(metrics).toContain('portolan_hints_up 1\n')
     expect(both.flatMap(({ replica }) => replica?.peers ?? []).length).toBeGreaterThan(0)
   })
 })

@@ -59,6 +59,7 @@ const ROOM_CHARS = 65_536
 export function createPeerClient(options: PeerClientOptions): PeerClient {
   const { replicaId, keyring, clock, random, telemetry, maxTextChars } = options
   const peers = new Map<string, Peer>()
+  for (const labels of [TAKEN, REFUSED, UNREACHABLE, LOST]) telemetry.count('peer_requests_total', labels, 0)
   let beats = 0
   let isClosed = false
 
@@ -144,6 +145,8 @@ export function createPeerClient(options: PeerClientOptions): PeerClient {
             case 'failed':
               return fail(frame.error)
             case 'refused':
+              // It may be about to end: whether it is still there, its row says.
+              peer.isTrusted = false
               telemetry.count('peer_requests_total', REFUSED)
               return fail(neverDelivered(frame.reason))
           }

@@ -56,6 +56,7 @@ const PATHS: readonly PeerPath[] = ['/peer/1/alive', '/peer/1/call', '/peer/1/mo
 /** An asker that said nothing for so many beats is dead, although its connections may not be closed. */
 const ASKER_SILENT_BEATS = 10
 const ROOM_CHARS = 65_536
+const FAREWELL_MS = 500
 const MAX_HEADER_BYTES = 8_192
 /** Longer than askers keep a connection: one that is used again is not being closed at that moment. */
 const KEEP_ALIVE_MS = 60_000
@@ -68,6 +69,8 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   const askers = new Map<string, Asker>()
   const writers = new Set<FrameWriter>()
   const servers: Server[] = []
+  let isClosing = false
+  for (const labels of [TAKEN, REFUSED, FOREIGN]) telemetry.count('peer_requests_total', labels, 0)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = PATHS.find((known) => known === request.url)
@@ -84,6 +87,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     const asker = askers.get(proof.from)
     if (asker === undefined) askers.set(proof.from, { silentBeats: 0 })
     else asker.silentBeats = 0
+    if (isClosing) response.setHeader('connection', 'close')
     const writer = createFrameWriter(response, keyring, replicaId, proof.nonce)
     writers.add(writer)
     response.once('close', () => writers.delete(writer))
@@ -106,7 +110,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   }
 
   const ANSWERS: Readonly<Record<PeerPath, (asked: Asked) => Promise<void> | void>> = {
-    '/peer/1/alive': ({ writer }) => writer.end({ kind: 'end' }),
+    '/peer/1/alive': ({ writer }) => (isClosing ? refuse(writer, 'closing') : writer.end({ kind: 'end' })),
     '/peer/1/call': answerCall,
     '/peer/1/more': answerMore,
   }
@@ -115,7 +119,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     const text = openText(keyring, proof.nonce, body)
     if (text === undefined) return refuseForeign(request, response, 'altered text')
     const service = services.get(proof.topic)
-    if (service === undefined) return refuse(writer, 'nobody for this topic')
+    if (isClosing || service === undefined) return refuse(writer, 'nobody for this topic')
     if (calls.size >= maxCalls) return refuse(writer, 'too many calls')
     const call: Call = { from: proof.from, more: createTextQueue(ROOM_CHARS), gone: new AbortController() }
     calls.set(proof.nonce, call)
@@ -189,7 +193,10 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
       }
     },
     async close() {
+      isClosing = true
       for (const call of calls.values()) call.gone.abort()
+      // Who asked lately may be asking now, on a connection that is open: told so, it asks elsewhere; cut off, it would not know.
+      if (askers.size > 0) await new Promise<void>((resolve) => clock.after(FAREWELL_MS, resolve))
       await Promise.all(servers.map((server) => new Promise((resolve) => {
         server.close(resolve)
         server.closeAllConnections()

@@ -38,6 +38,8 @@ export function upCommand(): Command {
     .addOption(databaseOption())
     .addOption(databaseDirectOption())
     .addOption(stateKeyOption())
+  for (const option of replicaOptions()) command.addOption(option)
+  return command
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
     .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
     .addOption(logLevelOption())
@@ -61,8 +63,6 @@ export function upCommand(): Command {
       await end
       process.exit(0)
     })
-  for (const option of replicaOptions()) command.addOption(option)
-  return command
 }
 
 /** Resolves when a signal came and everything is closed. */

@@ -36,6 +36,7 @@ export function createHintRelay({ from, maxTextBytes, telemetry }: HintRelayOpti
   let send: ((text: string) => Promise<void>) | undefined
   let isFlushing = false
   let number = 0
+  for (const labels of [SENT, RECEIVED, IGNORED, GAP]) telemetry.count('hints_total', labels, 0)
 
   async function flush(): Promise<void> {
     if (isFlushing) return
