@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { messageOf, modern } from '../mcp-client.ts'
-import { startPortolan, stopPortolan } from '../portolan-process.ts'
+import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { findPostgres } from '../services/postgres.ts'
 import { DECLARED } from '../task-rig.ts'
@@ -22,6 +22,8 @@ const CONFIG = {
 interface Place {
   send(method: string, params: Json): Promise<Json>
   reach(taskId: unknown, status: string, withinMs?: number): Promise<Json>
+  /** What `portolan task` prints. */
+  task(...args: readonly string[]): Promise<string>
   kill(): Promise<void>
   start(): Promise<void>
 }
@@ -45,6 +47,11 @@ async function startPlace(more: readonly string[]): Promise<Place> {
       let task: Json = {}
       await expect.poll(async () => (task = (await send('tasks/get', { taskId }))['result'] as Json)['status'], { timeout: withinMs, interval: 100 }).toBe(status)
       return task
+    },
+    async task(...words) {
+      const { exited, stdout, stderr } = runPortolan(['task', ...words, '--data', join(folder, 'data')])
+      await exited
+      return stdout() + stderr()
     },
     async kill() {
       portolan.child.kill('SIGKILL')
@@ -71,6 +78,10 @@ async function killed(more: readonly string[]): Promise<void> {
   await place.start()
   expect(await place.reach(quick['taskId'], 'completed')).toEqual(completed)
   expect(await place.reach(long['taskId'], 'completed', 60_000)).toMatchObject({ result: { content: [{ type: 'text', text: 'Waited 3000 ms' }] }, _meta: { 'dev.portolan/attempts': 2 } })
+  const rows = (await place.task('ls', '--json')).trim().split('\n').map((line) => JSON.parse(line) as Json)
+  expect(rows).toMatchObject([{ tool: 'test_simple_text', phase: 'completed' }, { tool: 'test_wait', phase: 'completed', attempts: 2 }])
+  expect(await place.task('show', String(rows[1]?.['id']))).toContain('2 of 3; it may run twice')
+  expect(await place.task('retry', String(rows[1]?.['id']))).toContain('Only a dead task can be retried')
 }
 
 describe('tasks of a Portolan that was killed', () => {

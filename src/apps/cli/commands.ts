@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   stdio: async () => (await import('./stdio.ts')).stdioCommand(),
   status: async () => (await import('./status.ts')).statusCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  task: async () => (await import('./task.ts')).taskCommand(),
   reload: async () => (await import('./reload.ts')).reloadCommand(),
   config: async () => (await import('./config.ts')).configCommand(),
   key: async () => (await import('./key.ts')).keyCommand(),

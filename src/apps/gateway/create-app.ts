@@ -147,7 +147,7 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
   const opened: Opened = { config, settings, settingsOf, data, state, links, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const take = (): ReloadReport => reload(opened, condition)
-  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath) })
+  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath), tasks: gateway.tasks })
   const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),

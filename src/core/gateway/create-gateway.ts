@@ -38,6 +38,8 @@ import { refuseRequest } from '../upstream/refuse-request.ts'
 import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { GatewayContext, GatewayDeps, LogEvent } from './context.ts'
+import { createTaskOperations } from '../task/task-operations.ts'
+import type { TaskOperations } from '../task/task-operations.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
 import type { HttpHandler } from './http-exchange.ts'
@@ -68,6 +70,8 @@ export interface Gateway {
   /** One stdio client: give it the way to write, feed it lines, close it when its input ends. `endpoint` '' is all servers. */
   stdio(stream: SessionStream, endpoint?: string): Pipe
   status(): GatewayStatus
+  /** For operators; undefined without a store for tasks. */
+  readonly tasks: TaskOperations | undefined
   /** Ends all streams that clients keep open, gracefully: whoever still may opens them anew. Calls go on. */
   endStreams(): void
   /** Ends streams gracefully, lets calls in flight finish for up to `graceMs`, then refuses the rest. */
@@ -90,6 +94,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     http: entry,
     stdio: (stream, endpoint = '') => createPipe(context, views, { transport: 'stdio', endpoint, principal: undefined, stream }),
     status: () => ({ ...statusOf(context), leaving: reloads.leaving }),
+    tasks: context.owned === undefined ? undefined : createTaskOperations(context.owned.store, context.owned.tasks, deps.random),
     endStreams: () => endStreams(context),
     drain: (graceMs) => drain(context, graceMs),
     async close() {

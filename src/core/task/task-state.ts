@@ -65,6 +65,8 @@ export function moveTask(task: StoredTask, event: TaskEvent, nowMs: number): Res
   const phase = TASK_TABLE[task.phase][event.kind]
   if (phase === undefined) return { ok: false, fault: { reason: 'not_now' } }
   if ('epoch' in event && event.epoch !== task.epoch) return { ok: false, fault: { reason: 'stale' } }
+  // Two operators who retry at once make one task.
+  if (event.kind === 'retried' && task.progress.retriedAs !== '') return { ok: false, fault: { reason: 'not_now' } }
   if (event.kind === 'claim' && !isDue(task, nowMs)) return { ok: false, fault: { reason: 'not_due' } }
   const moved = { ...task, phase, version: task.version + 1, updatedAtMs: Math.max(nowMs, task.updatedAtMs), ...changesOf(task, event, nowMs) }
   return { ok: true, value: isOverPhase(phase) && !isOverPhase(task.phase) ? ended(moved, nowMs) : moved }

@@ -40,6 +40,8 @@ export interface Tasks {
    * lost hint would have said. Returns a function that ends it.
    */
   watch(id: string, run: (phase: TaskPhase | undefined) => void): () => void
+  /** Tells everybody that a task is due. */
+  wake(): void
   /** Calls `run` when a task may be due. */
   onDue(run: () => void): () => void
 }
@@ -184,6 +186,7 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
       return moved.ok ? moved.value : undefined
     },
     move: (seen, event) => moveBy(seen, () => event),
+    wake: due,
     watch(id, run) {
       watchers.set(id, (watchers.get(id) ?? new Set()).add(run))
       listen()

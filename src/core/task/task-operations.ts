@@ -1,0 +1,67 @@
+/** What an operator may do with tasks, whoever owns them: look, cancel, have another made of a dead one, remove. */
+
+import type { Result } from '../../protocol/result.ts'
+import type { Random } from '../random.ts'
+import { isOverPhase } from './stored-task.ts'
+import type { StoredTask } from './stored-task.ts'
+import { TASK_TABLE } from './task-state.ts'
+import type { TaskQuery, TaskStore } from './task-store.ts'
+import { TOMBSTONE_MS } from './tasks.ts'
+import type { Tasks } from './tasks.ts'
+
+/** `not_now`: it has ended, or cannot be retried or removed as it is; `retried`: it was, and this is the task. */
+export type OperationFault = { readonly reason: 'unknown' | 'not_now' } | { readonly reason: 'retried'; readonly as: string }
+
+export interface TaskOperations {
+  list(query: Omit<TaskQuery, 'ownerKey'>): Promise<readonly StoredTask[]>
+  find(id: string): Promise<StoredTask | undefined>
+  /** Reaches its server, at whichever replica. */
+  cancel(id: string): Promise<Result<StoredTask, OperationFault>>
+  /** Makes another task of the same request for the same owner: what has ended stays what it is (ext-tasks, Task Status). */
+  retry(id: string): Promise<Result<StoredTask, OperationFault>>
+  /** Only what has ended. Its owner is told that it has expired. */
+  drop(id: string): Promise<Result<StoredTask, OperationFault>>
+}
+
+export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Random): TaskOperations {
+  const find = async (id: string): Promise<StoredTask | undefined> => {
+    const sighting = await store.find(id)
+    return sighting.kind === 'found' ? sighting.task : undefined
+  }
+
+  return {
+    list: async (query) => (await store.list(query)).tasks,
+    find,
+    async cancel(id) {
+      const task = await find(id)
+      if (task === undefined) return unknown
+      if (isOverPhase(task.phase)) return notNow
+      const after = await tasks.cancel(task.origin.ownerKey, id)
+      return after?.phase === 'cancelled' ? { ok: true, value: after } : notNow
+    },
+    async retry(id) {
+      const task = await find(id)
+      if (task === undefined) return unknown
+      const { retriedAs } = task.progress
+      if (retriedAs !== '') return { ok: false, fault: { reason: 'retried', as: retriedAs } }
+      if (TASK_TABLE[task.phase].retried === undefined) return notNow
+      // Noted first: of two who retry at once one makes the task.
+      const as = random.id()
+      const noted = await tasks.move(task, { kind: 'retried', as })
+      if (!noted.ok) return notNow
+      const { task: made } = await store.create({ id: as, origin: task.origin, idempotency: undefined, lease: undefined })
+      tasks.wake()
+      return { ok: true, value: made }
+    },
+    async drop(id) {
+      const task = await find(id)
+      if (task === undefined) return unknown
+      if (!isOverPhase(task.phase)) return notNow
+      await store.drop(id, TOMBSTONE_MS)
+      return { ok: true, value: task }
+    },
+  }
+}
+
+const unknown = { ok: false, fault: { reason: 'unknown' } } as const
+const notNow = { ok: false, fault: { reason: 'not_now' } } as const
