@@ -41,6 +41,7 @@ function headText(screen: Screen, { status, traffic, period, nowMs }: Picture): 
     `Configuration: ${safeLine(config.source)} (${config.digest.slice(0, 12)}), read ${durationText(nowMs - config.loadedAtMs)} ago`,
   ]
   if (config.refusal !== '') lines.push(screen.paint('red', `The last reload was refused: ${safeLine(config.refusal)}`))
+  if (config.elsewhere !== '') lines.push(screen.paint('yellow', `Another replica serves another configuration (${config.elsewhere.slice(0, 12)}): give all of them the same, and reload`))
   if (!store.reachable) lines.push(screen.paint('red', `The state cannot be reached: ${safeLine(store.name)}; new sessions are refused until it is back`))
   if (status.replica !== null) lines.push(replicaText(screen, status.replica))
   if (status.ledgerLostCount > 0) lines.push(screen.paint('red', `The ledger lost ${status.ledgerLostCount} records: see the log`))

@@ -14,6 +14,8 @@ import type { FileStamp } from '../../adapters/node/file-watch.ts'
 import type { Result } from '../../protocol/result.ts'
 import { bannerText } from './banner.ts'
 import type { ReloadReport } from './config-change.ts'
+import { watchServedConfig } from './config-drift.ts'
+import type { ConfigDrift } from './config-drift.ts'
 import { createConfigFile, loadConfig } from './config-file.ts'
 import type { ConfigFile, Env, LoadedConfig } from './config-file.ts'
 import { ConfigError } from './config-problem.ts'
@@ -76,6 +78,8 @@ export interface Opened {
   readonly state: State
   /** Undefined for a process that shares its state with nobody. */
   readonly links: ReplicaLinks | undefined
+  /** Undefined where there are no other replicas. */
+  readonly drift: ConfigDrift | undefined
   readonly token: Token | undefined
   readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
@@ -144,7 +148,8 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
     ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
   const listener = listenerOf(loaded, settings, gateway, log, () => condition.state === 'ready' && state.isReachable())
-  const opened: Opened = { config, settings, settingsOf, data, state, links, token, authenticator, ledger, gateway, listener, log }
+  const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
+  const opened: Opened = { config, settings, settingsOf, data, state, links, drift, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
   const take = (): ReloadReport => reload(opened, condition)
   const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath), tasks: gateway.tasks })
@@ -233,7 +238,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, state, links, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, state, links, drift, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
   const { sessions, inFlight, servers, virtualServers } = gateway.status()
   return {
@@ -243,7 +248,7 @@ function statusOf({ config, state, links, ledger, gateway }: Opened, condition: 
     state: condition.state,
     listening: condition.listening,
     auth: condition.auth,
-    config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal },
+    config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal, elsewhere: drift?.elsewhere() ?? '' },
     store: { name: state.name, reachable: state.isReachable() },
     replica: links?.status() ?? null,
     sessions,
@@ -279,11 +284,12 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   return metrics.text()
 }
 
-async function stop({ listener, gateway, state, links, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   await Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
   await gateway.close()
+  drift?.close()
   await links?.close()
   await state.close()
   await operations.close()

@@ -34,6 +34,8 @@ export interface ProcessStatus {
     readonly loadedAtMs: number
     /** Why the last reload was refused; '' where it was not. */
     readonly refusal: string
+    /** Digest of another configuration that another replica serves; '' where all agree. */
+    readonly elsewhere: string
   }
   /** The database that keeps sessions and keys, for people: without a secret. */
   readonly store: {
