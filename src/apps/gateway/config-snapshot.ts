@@ -10,6 +10,7 @@ import type { AppSettings, HttpServer, Limits, ServerSnapshot, Snapshot, StdioSe
 import type { RateLimit, ServerLimits } from '../../core/policy/limiter.ts'
 import type { BreakerSettings } from '../../core/upstream/breaker.ts'
 import type { Result } from '../../protocol/result.ts'
+import type { AppBounds } from '../../protocol/app.ts'
 import { pathText } from './config-problem.ts'
 import type { ConfigProblem } from './config-problem.ts'
 import type { Config, ConfiguredServer } from './config.ts'
@@ -60,11 +61,15 @@ export function compileSnapshot(config: Config, scope: ReferenceScope): Result<S
 function appsOf({ portolan, servers: configured }: Config, problems: ConfigProblem[]): AppSettings | undefined {
   if (portolan.apps === undefined) return undefined
   const { calls = DEFAULTS.apps.calls, servers = {}, ...bounds } = portolan.apps
-  for (const name of Object.keys(servers)) {
-    if (configured.some((server) => server.name === name)) continue
-    problems.push({ path: pathText(['portolan', 'apps', 'servers', name]), problem: 'no server has this name', fix: 'Use a name of mcpServers as it is served, or remove it' })
+  const serverBounds = new Map<string, AppBounds>()
+  for (const [written, own] of Object.entries(servers)) {
+    const server = configured.find(({ name, key }) => name === written || key === written)
+    const path = pathText(['portolan', 'apps', 'servers', written])
+    if (server === undefined) problems.push({ path, problem: 'no server has this name', fix: 'Use a name of mcpServers, or remove it' })
+    else if (serverBounds.has(server.name)) problems.push({ path, problem: 'this server stands here twice', fix: 'Remove one of them' })
+    else serverBounds.set(server.name, own)
   }
-  return { calls, bounds: Object.keys(bounds).length === 0 ? undefined : bounds, serverBounds: servers }
+  return { calls, bounds: Object.keys(bounds).length === 0 ? undefined : bounds, serverBounds: Object.fromEntries(serverBounds) }
 }
 
 /** The limits in force. */

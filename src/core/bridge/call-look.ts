@@ -8,7 +8,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ResponseLook } from './client-response.ts'
 import { boundsOf } from '../gateway/snapshot.ts'
-import { openTask, sealCursor, sealState, sealTask } from './handles.ts'
+import { CURSOR_METHOD, openTask, sealCursor, sealState, sealTask } from './handles.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
 
@@ -26,10 +26,7 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
     bounds: boundsOf(exchange.snapshot.apps, route.upstream.name),
     selfText: context.selfText,
     sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
-    sealCursor(cursor) {
-      const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
-      return sealCursor(keyring, principal, binding, cursor)
-    },
+    sealCursor: message.method === CURSOR_METHOD ? (cursor) => sealCursor(keyring, principal, { upstreamId: route.upstream.id, method: CURSOR_METHOD, subject: route.subject, scope: route.scope }, cursor) : undefined,
     sealState(state) {
       const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
       return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)

@@ -16,7 +16,7 @@ const LOOK: ResponseLook = {
   bounds: [],
   selfText: '{}',
   sealTask: (taskId) => `task(${taskId})`,
-  sealCursor: (cursor) => `cursor ${cursor}`,
+  sealCursor: undefined,
   sealState: (state) => `state(${state})`,
 }
 const MODERN_TO_LEGACY: Partial<ResponseLook> = { upstreamEra: 'legacy' }

@@ -21,7 +21,6 @@ import type { Change } from '../../protocol/splice.ts'
 import { addAppUris, addBounds } from '../catalog/app-meta.ts'
 import { markUri } from '../catalog/uri-mark.ts'
 import type { Outcome } from '../gateway/outcome.ts'
-import { CURSOR_METHOD } from './handles.ts'
 
 export interface ResponseLook {
   readonly clientIdText: string
@@ -36,7 +35,8 @@ export interface ResponseLook {
   readonly selfText: WireText
   readonly sealTask: (taskId: string) => string
   readonly sealState: (state: string) => string
-  readonly sealCursor: (cursor: string) => string
+  /** Of the one method whose pages are the server's own. */
+  readonly sealCursor: ((cursor: string) => string) | undefined
 }
 
 const TOOL_PLAN: JsonPlan = { content: { '*': { resource: { _meta: APP_META_PLAN } } }, _meta: APP_META_PLAN }
@@ -69,8 +69,8 @@ export function clientResponse(message: Message, look: ResponseLook): Outcome {
   if (resultType === 'input_required' && state !== undefined) {
     changes.push({ node: state, text: asciiJson(look.sealState(readString(text, state) ?? '')) })
   }
-  const cursor = look.method === CURSOR_METHOD ? member(body, 'nextCursor') : undefined
-  if (cursor !== undefined) changes.push({ node: cursor, text: asciiJson(look.sealCursor(readString(text, cursor) ?? '')) })
+  const cursor = look.sealCursor === undefined ? undefined : member(body, 'nextCursor')
+  if (cursor !== undefined && look.sealCursor !== undefined) changes.push({ node: cursor, text: asciiJson(look.sealCursor(readString(text, cursor) ?? '')) })
   if (look.clientEra !== look.upstreamEra) addEra(set, remove, body, look)
   if (Object.keys(set).length > 0 || remove.length > 0) changes.push({ node: body, set, remove })
   addContent(changes, text, look)
