@@ -127,7 +127,8 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     response.once('close', () => {
       calls.delete(proof.nonce)
       call.more.close()
-      call.gone.abort()
+      // An abort costs an exception with its stack: only where there is something to stop.
+      if (!response.writableFinished) call.gone.abort()
     })
     telemetry.count('peer_requests_total', TAKEN)
     await writer.write({ kind: 'taken' })
