@@ -257,6 +257,22 @@ describe('a replica that is lost', () => {
     await until(() => actor.sessions.size === 1)
   })
 
+  it('and comes back, lets go of what is another\'s by now though nobody asks it: streams end, and calls that wait for an answer', async () => {
+    const scene = await play()
+    const { a, b } = scene
+    const session = await openSession(a.port, { capabilities: { sampling: {} } })
+    const get = await openStream(a.port, getRequest(session))
+    const { stream, call } = await startSteps(scene, a, session)
+    call.send({ jsonrpc: '2.0', id: 'asked', method: 'sampling/createMessage', params: { messages: [], maxTokens: 1 } })
+    await stream.count(1)
+    await a.stop()
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+    a.continue()
+    await until(() => get.ended && stream.ended)
+    expect(stream.messages().at(-1)).toMatchObject({ id: 9, error: { code: -31024 } })
+    expect(a.gateway.status().sessions).toBe(0)
+  })
+
   it('and comes back before anybody missed it, goes on', async () => {
     const { a, b } = await play()
     const session = await openSession(a.port)

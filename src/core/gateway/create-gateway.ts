@@ -141,7 +141,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const parked = createParkedCalls(() => context)
   const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, replicaId: deps.peers.replicaId, inputMs: () => deps.snapshots.current().limits.requestStateMs })
   const tasksAtModern = createTasksAtModern(deps.clock, () => context)
-  const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onReachable: (isReachable) => deps.log(isReachable ? STORE_BACK : STORE_AWAY) })
+  const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onGeneration: () => void context.sessions.recheckAll(), onReachable: (isReachable) => deps.log(isReachable ? STORE_BACK : STORE_AWAY) })
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,

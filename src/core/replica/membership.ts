@@ -30,6 +30,8 @@ export interface MembershipDeps {
   readonly clock: Clock
   readonly store: ReplicaStore
   readonly self: Replica
+  /** It is of a new generation: what it owned is to be looked up again, also what nobody asks for. */
+  readonly onGeneration?: () => void
   /** After a change between reachable and not. */
   readonly onReachable?: (isReachable: boolean) => void
 }
@@ -52,7 +54,7 @@ function answers(clock: Clock, work: Promise<void>): Promise<boolean> {
 }
 
 /** Announces itself at once, and from then on. */
-export function startMembership({ clock, store, self, onReachable }: MembershipDeps): Membership {
+export function startMembership({ clock, store, self, onGeneration, onReachable }: MembershipDeps): Membership {
   let certainUntilTicks = 0
   let generation = 0
   let beating: Promise<boolean> | undefined
@@ -72,8 +74,10 @@ export function startMembership({ clock, store, self, onReachable }: MembershipD
     // The store counts from when it hears this, which is later: here it ends first.
     const sentTicks = clock.ticksMs()
     if (!(await answers(clock, store.announce(self, LIFETIME_MS)))) return reached(false)
-    if (!isCertain()) generation += 1
+    const isNew = !isCertain()
+    if (isNew) generation += 1
     certainUntilTicks = sentTicks + LIFETIME_MS
+    if (isNew) onGeneration?.()
     return reached(true)
   }
   const beatOnce = (): Promise<boolean> => {

@@ -32,6 +32,8 @@ export interface Sessions {
   end(session: LiveSession): Promise<void>
   /** Leaves it to others, with everything that they can go on with. It has no call in flight. */
   handOver(session: LiveSession): Promise<void>
+  /** Lets go of those that are another replica's by now. */
+  recheckAll(): Promise<void>
   /** Ends those that were idle for too long; those with a call or a stream open are in use. */
   sweep(): void
   all(): IterableIterator<LiveSession>
@@ -65,6 +67,7 @@ export interface SessionsDeps {
 
 /** The stored copy is renewed when this much of the lifetime has passed, not on each request. */
 const SAVE_AFTER_FRACTION = 0.25
+const RECHECKS_AT_ONCE = 32
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
 
@@ -196,6 +199,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
       await save(session)
       // Given back only under the epoch that it was owned by.
       await ownership.release(session).catch(() => undefined)
+    },
+    async recheckAll() {
+      const doubtful = Array.from(live.values()).filter((session) => !ownership.isCertain(session))
+      for (let from = 0; from < doubtful.length; from += RECHECKS_AT_ONCE) {
+        await Promise.all(doubtful.slice(from, from + RECHECKS_AT_ONCE).map(async (session) => (await ownership.recheck(session)) || leave(session)))
+      }
     },
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()
