@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly config: unknown
   readonly count?: number
   readonly args?: readonly string[]
+  /** False: whoever asks chooses the replica, and there is no nginx. */
+  readonly hasBalancer?: boolean
 }
 
 const running = new Set<ChildProcess>()
@@ -47,7 +49,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-export async function startCluster({ databaseUrl, config, count = 3, args = [] }: ClusterOptions): Promise<Cluster> {
+export async function startCluster({ databaseUrl, config, count = 3, args = [], hasBalancer = true }: ClusterOptions): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-cluster-'))
   writeFileSync(join(folder, 'portolan.json'), JSON.stringify(config))
   const members: Member[] = []
@@ -65,6 +67,7 @@ export async function startCluster({ databaseUrl, config, count = 3, args = [] }
       members.push(memberOf(await freePort(), ['--config', join(folder, 'portolan.json'), '--data', dataDir, '--database-url', databaseUrl, ...args], folder))
     }
     await Promise.all(members.map((member) => member.start()))
+    if (!hasBalancer) return { url: members[0]?.url ?? '', token: TOKEN, members, folder, close }
     const port = await freePort()
     stopNginx = await startNginx(folder, port, members.map((member) => member.port))
     return { url: `http://127.0.0.1:${port}`, token: TOKEN, members, folder, close }

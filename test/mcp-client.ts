@@ -121,6 +121,8 @@ export interface Stream {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly events: readonly SseEvent[]
+  /** Everything, as it came. */
+  text(): string
   /** Parsed data of all events that have any. */
   messages(): Record<string, unknown>[]
   /** Resolves when so many messages have come; rejects after 5 s. */
@@ -148,8 +150,10 @@ export function openStream(port: number, wire: WireRequest): Promise<Stream> {
 function readStream(outgoing: ClientRequest, incoming: IncomingMessage): Stream {
   const events: SseEvent[] = []
   let rest = ''
+  let whole = ''
   let ended = false
   incoming.setEncoding('utf8').on('data', (chunk: string) => {
+    whole += chunk
     const blocks = (rest + chunk).split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) if (!block.startsWith(':')) events.push(readEvent(block))
@@ -161,6 +165,7 @@ function readStream(outgoing: ClientRequest, incoming: IncomingMessage): Stream 
     status: incoming.statusCode ?? 0,
     headers: incoming.headers,
     events,
+    text: () => whole,
     messages,
     async count(wanted) {
       await until(() => messages().length >= wanted || ended)

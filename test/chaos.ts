@@ -1,0 +1,269 @@
+/**
+ * A workload with an oracle, on replicas that are killed, stopped and restarted under it. The server behind them is in the test's
+ * own process, so that what was executed, how often and for whom is known and not believed.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cluster, Member } from './cluster.ts'
+import type { Act, Actor } from './fixtures/upstream/actor.ts'
+import { getRequest, legacyRequest, modernRequest, openStream } from './mcp-client.ts'
+import type { Stream, WireRequest } from './mcp-client.ts'
+
+type Json = Record<string, unknown>
+
+export interface Tally {
+  /** Calls by how they ended. */
+  readonly ended: Record<'answered' | 'unknown' | 'refused' | 'cut', number>
+  /** Of the refused ones, why. */
+  readonly codes: Map<number, number>
+  /** Everything that must not be, in words. */
+  readonly wrong: string[]
+  longestMs: number
+}
+
+export const PATH = '/actor/mcp'
+/** As long as nobody hangs (design §7.9), and what a busy machine adds to it. */
+const HANG_MS = 5_000 + 3_000
+const CAPABILITIES = { elicitation: { form: {} } }
+const FORM = { type: 'object', properties: {} }
+
+/** How often each key was executed. */
+export type Executions = Map<string, number>
+
+/** Tools of the server: `count` runs and says for whom, `ask` asks its client first. */
+export function actsOf(executions: Executions, actor: () => Actor): Record<string, Act> {
+  const ran = ({ args }: Parameters<Act>[0]): string => {
+    const key = String(args['key'])
+    executions.set(key, (executions.get(key) ?? 0) + 1)
+    return key
+  }
+  return {
+    count: (call) => call.answer({ content: [], key: ran(call) }),
+    ask(call) {
+      const key = ran(call)
+      call.send({ jsonrpc: '2.0', id: `q-${key}`, method: 'elicitation/create', params: { message: key, requestedSchema: FORM } })
+      const look = async (): Promise<void> => {
+        for (let tries = 0; tries < 400; tries += 1) {
+          const answer = actor().requests.findLast(({ json }) => String(json.id) === `q-${key}` && json.method === undefined)?.json as Json | undefined
+          if (answer !== undefined) return call.answer({ content: [], key, got: answer['result'] })
+          await sleep(20)
+        }
+      }
+      void look()
+    },
+  }
+}
+
+export interface Choice {
+  pick<T>(among: readonly T[]): T
+}
+
+/** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. Gives the stream on which it listens at the end. */
+export async function legacyWorker(name: string, { cluster, tally, choice, isOver }: Work): Promise<Stream | undefined> {
+  const session = await openSession(name, cluster, choice)
+  for (let count = 0; !isOver(); count += 1) {
+    const key = `${name}-${count}`
+    const tool = count % 3 === 0 ? 'ask' : 'count'
+    const startedMs = performance.now()
+    const request = legacyRequest(session, 'tools/call', { name: tool, arguments: { key } }, { id: count + 1, path: PATH, token: cluster.token, headers: STREAM })
+    const response = await converse({ cluster, choice, session, request, key, tally })
+    judge(tally, key, response, startedMs)
+    await sleep(10)
+  }
+  const alive = await exchange(cluster, choice, legacyRequest(session, 'ping', {}, { path: PATH, token: cluster.token }))
+  if (alive?.status !== 200) tally.wrong.push(`the session of ${name} is gone: ${alive?.status}`)
+  for (let tries = 0; tries < 20; tries += 1) {
+    const stream = await connect(cluster, choice, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
+    if (stream?.status === 200) return stream
+    await sleep(100)
+  }
+  return undefined
+}
+
+/** What the server announces now is told on each of these, as was asked for when the sessions began, and once. */
+export async function judgeAnnouncements(tally: Tally, actor: Actor, streams: readonly (Stream | undefined)[]): Promise<void> {
+  const heard = (): string[][] =>
+    streams.map((stream) => stream?.messages().flatMap(({ method, params }) => (method === UPDATED ? [String((params as Json)['uri'])] : [])) ?? [])
+  // The way from the server stands some time after the stream.
+  for (let tries = 0; tries < 10 && heard().some((uris) => uris.length === 0); tries += 1) {
+    actor.announce(UPDATED, { uri: `${WATCHED}/${tries}` })
+    await sleep(500)
+  }
+  for (const uris of heard()) if (uris.length === 0 || new Set(uris).size < uris.length) tally.wrong.push(`announcements were heard so: ${uris.join(' ')}`)
+  for (const stream of streams) stream?.drop()
+}
+
+const UPDATED = 'notifications/resources/updated'
+const WATCHED = 'test://one'
+
+export async function modernWorker(name: string, { cluster, tally, choice, isOver }: Work): Promise<void> {
+  for (let count = 0; !isOver(); count += 1) {
+    const key = `${name}-${count}`
+    const startedMs = performance.now()
+    const stream = await exchange(cluster, choice, modernRequest('tools/call', { name: 'count', arguments: { key } }, { path: PATH, token: cluster.token }))
+    judge(tally, key, stream?.messages.at(-1), startedMs)
+    await sleep(10)
+  }
+}
+
+export interface Work {
+  readonly cluster: Cluster
+  readonly tally: Tally
+  readonly choice: Choice
+  readonly isOver: () => boolean
+}
+
+/** Official clients of 2025-11-25 prefer a stream here: it can be resumed. */
+const STREAM = { accept: 'text/event-stream, application/json' }
+
+function judge(tally: Tally, key: string, response: Json | undefined, startedMs: number): void {
+  const tookMs = performance.now() - startedMs
+  tally.longestMs = Math.max(tally.longestMs, tookMs)
+  if (tookMs > HANG_MS) tally.wrong.push(`${key} took ${Math.round(tookMs)} ms`)
+  if (response === undefined) return void (tally.ended.cut += 1)
+  const error = response['error'] as { code: number; message: string } | undefined
+  const result = response['result'] as Json | undefined
+  if (error === undefined && result?.['key'] !== key) tally.wrong.push(`${key} was answered ${JSON.stringify(response)}`)
+  if (error?.code === -32001) tally.wrong.push(`${key}: its session is gone`)
+  const kind = error === undefined ? 'answered' : error.code === -31024 ? 'unknown' : 'refused'
+  tally.ended[kind] += 1
+  if (error !== undefined && kind === 'refused') tally.codes.set(error.code, (tally.codes.get(error.code) ?? 0) + 1)
+}
+
+/** What is known of `executions` at the end: nothing ran twice, and what was answered ran. */
+export function judgeExecutions(tally: Tally, executions: Executions): void {
+  for (const [key, count] of executions) if (count > 1) tally.wrong.push(`${key} ran ${count} times`)
+  const ran = [...executions.values()].length
+  if (ran < tally.ended.answered) tally.wrong.push(`${tally.ended.answered} were answered, ${ran} ran`)
+}
+
+async function openSession(name: string, cluster: Cluster, choice: Choice): Promise<string> {
+  const params = { protocolVersion: '2025-11-25', capabilities: CAPABILITIES, clientInfo: { name, version: '1' } }
+  const opened = await exchange(cluster, choice, legacyRequest('', 'initialize', params, { path: PATH, token: cluster.token }))
+  const session = opened?.headers['mcp-session-id']
+  if (typeof session !== 'string') throw new Error(`initialize was answered ${opened?.status}`)
+  await exchange(cluster, choice, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body: '{"jsonrpc":"2.0","method":"notifications/initialized"}' }))
+  await exchange(cluster, choice, legacyRequest(session, 'resources/subscribe', { uri: WATCHED }, { path: PATH, token: cluster.token }))
+  return session
+}
+
+interface Conversation {
+  readonly cluster: Cluster
+  readonly choice: Choice
+  readonly session: string
+  readonly request: WireRequest
+  readonly key: string
+  readonly tally: Tally
+}
+
+/** The response, as an official client gets it: it answers what it is asked, and resumes a stream that breaks. */
+async function converse(conversation: Conversation): Promise<Json | undefined> {
+  const { cluster, choice, session, request, key } = conversation
+  const answered = new Set<unknown>()
+  const endMs = performance.now() + HANG_MS
+  let stream = await connect(cluster, choice, request)
+  let lastId = ''
+  while (stream !== undefined && performance.now() < endMs) {
+    const response = stream.all().find((message) => message['method'] === undefined)
+    if (response !== undefined) {
+      stream.drop()
+      return response
+    }
+    for (const asked of stream.messages()) {
+      if (asked['method'] !== 'elicitation/create' || answered.has(asked['id'])) continue
+      answered.add(asked['id'])
+      void answer(conversation, asked, key)
+    }
+    lastId = stream.events.findLast(({ id }) => id !== '')?.id ?? lastId
+    if (stream.ended) {
+      if (lastId === '') return undefined
+      await sleep(50)
+      stream = await connect(cluster, choice, getRequest(session, { 'last-event-id': lastId, authorization: `Bearer ${cluster.token}` }, PATH))
+    }
+    await sleep(10)
+  }
+  return undefined
+}
+
+async function answer({ cluster, choice, session, tally }: Conversation, asked: Json, key: string): Promise<void> {
+  const { message } = asked['params'] as { message: string }
+  if (message !== key) tally.wrong.push(`the client of ${key} was asked about ${message}`)
+  const body = JSON.stringify({ jsonrpc: '2.0', id: asked['id'], result: { action: 'accept', content: {} } })
+  // A broken connection does not say whether the answer arrived; a second one is ignored.
+  for (let tries = 0; tries < 5; tries += 1) {
+    if ((await exchange(cluster, choice, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body })))?.status === 202) return
+    await sleep(100)
+  }
+}
+
+interface Whole {
+  readonly status: number
+  readonly headers: Stream['headers']
+  readonly messages: readonly Json[]
+}
+
+/** The whole answer; undefined where the connection broke, which only a request that may be repeated survives. */
+async function exchange(cluster: Cluster, choice: Choice, request: WireRequest): Promise<Whole | undefined> {
+  const stream = await connect(cluster, choice, request)
+  if (stream === undefined) return undefined
+  for (const endMs = performance.now() + HANG_MS; !stream.ended && performance.now() < endMs; ) await sleep(5)
+  return { status: stream.status, headers: stream.headers, messages: stream.all() }
+}
+
+interface Answered extends Stream {
+  /** Of a stream, or of one JSON text that is complete. */
+  all(): readonly Json[]
+}
+
+function answered(stream: Stream): Answered {
+  const isJson = String(stream.headers['content-type']).startsWith('application/json')
+  const all = (): readonly Json[] => (!isJson ? stream.messages() : stream.incoming.complete ? [JSON.parse(stream.text()) as Json] : [])
+  return Object.assign(Object.create(stream) as Stream, { all })
+}
+
+/** As a balancer: where nobody accepts, the next one is asked; what was sent is not sent again. */
+async function connect({ members }: Cluster, choice: Choice, request: WireRequest): Promise<Answered | undefined> {
+  const first = choice.pick(members)
+  for (const member of [first, ...members.filter((one) => one !== first)]) {
+    try {
+      return answered(await openStream(member.port, request))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') return undefined
+    }
+  }
+  return undefined
+}
+
+/** Longer than a replica's lifetime: the others take it for dead. */
+const STOPPED_MS = 3_600
+const PAUSE_MS = 700
+
+const FAULTS: Readonly<Record<string, (member: Member) => Promise<void>>> = {
+  async kill(member) {
+    await member.end('SIGKILL')
+    await sleep(PAUSE_MS)
+    await member.start()
+  },
+  async stop(member) {
+    member.kill('SIGSTOP')
+    await sleep(STOPPED_MS)
+    member.kill('SIGCONT')
+  },
+  async restart(member) {
+    await member.end('SIGTERM')
+    await member.start()
+  },
+}
+
+/** One replica at a time, until `untilMs`; says what it did. */
+export async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<string[]> {
+  const done: string[] = []
+  for (let round = 0; performance.now() < untilMs; round += 1) {
+    const names = Object.keys(FAULTS)
+    const name = round < names.length ? (names[round] ?? '') : choice.pick(names)
+    const member = choice.pick(members)
+    done.push(`${name} ${members.indexOf(member)}`)
+    await FAULTS[name]?.(member)
+    await sleep(PAUSE_MS)
+  }
+  return done
+}
