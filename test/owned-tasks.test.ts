@@ -1,5 +1,6 @@
 /** Tasks that Portolan owns, over ordinary tools of servers of either era, for modern clients. */
 import { describe, expect, it } from 'vitest'
+import { createHints } from '../src/adapters/memory/hints.ts'
 import { createTaskStore } from '../src/adapters/memory/task-store.ts'
 import { sha256 } from '../src/adapters/node/digest.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
@@ -224,6 +225,29 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     await until(() => stream.messages().some(({ params }) => (params as Json)['status'] === 'completed'))
     const told = stream.messages().filter(({ method }) => method === 'notifications/tasks')
     expect(told.at(-1)).toMatchObject({ params: { _meta: { 'io.modelcontextprotocol/subscriptionId': 77 }, taskId, status: 'completed', result: done } })
+  })
+
+  it('is the same at every replica: found, answered, told of and cancelled at another than tries it', async () => {
+    const store = createTaskStore(createSystemClock())
+    const hints = createHints()
+    const open = (options: RigOptions): Promise<Rig> => startRig({ ...options, deps: { ...options.deps, hints } })
+    const one = await play({ store, open })
+    const other = await open({ servers: { actor: http(one.actor.url) }, server: { tasks: [SETTING] }, deps: { tasks: { store, sha256 } } })
+    const far = clientOf(other)
+    const { taskId } = await one.call()
+    await until(() => one.calls.length === 1)
+    expect(await far.get(taskId)).toMatchObject({ taskId, status: 'working' })
+    const stream = closeAfter(await openStream(other.port, modernRequest('subscriptions/listen', { notifications: { taskIds: [taskId] } }, { path: '/actor/mcp', id: 7, meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } })))
+    await stream.count(1)
+    one.calls[0]?.answer(done)
+    await until(() => stream.messages().some(({ params }) => (params as Json)['status'] === 'completed'))
+    const second = await one.call()
+    await until(() => one.calls.length === 2)
+    let isClosed = false
+    one.calls[1]?.response.on('close', () => (isClosed = true))
+    await far.send('tasks/cancel', { taskId: second['taskId'] })
+    await until(() => (era === 'modern' ? isClosed : one.actor.requests.some(({ json }) => json.method === 'notifications/cancelled')))
+    expect(await one.get(second['taskId'])).toMatchObject({ status: 'cancelled' })
   })
 
   it('outlives Portolan: what had ended is there, and what was cut off has an unknown outcome', async () => {

@@ -1,0 +1,114 @@
+/** Tasks on several replicas that are killed, stopped and continued at random, and an oracle that counts what was done. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { createSeededRandom } from '../src/adapters/memory/random.ts'
+import { openPostgres } from '../src/adapters/postgres/database.ts'
+import { createTaskStore } from '../src/adapters/sql/task-store.ts'
+import { isOverPhase } from '../src/core/task/stored-task.ts'
+import type { StoredTask } from '../src/core/task/stored-task.ts'
+import { TERMS, newTask, taskOrigin } from './contracts/task-store.contract.ts'
+
+const REPLICA = fileURLToPath(new URL('fixtures/task-replica.ts', import.meta.url))
+const REPLICAS = 3
+
+interface ChaosReport {
+  readonly tasks: readonly StoredTask[]
+  /** How often the server began each task's work. */
+  readonly runs: ReadonlyMap<string, number>
+  readonly kills: number
+  readonly stops: number
+}
+
+/** Every second task may run twice. Resolves when all have ended; rejects after `withinMs`. */
+async function runChaos({ url, count, seed, withinMs }: { url: string; count: number; seed: number; withinMs: number }): Promise<ChaosReport> {
+  const random = createSeededRandom(seed)
+  const runs = new Map<string, number>()
+  const counter = createServer((request, response) => {
+    const id = (request.url ?? '').slice(1)
+    request.resume()
+    // Refused before anything is done: it may come again.
+    if (random.fraction() < 0.1) return void response.writeHead(503).end()
+    runs.set(id, (runs.get(id) ?? 0) + 1)
+    setTimeout(() => response.end(`done ${id}`), random.fraction() * 60)
+  })
+  counter.listen(0, '127.0.0.1')
+  await once(counter, 'listening')
+  const counterUrl = `http://127.0.0.1:${(counter.address() as AddressInfo).port}`
+  const databases = await openPostgres({ url })
+  const store = createTaskStore(databases.durable)
+  const replicas = new Map<string, ChildProcess>()
+  const start = (name: string): void => {
+    const child = spawn(process.execPath, [REPLICA, url, counterUrl, name], { stdio: ['ignore', 'ignore', 'inherit'] })
+    replicas.set(name, child)
+  }
+  let [kills, stops, isOver] = [0, 0, false]
+  const disturb = async (): Promise<void> => {
+    for (let round = 0; !isOver; round += 1) {
+      await sleep(400 + random.fraction() * 800)
+      const [name = '', child] = [...replicas][Math.floor(random.fraction() * replicas.size)] ?? []
+      if (child === undefined || isOver) continue
+      if (random.fraction() < 0.6) {
+        kills += 1
+        child.kill('SIGKILL')
+        start(`r${round + REPLICAS}`)
+        replicas.delete(name)
+      } else {
+        stops += 1
+        child.kill('SIGSTOP')
+        // Longer than its lease, now and then.
+        await sleep(random.fraction() * 2_500)
+        child.kill('SIGCONT')
+      }
+    }
+  }
+  try {
+    const terms = (isRepeatable: boolean) => ({ ...TERMS, isRepeatable, maxAttempts: 50, deadlineMs: 600_000, ttlMs: 600_000, baseDelayMs: 50, maxDelayMs: 400 })
+    const make = (at: number) => store.create(newTask(`t${at}`, { origin: taskOrigin({ terms: terms(at % 2 === 1) }) }))
+    for (let at = 0; at < count; at += 50) await Promise.all(Array.from({ length: Math.min(50, count - at) }, (_, more) => make(at + more)))
+    for (let at = 0; at < REPLICAS; at += 1) start(`r${at}`)
+    const disturbing = disturb()
+    const tasks = await allEnded(store, count, Date.now() + withinMs)
+    isOver = true
+    await disturbing
+    return { tasks, runs, kills, stops }
+  } finally {
+    isOver = true
+    for (const child of replicas.values()) child.kill('SIGKILL')
+    counter.close()
+    counter.closeAllConnections()
+    await databases.close()
+  }
+}
+
+async function allEnded(store: ReturnType<typeof createTaskStore>, count: number, untilMs: number): Promise<readonly StoredTask[]> {
+  for (;;) {
+    const { tasks } = await store.list({ count: count + 1 })
+    const open = tasks.filter(({ phase }) => !isOverPhase(phase))
+    if (open.length === 0) return tasks
+    if (Date.now() > untilMs) throw new Error(`${open.length} of ${tasks.length} tasks have not ended: ${JSON.stringify(open.slice(0, 3))}`)
+    await sleep(250)
+  }
+}
+
+/** All have ended, every result is kept, and nothing ran twice that must not (guarantee 1). A failure names its seed. */
+export async function checkChaos(url: string, count: number, withinMs: number): Promise<void> {
+  const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
+  const { tasks, runs, kills, stops } = await runChaos({ url, count, seed, withinMs })
+  expect(tasks, `CHAOS_SEED=${seed}`).toHaveLength(count)
+  expect(kills + stops).toBeGreaterThan(3)
+  for (const { id, phase, resultText, origin, progress } of tasks) {
+    const label = `CHAOS_SEED=${seed} ${id} ${phase}`
+    const times = runs.get(id) ?? 0
+    if (phase === 'completed') expect(resultText, label).toContain(`done ${id}`)
+    else expect({ phase, reason: progress.failures.at(-1)?.reason }, label).toEqual({ phase: 'dead', reason: 'transport' })
+    if (origin.terms.isRepeatable) expect(phase, label).toBe('completed')
+    else expect(times, label).toBeLessThanOrEqual(1)
+    if (phase === 'completed') expect(times, label).toBeGreaterThanOrEqual(1)
+  }
+}
