@@ -88,6 +88,9 @@ export function writeTask(taskId: string, state: TaskState, era: Era): { readonl
   }
 }
 
+/** Requests about one task, in 2025-11-25. */
+export const TASK_METHODS: ReadonlySet<string> = new Set(['tasks/get', 'tasks/result', 'tasks/cancel'])
+
 /** The task that a legacy server made of a call; undefined where its result is none. */
 export function legacyTaskOf(message: Message): ReadTask | undefined {
   const task = message.kind === 'result' ? member(message.body, 'task') : undefined

@@ -1,9 +1,10 @@
 /** How a call at a server ends: its answer is the client's, or it is sent again where guarantee 1 allows, or it has failed. */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
+import { TASK_METHODS, isOver, legacyTaskOf, readTask } from '../../protocol/task.ts'
 import type { ReadTask } from '../../protocol/task.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
@@ -34,7 +35,7 @@ export function settle(call: Call, channel: Channel, message: Message): void {
     if (exchange.era === 'legacy' && isUnasked(call, channel, message)) throw new PortolanError('upstream_malformed', { cause: 'a task that nobody asked for' })
     if (call.take !== undefined) return finishWhen(context, exchange, call.take(message))
     const outcome = clientResponse(message, look)
-    indexTask(call, outcome.kind, message)
+    noteTask(call, channel, outcome.kind, message)
     finish(context, exchange, outcome)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
@@ -146,14 +147,25 @@ function dropSession({ context, exchange: { session }, route }: Call, channel: C
   context.pool.forget(channel)
 }
 
-/** The owner's own index: `tasks/list` is answered from it (bridge-rulings §4, Tasks). */
-function indexTask({ context, exchange, route }: Call, kind: string, message: Message): void {
+/** The owner's own index, from which `tasks/list` is answered, and where each task is to be asked for (bridge-rulings §4, Tasks). */
+function noteTask({ context, exchange, route, look }: Call, channel: Channel, kind: string, message: Message): void {
   const { session } = exchange
-  if (kind !== 'task' || session === undefined) return
-  const taskId = readString(message.text, member(member(message.body, 'task'), 'taskId'))
-  if (taskId === undefined) return
-  rememberTask(session, route.upstream.id, taskId)
-  void context.sessions.changed(session)
+  if (session === undefined || channel.era !== 'legacy') return
+  const { ownerKey } = session.data
+  const upstreamId = route.upstream.id
+  const taskId = kind === 'task' ? readString(message.text, member(member(message.body, 'task'), 'taskId')) : undefined
+  if (taskId !== undefined) {
+    rememberTask(session, upstreamId, taskId)
+    if (session.opened.get(upstreamId)?.channel === channel) context.taskSessions.note({ ownerKey, upstreamId, taskId }, channel, legacyTaskOf(message)?.state.ttlMs ?? null)
+  } else if (TASK_METHODS.has(look.method) && isTaskOver(look.method, message)) {
+    context.taskSessions.ended({ ownerKey, upstreamId, taskId: route.subject }, look.method !== 'tasks/get')
+  }
+}
+
+function isTaskOver(method: string, { text, body }: Message): boolean {
+  if (method === 'tasks/result') return true
+  const task = body === undefined ? undefined : readTask(readJson(text, body), 'legacy')
+  return task !== undefined && isOver(task.state.status)
 }
 
 /** The client takes the task; the session in which it was made goes on for it. */

@@ -18,6 +18,7 @@ function open(config: ServerSnapshot) {
     clock: createManualClock(),
     self: { name: 'p', version: '1' },
     credentials: createStaticCredentials(),
+    taskSessions: { keep: () => false, mayYield: () => false },
     onSharedMessage: ignore,
     onSharedOpened: ignore,
     onSharedClosed: () => void closed.push('shared'),

@@ -14,6 +14,7 @@ import type { LiveSession, OwnChannel } from '../session/live-session.ts'
 import type { Channel, LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
+import type { TaskSessions } from './task-sessions.ts'
 import { createPacer } from '../upstream/pacer.ts'
 import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -36,6 +37,7 @@ export interface LegacyPoolDeps extends Asker {
   readonly credentials: Credentials
   /** What a shared session says outside any call. */
   readonly onSharedMessage: (upstream: Upstream, channel: LegacyChannel, message: Message) => void
+  readonly taskSessions: Pick<TaskSessions, 'keep' | 'mayYield'>
   readonly onSharedOpened: (upstream: Upstream) => void
   /** `wasIdle`: nobody used it. */
   readonly onSharedClosed: (upstream: Upstream, channel: LegacyChannel | undefined, wasIdle: boolean) => void
@@ -102,6 +104,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       revision: session.data.revision,
       ownerKey: session.data.ownerKey,
       shared: false,
+      mayYield: () => opened.channel !== undefined && deps.taskSessions.mayYield(opened.channel),
       headers: await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey: session.data.ownerKey }),
       listener: {
         onMessage: (message) => {
@@ -132,6 +135,10 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions, or somebody hears what comes.
     const usesInput = session.data.clientCapabilities !== '{}'
     if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream().catch(() => undefined)
+  }
+
+  const closeUnneeded = async (channel: LegacyChannel): Promise<void> => {
+    if (!deps.taskSessions.keep(channel, () => void channel.close().catch(() => undefined))) await channel.close()
   }
 
   return {
@@ -182,7 +189,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       }
     },
     endSession(session) {
-      for (const opening of session.own.values()) end(() => opening.then(({ channel }) => channel.close()))
+      for (const opening of session.own.values()) end(() => opening.then(({ channel }) => closeUnneeded(channel)))
       session.own.clear()
       session.opened.clear()
     },

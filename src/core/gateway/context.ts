@@ -11,6 +11,7 @@ import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import type { OwnedTasks } from '../bridge/owned-tasks.ts'
 import type { ParkedCalls } from '../bridge/parked-calls.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
+import type { TaskSessions } from '../bridge/task-sessions.ts'
 import type { TasksAtModern } from '../bridge/task-at-modern.ts'
 import type { Watches } from '../bridge/watches.ts'
 import type { Catalog } from '../catalog/catalog.ts'
@@ -91,6 +92,7 @@ export interface GatewayContext {
   readonly inputPool: InputPool
   readonly parked: ParkedCalls
   readonly tasksAtLegacy: TasksAtLegacy
+  readonly taskSessions: TaskSessions
   readonly tasksAtModern: TasksAtModern
   /** Undefined without a store for them. */
   owned: OwnedTasks | undefined

@@ -12,6 +12,7 @@ import { createOwnedTasks } from '../bridge/owned-tasks.ts'
 import { createParkedCalls } from '../bridge/parked-calls.ts'
 import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtLegacy } from '../bridge/task-at-legacy.ts'
+import { createTaskSessions } from '../bridge/task-sessions.ts'
 import { createTasksAtModern } from '../bridge/task-at-modern.ts'
 import { takeUpSession } from '../bridge/take-up.ts'
 import { createWatches } from '../bridge/watches.ts'
@@ -120,7 +121,9 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const catalog = createCatalog(deps)
   const inFlight = new LiveMap<string, Exchange>()
   const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (upstream, era, message) => spread(context, upstream, era, message) })
+  const taskSessions = createTaskSessions({ clock: deps.clock, self: deps.self, yieldMs: () => deps.snapshots.current().limits.inputYieldMs })
   const pool: LegacyPool = createLegacyPool({
+    taskSessions,
     clock: deps.clock,
     self: deps.self,
     credentials: deps.credentials,
@@ -159,7 +162,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, taskSessions, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }
@@ -207,6 +210,8 @@ function sharedMessage({ watches, tasksAtLegacy }: GatewayContext, upstream: Ups
 }
 
 function ownMessage(context: GatewayContext, session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message): void {
+  // It is there for its tasks only.
+  if (session.ended && message.kind === 'request') return refuseRequest(channel, message)
   if (message.kind === 'request' && message.method === 'ping') return refuseRequest(channel, message)
   const kinds = listsChangedBy(message.method)
   if (kinds.length > 0) context.catalog.invalidate(upstream, kinds)
