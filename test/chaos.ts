@@ -58,8 +58,7 @@ export interface Choice {
 }
 
 /** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. Gives the stream on which it listens at the end. */
-export async function legacyWorker(name: string, { cluster, tally, choice, isOver }: Work): Promise<Stream | undefined> {
-  const session = await openSession(name, cluster, choice)
+export async function legacyWorker(name: string, session: string, { cluster, tally, choice, isOver }: Work): Promise<Stream | undefined> {
   for (let count = 0; !isOver(); count += 1) {
     const key = `${name}-${count}`
     const tool = count % 3 === 0 ? 'ask' : 'count'
@@ -136,7 +135,8 @@ export function judgeExecutions(tally: Tally, executions: Executions): void {
   if (ran < tally.ended.answered) tally.wrong.push(`${tally.ended.answered} were answered, ${ran} ran`)
 }
 
-async function openSession(name: string, cluster: Cluster, choice: Choice): Promise<string> {
+/** A session that has asked to hear of a resource. */
+export async function openSession(name: string, { cluster, choice }: Work): Promise<string> {
   const params = { protocolVersion: '2025-11-25', capabilities: CAPABILITIES, clientInfo: { name, version: '1' } }
   const opened = await exchange(cluster, choice, legacyRequest('', 'initialize', params, { path: PATH, token: cluster.token }))
   const session = opened?.headers['mcp-session-id']

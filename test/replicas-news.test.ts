@@ -53,6 +53,20 @@ describe('what one child of a server announces', () => {
     expect(streams.map((stream) => [times(stream, CHANGED), times(stream, UPDATED)])).toEqual([[1, 2], [1, 2], [1, 2]])
     await Promise.all(streams.map((stream) => stream.close()))
   })
+
+  it('is told to a session that another replica had, which was lost', async () => {
+    const all = await play(announcer)
+    const [a, b, c] = all as [ReplicaRig, ReplicaRig, ReplicaRig]
+    const session = await openSession(a.port, { path })
+    expect((await legacy(a.port, session, 'resources/subscribe', { uri: 'test://one' }, { path })).status).toBe(200)
+    await a.kill()
+    const stream = await openStream(b.port, getRequest(session, {}, path))
+    // Subscribed again as soon as b has a child for it.
+    await modern(b.port, 'tools/list', {}, { path })
+    await modern(c.port, 'tools/call', { name: 'touch', arguments: { uri: 'test://one' } }, { path })
+    await until(() => times(stream, UPDATED) === 1)
+    await stream.close()
+  })
 })
 
 describe('what a server over HTTP announces to each of its sessions', () => {

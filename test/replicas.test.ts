@@ -172,7 +172,7 @@ describe('a replica that drains', () => {
     expect([a.gateway.status().sessions, a.gateway.status().inFlight]).toEqual([0, 0])
     const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
     await until(() => second.ended)
-    expect(heard(second)).toEqual([{ response: 9 }])
+    expect(second.messages()).toMatchObject([{ id: 9, result: {} }])
     const before = actor.requests.length
     expect((await legacy(c.port, session, 'tools/call', ECHO)).status).toBe(200)
     expect(actor.requests.slice(before).some(({ body }) => body.includes('"debug"'))).toBe(true)
@@ -213,6 +213,17 @@ describe('a replica that is lost', () => {
     expect(calls).toHaveLength(1)
   })
 
+  it('has a call that it may have run answered so where nothing of its answer had come, and runs it nowhere else', async () => {
+    const { a, b, calls } = await play()
+    const session = await openSession(a.port)
+    const call = legacy(b.port, session, 'tools/call', { name: 'actor__steps' }, { id: 9 })
+    await until(() => calls.length === 1)
+    await a.kill()
+    expect(messageOf(await call)).toMatchObject({ id: 9, error: { code: -31024 } })
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+    expect(calls).toHaveLength(1)
+  })
+
   it('has whoever resumes a stream of such a call told so', async () => {
     const scene = await play()
     const { a, b } = scene
@@ -241,6 +252,7 @@ describe('a replica that is lost', () => {
     const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
     await until(() => second.ended)
     expect(heard(second)).toEqual([1, { response: 9 }])
+    expect(second.messages().at(-1)).toHaveProperty('result')
   })
 
   it('and comes back, learns that another has its sessions before it does anything for them', async () => {

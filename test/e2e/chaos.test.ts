@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { createSeededRandom } from '../../src/adapters/memory/random.ts'
-import { actsOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, wreak } from '../chaos.ts'
+import { actsOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, openSession, wreak } from '../chaos.ts'
 import type { Choice, Executions, Tally } from '../chaos.ts'
 import { startCluster } from '../cluster.ts'
 import { startActor } from '../fixtures/upstream/actor.ts'
@@ -28,7 +28,9 @@ describe.skipIf(postgres === undefined)('three replicas under fire', () => {
       const tally: Tally = { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0 }
       let isOver = false
       const work = { cluster, tally, choice: choiceOf(SEED), isOver: () => isOver }
-      const legacy = Array.from({ length: 6 }, (_, index) => legacyWorker(`l${index}`, work))
+      // Before anything is lost: what is tried is that they stay.
+      const sessions = await Promise.all(Array.from({ length: 6 }, (_, index) => openSession(`l${index}`, work)))
+      const legacy = sessions.map((session, index) => legacyWorker(`l${index}`, session, work))
       const modern = Array.from({ length: 2 }, (_, index) => modernWorker(`m${index}`, work))
       await sleep(1_000)
       const faults = await wreak(cluster, choiceOf(SEED + 1), performance.now() + SECONDS * 1_000)
