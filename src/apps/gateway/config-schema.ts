@@ -113,7 +113,7 @@ const serverOptions = z.strictObject({
   era: z.enum(['auto', 'legacy', 'modern']).optional().describe('Which protocol eras to try; `auto` asks the server'),
   share: z.enum(['all', 'principal', 'session']).optional().describe('Who may share one child process or upstream session'),
   state: z.enum(['none', 'replayable', 'opaque']).optional().describe('What a restarted child process has lost'),
-  placement: z.enum(['replica', 'singleton']).optional().describe('One child on each replica, or one in all; the same while there is one process'),
+  placement: z.enum(['replica', 'singleton']).optional().describe('One child on each replica, or one in all; the latter is refused with --database-url: it is not built for several replicas yet'),
   trustAnnotations: z.boolean().optional().describe('Believe `idempotentHint` and `readOnlyHint`: such calls may be sent again when their outcome is unknown'),
   timeouts: z
     .strictObject({

@@ -109,7 +109,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const replicaPlace = replicaPlaceOf(options.flags, place.databaseUrl, env)
   const data = openDataFolder(options.dataPath)
   const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
-    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
+    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock'), hasReplicas: replicaPlace !== undefined })
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
   const state = await openState({ place, data, clock: createSystemClock(), log })
