@@ -85,6 +85,21 @@ describe.each(CELLS)('extensions of a %s client, at a %s server', (era, serverEr
   })
 })
 
+describe.each(ERAS)('a notification of the official client of 2026-07-28, to a %s server', (serverEra) => {
+  it('says of its hop what Portolan says of it, and all else as it came', async () => {
+    const actor = await start([serverEra])
+    const built = await build({ one: http(actor.url) }, [])
+    const hop = { [`${META}/protocolVersion`]: '2026-07-28', [`${META}/clientInfo`]: { name: 'test', version: '1' }, [`${META}/clientCapabilities`]: { extensions: RELAYED } }
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/vendor/moved', params: { to: [1], _meta: { ...hop, traceparent: '00-1-2-01' } } })
+    // It sends no Mcp-Method: nothing says that notifications have one.
+    expect((await send(built.rig.port, modernRequest('', {}, { path: '/one/mcp', body, headers: { 'mcp-method': '' } }))).status).toBe(202)
+    await until(() => actor.requests.some(({ json }) => json.method === 'notifications/vendor/moved'))
+    const seen = actor.requests.find(({ json }) => json.method === 'notifications/vendor/moved')
+    const own = serverEra === 'modern' ? { ...hop, [`${META}/clientInfo`]: { name: 'portolan', version: '0.0.0' } } : {}
+    expect(seen?.json.params).toEqual({ to: [1], _meta: { ...own, traceparent: '00-1-2-01' } })
+  })
+})
+
 async function advertised(built: Built, era: Era, path: string): Promise<unknown> {
   const answer = era === 'legacy'
     ? await legacy(built.rig.port, '', 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } }, { path })

@@ -1,6 +1,8 @@
 /** How a connection begins, what is advertised, and what belongs to the other era. */
 import { expect } from 'vitest'
 import { carrierRow } from '../../src/core/bridge/carrier-table.ts'
+import type { ServerCapabilities } from '../../src/protocol/capability.ts'
+import { withTasks } from '../../src/protocol/capability.ts'
 import { traitsOf } from '../../src/protocol/revision.ts'
 import type { Revision } from '../../src/protocol/revision.ts'
 import type { At, Cell, Group } from './cell.ts'
@@ -17,19 +19,21 @@ const METHODS: Readonly<Record<string, { readonly legacy: readonly string[]; rea
   logging: { legacy: ['logging/setLevel'], modern: [] },
   extensions: { legacy: ['skills/list', 'skills/get', 'resources/directory/read'], modern: ['skills/list', 'skills/get', 'resources/directory/read'] },
 }
-const DECLARED: Readonly<Record<string, object>> = {
+const DECLARED: ServerCapabilities = {
   tools: { listChanged: true }, prompts: { listChanged: true }, resources: { listChanged: true, subscribe: true }, logging: {}, completions: {},
   extensions: { 'io.modelcontextprotocol/skills': { directoryRead: true } },
 }
 
 /** What the reference server declares, as far as the table carries it and the client's revision has it. */
-function expected({ client, upstream }: Cell): Record<string, object> {
+function expected({ client, upstream }: Cell): ServerCapabilities {
   const carried = (method: string): boolean => {
     const row = carrierRow(client.era, upstream.era, method)
     return row !== undefined && row.kind !== 'unsupported'
   }
   const isKnown = (capability: string): boolean => capability !== 'completions' || traitsOf(client.revision as Revision).completionsCapability
-  return Object.fromEntries(Object.entries(DECLARED).filter(([key]) => METHODS[key]?.[client.era].every(carried) === true && isKnown(key)))
+  const declared = Object.fromEntries(Object.entries(DECLARED).filter(([key]) => METHODS[key]?.[client.era].every(carried) === true && isKnown(key)))
+  // It has the tasks of 2026-07-28 only: each client is told of them in the words of its revision.
+  return upstream.era === 'modern' ? withTasks(declared, client.revision as Revision) : declared
 }
 
 async function refuses(at: At, methods: readonly string[]): Promise<void> {

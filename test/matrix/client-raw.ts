@@ -244,8 +244,11 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
       const { status } = await exchange(at.url, wire, (message) => void messages.push(message)).done
       return { status, messages }
     },
-    // 2026-07-28 has no notification from client to server over HTTP.
-    notify: () => Promise.resolve(),
+    async notify(method, params = {}) {
+      const wire = modernRequest(method, params, { path, token })
+      const body = JSON.stringify({ jsonrpc: '2.0', method, params })
+      await exchange(at.url, { ...wire, body }, () => undefined).done
+    },
     async watch({ lists = false, uri }) {
       const notifications = { ...(lists ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}), ...(uri === undefined ? {} : { resourceSubscriptions: [uri] }) }
       const { sent } = ask('subscriptions/listen', { notifications }, {})

@@ -75,7 +75,7 @@ export interface Driver {
 }
 
 export type Transport = 'http' | 'sse' | 'stdio'
-/** Whether a client declares all the input that its revision knows, or none. */
+/** Whether a client declares all the input that its revision knows, and extensions, or none. */
 export type Declares = 'all' | 'none'
 
 export interface MatrixClient {
@@ -91,9 +91,15 @@ export interface MatrixClient {
   connect(to: Reached & { readonly configPath: string; readonly dataDir?: string }, server: string, declares: Declares): Promise<Driver>
 }
 
+/** Extensions that every client can declare: one that Portolan knows, and one that nobody does. */
+export const EXTENSIONS: Json = { 'io.modelcontextprotocol/ui': { mimeTypes: ['text/html;profile=mcp-app'] }, 'com.example/tables': { level: 2, nested: { a: [null] } } }
+
 /** All that a client can declare in its revision. */
 export function capabilitiesOf(revision: string, declares: Declares): Json {
-  if (declares === 'none') return {}
+  return declares === 'none' ? {} : { ...inputOf(revision), extensions: EXTENSIONS }
+}
+
+function inputOf(revision: string): Json {
   if (revision < '2025-06-18') return { sampling: {}, roots: { listChanged: true } }
   if (revision < '2025-11-25') return { sampling: {}, elicitation: {}, roots: { listChanged: true } }
   return { sampling: { tools: {} }, elicitation: { form: {}, url: {} }, roots: revision < '2026' ? { listChanged: true } : {} }

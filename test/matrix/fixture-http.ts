@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { event, sendJson, sse, startHttp } from '../fixtures/upstream/support.ts'
 import type { Request } from '../fixtures/upstream/support.ts'
-import { actFixture, fixtureResponse, inArray } from './fixture-script.ts'
+import { actFixture, declaredIn, fixtureResponse, inArray, noteVendor } from './fixture-script.ts'
 import type { FixtureCall, FixtureEra, Json } from './fixture-script.ts'
 
 export interface FixtureHttp {
@@ -14,6 +14,7 @@ export interface FixtureHttp {
 interface Session {
   readonly waiting: Map<string, (result: Json) => void>
   readonly cancels: Map<string, (how: string) => void>
+  readonly declared: Json
 }
 
 export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> {
@@ -30,7 +31,7 @@ export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> 
       response.write(`data: ${text}\n\n`)
     }
     const call: FixtureCall = {
-      era, revision: request.url.slice('/mcp/'.length), text: request.body, method, params,
+      era, revision: request.url.slice('/mcp/'.length), text: request.body, method, params, declared: era === 'modern' ? declaredIn(params) : (session?.declared ?? {}),
       ask: (question, body, beside) =>
         new Promise((resolve) => {
           asked += 1
@@ -62,7 +63,7 @@ export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> 
     const { id, method, params } = request.json
     if (method === 'initialize') {
       const sessionId = randomUUID()
-      sessions.set(sessionId, { waiting: new Map(), cancels: new Map() })
+      sessions.set(sessionId, { waiting: new Map(), cancels: new Map(), declared: (params?.['capabilities'] ?? {}) as Json })
       return void act('legacy', request, response, undefined, { 'mcp-session-id': sessionId })
     }
     const sessionId = String(request.headers['mcp-session-id'])
@@ -75,13 +76,19 @@ export async function startFixtureHttp(notesPath: string): Promise<FixtureHttp> 
     if (request.method === 'GET') return sse(response)
     if (id !== undefined && method !== undefined) return void act('legacy', request, response, session)
     response.writeHead(202).end()
+    noteVendor(notesPath, method, params)
     if (method === 'notifications/cancelled') session.cancels.get(JSON.stringify(params?.['requestId']))?.('notification')
     else if (method === undefined) session.waiting.get(JSON.stringify(id))?.((request.json['result'] ?? { error: request.json['error'] }) as Json)
   }
 
   return startHttp((request, response) => {
     const isModern = JSON.stringify(request.json.params?.['_meta'] ?? {}).includes('io.modelcontextprotocol/protocolVersion')
-    if (isModern) serveModern(request, response)
+    const { id, method = '', params } = request.json
+    const isUnknown = id === undefined && method.startsWith('notifications/vendor/') && request.headers['mcp-session-id'] === undefined
+    if (isUnknown) {
+      noteVendor(notesPath, method, params)
+      response.writeHead(202).end()
+    } else if (isModern) serveModern(request, response)
     else serveLegacy(request, response)
   })
 }

@@ -1,5 +1,5 @@
 /** The fixture on one pipe that brings everything: stdio, or a session of HTTP+SSE. */
-import { actFixture, fixtureResponse, inArray } from './fixture-script.ts'
+import { actFixture, declaredIn, fixtureResponse, inArray, noteVendor } from './fixture-script.ts'
 import type { FixtureEra, Json } from './fixture-script.ts'
 
 interface Line {
@@ -28,6 +28,7 @@ export function serveFixturePipe({ notesPath, revision = '', write }: PipeOption
   const waiting = new Map<string, (result: Json) => void>()
   const cancels = new Map<string, (how: string) => void>()
   let asked = 0
+  let session: Json = {}
   const ask = (method: string, params: Json, beside?: readonly string[]): Promise<Json> =>
     new Promise((resolve) => {
       asked += 1
@@ -40,12 +41,13 @@ export function serveFixturePipe({ notesPath, revision = '', write }: PipeOption
     const idText = JSON.stringify(id ?? null)
     if (method === undefined) return waiting.get(idText)?.(message.result ?? { error: message.error })
     if (method === 'notifications/cancelled') return cancels.get(JSON.stringify(params['requestId']))?.('notification')
-    if (id === undefined) return
+    if (id === undefined) return noteVendor(notesPath, method, params)
     if (method === 'subscriptions/listen') return write(acknowledgement(idText, message))
     const era: FixtureEra = 'io.modelcontextprotocol/protocolVersion' in ((params['_meta'] ?? {}) as Json) ? 'modern' : 'legacy'
     const tell = (name: string, body: Json): void => write(JSON.stringify({ jsonrpc: '2.0', method: name, params: body }))
     const onCancelled = (run: (how: string) => void): void => void cancels.set(idText, run)
-    void actFixture({ era, revision, text, method, params, ask, tell, onCancelled }, notesPath).then((answer) => {
+    if (method === 'initialize') session = (params['capabilities'] ?? {}) as Json
+    void actFixture({ era, revision, text, method, params, declared: era === 'modern' ? declaredIn(params) : session, ask, tell, onCancelled }, notesPath).then((answer) => {
       if (answer === undefined) return
       cancels.delete(idText)
       write(inArray(fixtureResponse(era, idText, answer), answer.beside))

@@ -21,6 +21,8 @@ export interface FixtureCall {
   readonly text: string
   readonly method: string
   readonly params: Json
+  /** What the client declares: with this request, or for its session. */
+  readonly declared: Json
   /** Legacy: a request to the client. `beside`: what stands before it, in one array with it. */
   ask(method: string, params: Json, beside?: readonly string[]): Promise<Json>
   /** A notification that belongs to this call. */
@@ -32,7 +34,12 @@ export interface FixtureCall {
 /** The text of a result's members, or an error. `beside`: messages that stand before the response, in one array with it. */
 export type FixtureAnswer = ({ readonly result: string } | { readonly error: Json }) & { readonly beside?: readonly string[] }
 
-const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify', 'job', 'arrays'] as const
+const NAMES = ['zeta', 'echo', 'alpha', 'fail', 'wait', 'content', 'list', 'sample', 'notify', 'job', 'arrays', 'declared', 'trace'] as const
+/** An extension that nobody has heard of, as the server has it. */
+export const VENDOR = 'com.example/tables'
+export const VENDOR_SERVER: Json = { levels: [1, 2], nested: { a: null } }
+/** The trace context of the fixture's answers. */
+export const TRACE = '"traceparent" : "00-ffffffffffffffffffffffffffffffff-00f067aa0ba902b7-00","tracestate":"s=\\u0031"'
 const PIXEL = 'iVBORw0KGgo='
 
 /** The tools in their order, each with a member that no revision has. */
@@ -74,7 +81,7 @@ export async function actFixture(call: FixtureCall, notesPath: string): Promise<
     case 'initialize':
       return initialize(call)
     case 'server/discover':
-      return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":{"${TASKS}":{}}}${cached}` }
+      return { result: `"supportedVersions":["2026-07-28"],"capabilities":{"tools":{},"extensions":${JSON.stringify({ [TASKS]: {}, [VENDOR]: VENDOR_SERVER })}}${cached}` }
     case 'ping':
       return { result: '' }
     case 'tools/list':
@@ -96,7 +103,7 @@ export async function actFixture(call: FixtureCall, notesPath: string): Promise<
 function initialize({ revision, params }: FixtureCall): FixtureAnswer {
   const agreed = revision === '' ? String(params['protocolVersion']) : revision
   const tasks = agreed < '2025-11-25' ? '' : `,"tasks":${LEGACY_TASKS}`
-  return { result: `"protocolVersion":${JSON.stringify(agreed)},"capabilities":{"tools":{}${tasks}},"serverInfo":{"name":"fixture","version":"1"}` }
+  return { result: `"protocolVersion":${JSON.stringify(agreed)},"capabilities":{"tools":{},"extensions":${JSON.stringify({ [VENDOR]: VENDOR_SERVER })}${tasks}},"serverInfo":{"name":"fixture","version":"1"}` }
 }
 
 async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAnswer | undefined> {
@@ -104,6 +111,10 @@ async function callTool(call: FixtureCall, notesPath: string): Promise<FixtureAn
   switch (call.params['name']) {
     case 'echo':
       return { result: `${text(call.text)},"vendorBig":${BIG},"vendorField":{"kept":[1.50,null]}` }
+    case 'declared':
+      return { result: text(JSON.stringify(call.declared['extensions'] ?? {})) }
+    case 'trace':
+      return { result: `${text(call.text)},"_meta":{${TRACE}}` }
     case 'fail':
       return { error: { code: 4242, message: 'It failed on purpose', data: { detail: [1, 2] } } }
     case 'content':
@@ -156,4 +167,12 @@ export function fixtureResponse(era: FixtureEra, idText: string, answer: Fixture
   if ('error' in answer) return `{"jsonrpc":"2.0","id":${idText},"error":${JSON.stringify(answer.error)}}`
   const type = era === 'modern' && !answer.result.includes('"resultType"') ? '"resultType":"complete"' : ''
   return `{"jsonrpc":"2.0","id":${idText},"result":{${[type, answer.result].filter((part) => part !== '').join(',')}}}`
+}
+
+/** What a request of 2026-07-28 declares. */
+export const declaredIn = (params: Json): Json => recordOf(recordOf(params['_meta'])['io.modelcontextprotocol/clientCapabilities'])
+
+/** A notification that nobody knows leaves a file, by its key. */
+export function noteVendor(notesPath: string, method: string | undefined, params: Json | undefined): void {
+  if (method === 'notifications/vendor/moved') appendFileSync(join(notesPath, String(params?.['key'])), JSON.stringify(params?.['to']))
 }

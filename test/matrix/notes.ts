@@ -31,5 +31,6 @@ export const NOTES: Readonly<Record<string, Note>> = {
   polled: { text: 'The tasks extension has no `tasks/result`: the result is in the task.', spec: '2026-07-28/changelog' },
   unlisted: { text: 'The tasks extension has no `tasks/list`.', spec: '2026-07-28/changelog' },
   'visit-end': { text: '2026-07-28 has no such notification, and it does not cross.', spec: '2026-07-28/client/elicitation' },
+  'apps-apart': { text: 'At several servers as one that have apps nothing says whose app a call is of: it is refused, and no app may call these tools (decision 0010).', spec: '2026-07-28/basic/versioning' },
   'tasks-undeclared': { text: 'From 2026-07-28 on tasks are an extension, which SDK v2 does not declare: −32021. Shown by the client that writes by hand.', spec: '2026-07-28/changelog' },
 }

@@ -4,6 +4,7 @@ import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { HOP_META, META } from '../../protocol/meta.ts'
+import { claimsRevision } from '../../protocol/modern/request-meta.ts'
 import { HEADER, encodeHeaderValue } from '../../protocol/header.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -56,14 +57,19 @@ async function passOn(context: GatewayContext, exchange: Exchange, { upstream }:
   if (principal === undefined) throw new PortolanError('internal')
   const source = await sourceOf(context, { era, revision, principal, session, message }, upstream)
   const channel = await source.channel()
-  const meta = member(message.body, '_meta')
-  // What a request says of itself in 2026-07-28 means nothing to a session (bridge-rulings §2).
-  const isForeign = era === 'modern' && channel.era === 'legacy' && meta?.members !== undefined
-  const text = isForeign ? splice(message.text, [{ node: meta, remove: HOP_META }]) : message.text
+  const text = forHop(context, message, channel)
   const mirrored = encodeHeaderValue(message.method)
   if (channel.era === 'legacy' || channel.transport === 'stdio') return channel.notify(text)
   // What cannot stand in a header is no method of a modern server over HTTP.
   if (mirrored === message.method) await channel.notify(text, [[HEADER.method, mirrored], ...credential])
+}
+
+/** What it says of its own hop is made anew, and means nothing to a session (bridge-rulings §2). */
+function forHop({ selfText }: GatewayContext, { text, body }: Message, channel: Channel): WireText {
+  const meta = member(body, '_meta')
+  if (meta?.members === undefined || !claimsRevision(meta)) return text
+  if (channel.era === 'legacy') return splice(text, [{ node: meta, remove: HOP_META }])
+  return splice(text, [{ node: meta, set: { [META.protocolVersion]: asciiJson(channel.revision), [META.clientInfo]: selfText } }])
 }
 
 /** The answer to a server's request; one that nobody waits for any more is accepted and dropped. */
