@@ -20,6 +20,8 @@ export type ServeCarried = (request: HttpRequest, response: HttpResponse, carrie
 
 /** A reader that is further behind than this is slow. */
 const ROOM_CHARS = 256 * 1024
+/** A longer answer goes in pieces: a link bounds one text, not an answer. */
+const PIECE_CHARS = 1024 * 1024
 
 /** The texts of the answer to `text`; `signal` aborts where the client, or the replica in between, has gone. */
 export function serveExchange(text: WireText, signal: AbortSignal, serve: ServeCarried): AsyncIterable<string> {
@@ -98,7 +100,11 @@ function createCarriedResponse(signal: AbortSignal): CarriedResponse {
     end: () => void send({ kind: 'end' }, true),
     answer(status, headers, text, tail) {
       response.headSent = true
-      send({ kind: 'answer', head: { status, headers }, text: tail === undefined ? text : text + tail.toString('latin1') }, true)
+      const whole = tail === undefined ? text : text + tail.toString('latin1')
+      if (whole.length <= PIECE_CHARS) return void send({ kind: 'answer', head: { status, headers }, text: whole }, true)
+      send({ kind: 'head', head: { status, headers: { ...headers, 'content-length': String(whole.length) } } })
+      for (let at = 0; at < whole.length; at += PIECE_CHARS) send({ kind: 'piece', text: whole.slice(at, at + PIECE_CHARS) })
+      send({ kind: 'end' }, true)
     },
     destroy: () => void send({ kind: 'cut' }, true),
     onDrain(run) {

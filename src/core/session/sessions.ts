@@ -67,6 +67,8 @@ export interface SessionsDeps {
 
 /** The stored copy is renewed when this much of the lifetime has passed, not on each request. */
 const SAVE_AFTER_FRACTION = 0.25
+/** What the handle of a session begins with that is its pipe. */
+const LOCAL = 'local:'
 const RECHECKS_AT_ONCE = 32
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
@@ -169,7 +171,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const release = await reserve(principal.ownerKey)
       try {
         const data = newSession(random.id(), principal, fields, clock.nowMs())
-        const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `local:${data.id}`
+        const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `${LOCAL}${data.id}`
         // The client may bring its handle to another replica at once.
         const session = createLiveSession(data, handle, { ...(await ownership.open(data, deps.idleMs())), isTakenUp: false })
         savedAtMs.set(session, clock.nowMs())
@@ -191,6 +193,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     end,
     async handOver(session) {
       if (session.ended) return
+      // Nobody can come back to a pipe.
+      if (session.handle.startsWith(LOCAL)) return end(session)
       const events = keptOf(session, deps.events)
       leave(session)
       // All that it kept is among these.
