@@ -190,6 +190,15 @@ describe('a replica that drains', () => {
     await draining
     expect(heard(stream)).toEqual([{ response: 9 }])
   })
+
+  it('brings what still comes for a session that it gave back to one of the others', async () => {
+    const { a, b, c } = await play()
+    const session = await openSession(a.port)
+    await a.gateway.drain(1_000)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect([a, b, c].map(({ gateway }) => gateway.status().sessions).toSorted()).toEqual([0, 0, 1])
+    expect(a.gateway.status().sessions).toBe(0)
+  })
 })
 
 describe('a replica that is lost', () => {
