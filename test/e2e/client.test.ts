@@ -68,6 +68,19 @@ const WAYS = (['legacy', 'modern'] as const).flatMap((era) => [
   },
 ])
 
+describe.each(WAYS.filter(({ era }) => era === 'modern'))('a $era server\'s task, $way', ({ ask }) => {
+  it('is followed to its result, asked for what it asks, and fails as it fails', async () => {
+    const calls = [
+      ask('call', 'slow_compute', 'seconds=1', 'label=x'), ask('call', 'multi_input', '--answer', 'name=Ada', '--answer', 'confirm=true'),
+      ask('call', 'test_tool_with_task', '--answer', 'name=Ada'), ask('call', 'failing_job'), ask('call', 'protocol_error_job'),
+    ]
+    expect(await Promise.all(calls)).toMatchObject([
+      { code: 0, stdout: 'Computed x for 1 s\n' }, { code: 0, stdout: 'Got 2 answers\n' }, { code: 0, stdout: 'Hello from a task, Ada!\n' },
+      { code: 1, stdout: 'The job failed\n' }, { code: 1, stderr: expect.stringContaining('The job broke (-32603)') },
+    ])
+  })
+})
+
 describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
   it('lists tools, and shows one with its arguments', async () => {
     const [list, one] = await Promise.all([ask('tools', ''), ask('tools', 'test_x_mcp_header')])

@@ -16,6 +16,7 @@ import { answerInput, inputCapabilities } from './input.ts'
 import type { InputHandler } from './input.ts'
 import { createStdioTransport } from './stdio-transport.ts'
 import { createTap } from './tap.ts'
+import { TASK_CAPABILITIES } from './task.ts'
 import type { Fetch, Heard, Tap } from './tap.ts'
 
 /** Where a server is. `headers` go with every request, to this origin only. */
@@ -108,7 +109,7 @@ async function open(options: ConnectOptions, plan: Plan, way: Way): Promise<Conn
   const tap = createTap((heard) => options.onHeard?.(heard))
   const { transport, ended, closeSession } = transportOf(options, tap, way)
   const client = new Client({ ...clientInfo }, {
-    capabilities: inputCapabilities(input),
+    capabilities: { ...inputCapabilities(input), ...TASK_CAPABILITIES },
     supportedProtocolVersions: [...plan.versions],
     versionNegotiation: { mode: plan.mode, probe: { timeoutMs: PROBE_MS } },
     inputRequired: { autoFulfill: false },

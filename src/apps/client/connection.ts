@@ -14,6 +14,8 @@ import type { Era } from '../../protocol/revision.ts'
 import { ClientError, RpcError } from './client-error.ts'
 import { answerRound } from './input.ts'
 import type { InputHandler } from './input.ts'
+import { followTask, isTask } from './task.ts'
+import type { FollowOptions } from './task.ts'
 import { paramHeadersOf } from './tool-headers.ts'
 import type { RawAnswer, RawResult, Tap } from './tap.ts'
 
@@ -70,6 +72,16 @@ export function createConnection(parts: ConnectionParts): Connection {
   const era: Era = client.getProtocolEra() === 'modern' ? 'modern' : 'legacy'
   const capabilities: unknown = client.getServerCapabilities() ?? {}
 
+  function followOf({ signal, onProgress }: RequestOptions): FollowOptions {
+    let count = 0
+    return {
+      ask: (method, params, until) => once(method, params, { ...(until !== undefined && { signal: until }) }),
+      input: parts.input,
+      signal,
+      onStatus: (message) => onProgress?.({ progress: (count += 1), message }),
+    }
+  }
+
   async function once(method: string, params: JsonObject, options: RequestOptions): Promise<RawResult> {
     const { settled, answer } = tap.follow(() => client.request(
       { method, params: { ...params } },
@@ -79,7 +91,7 @@ export function createConnection(parts: ConnectionParts): Connection {
         allowInputRequired: true,
         ...(options.signal !== undefined && { signal: options.signal }),
         ...(options.onProgress !== undefined && { onprogress: options.onProgress }),
-        ...(era === 'modern' && isHttp && { headers: paramHeadersOf(options.tool, params) }),
+        ...(era === 'modern' && isHttp && { headers: { ...paramHeadersOf(options.tool, params), ...nameHeader(method, params) } }),
       },
     ))
     try {
@@ -104,6 +116,7 @@ export function createConnection(parts: ConnectionParts): Connection {
       let current = first
       for (let round = 0; round < MAX_ROUNDS; round += 1) {
         const result = await once(method, current, options)
+        if (isTask(method, result)) return followTask(result, followOf(options))
         if (result.value['resultType'] !== 'input_required') return result
         current = { ...first, ...(await nextRound(parts.input, result.value, options.signal)) }
       }
@@ -119,6 +132,11 @@ export function createConnection(parts: ConnectionParts): Connection {
     },
     close: parts.close,
   }
+}
+
+/** Requests about a task name it (ext-tasks, Routing Headers): the SDK does so for some of them only. */
+function nameHeader(method: string, { taskId }: JsonObject): Record<string, string> {
+  return method.startsWith('tasks/') && typeof taskId === 'string' ? { 'Mcp-Name': taskId } : {}
 }
 
 function toJson(value: unknown): JsonObject {

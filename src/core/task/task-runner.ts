@@ -10,29 +10,13 @@ import type { LogEvent } from '../gateway/context.ts'
 import type { Random } from '../random.ts'
 import { endEvent } from './attempt-end.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
+import type { Attempt, BeginAttempt } from './attempt.ts'
 import { isOverPhase } from './stored-task.ts'
 import type { StoredTask } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
 import type { TaskEvent } from './task-state.ts'
 import type { TaskStore } from './task-store.ts'
 import type { Tasks } from './tasks.ts'
-
-/** What an attempt says to its runner. */
-export interface AttemptSink {
-  /** Before the first byte may leave. False: it must not be sent, the task is another's by now. */
-  dispatch(): Promise<boolean>
-  /** What it is about, for who asks. */
-  note(statusMessage: string): void
-  /** Once; what comes later is not taken. */
-  end(outcome: AttemptOutcome): void
-}
-
-export interface Attempt {
-  /** Gives it up, and tells its server. */
-  abort(reason: string): void
-}
-
-export type BeginAttempt = (task: StoredTask, sink: AttemptSink) => Attempt
 
 export interface TaskRunner {
   /** Attempts under way here. */
@@ -180,10 +164,14 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     }))
   }
 
+  const lostEnd = (reason: 'lost' | 'timeout', mayHaveRun: boolean): AttemptFailure => ({
+    kind: 'failed', ...deps.lost(reason), reason: reason === 'timeout' ? 'timeout' : 'transport', code: undefined, mayHaveRun, retryAfterMs: undefined,
+  })
+
   const timeOut = (entry: Running): void => {
     if (entry.isOver) return
     const { isDispatched, origin } = entry.task
-    end(entry, { kind: 'failed', ...deps.lost('timeout'), reason: 'timeout', code: undefined, mayHaveRun: isDispatched || origin.terms.isRepeatable, retryAfterMs: undefined })
+    end(entry, lostEnd('timeout', isDispatched || origin.terms.isRepeatable))
     entry.attempt?.abort('the attempt took too long')
   }
 
@@ -204,7 +192,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   /** Guarantee 1: it may have run, and nobody says that it may run twice. */
   const lostBefore = (entry: Running): void => {
     telemetry.count('portolan_task_takeovers_total', { outcome: 'lost' })
-    end(entry, { kind: 'failed', ...deps.lost('lost'), reason: 'transport', code: undefined, mayHaveRun: true, retryAfterMs: undefined })
+    end(entry, lostEnd('lost', true))
   }
 
   const claim = (): void => {
@@ -308,8 +296,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   async function giveUp(entry: Running): Promise<void> {
     if (!entry.isOver) {
       const { isDispatched, origin } = entry.task
-      const isFree = !isDispatched || origin.terms.isRepeatable
-      end(entry, isFree ? { kind: 'unbegun' } : { kind: 'failed', ...deps.lost('lost'), reason: 'transport', code: undefined, mayHaveRun: true, retryAfterMs: undefined })
+      end(entry, !isDispatched || origin.terms.isRepeatable ? { kind: 'unbegun' } : lostEnd('lost', true))
       entry.attempt?.abort('shutting down')
     }
     await entry.writing
