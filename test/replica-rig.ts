@@ -33,11 +33,12 @@ export interface Replicas {
   readonly stores: { readonly sessions: SessionStore; readonly replicas: ReplicaStore; readonly kept: EventStore }
 }
 
-export async function startReplicas(count: number, options: RigOptions = {}): Promise<Replicas> {
+/** `skewMs`: by how much each one's wall clock is wrong. */
+export async function startReplicas(count: number, options: RigOptions = {}, skewMs: readonly number[] = []): Promise<Replicas> {
   const clock = createSystemClock()
   const stores = { sessions: createSessionStore(clock), replicas: createReplicaStore(clock), kept: createEventStore(clock) }
   const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), ...stores }
-  const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options)))
+  const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options, skewMs[index] ?? 0)))
   return { all, stores }
 }
 
@@ -50,7 +51,7 @@ interface Shared {
   readonly kept: EventStore
 }
 
-async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept }: Shared, options: RigOptions): Promise<ReplicaRig> {
+async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
   const gate = { isCut: false, trips: 0 }
   const clock = createSystemClock()
   const stopped = { forMs: 0, isStopped: false }
@@ -58,7 +59,7 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
   const rig = closeAfter(await openRig({
     ...options,
     deps: {
-      clock: { ...clock, ticksMs: () => clock.ticksMs() + stopped.forMs },
+      clock: { ...clock, nowMs: () => clock.nowMs() + skewMs, ticksMs: () => clock.ticksMs() + stopped.forMs },
       hints, replayGuard,
       peers: peers.link,
       sessions: through(sessions, gate),

@@ -21,11 +21,11 @@ interface Scene {
   readonly calls: ActorCall[]
 }
 
-async function play(options: RigOptions = {}, eras: readonly ('legacy' | 'modern')[] = ['legacy']): Promise<Scene> {
+async function play(options: RigOptions = {}, eras: readonly ('legacy' | 'modern')[] = ['legacy'], skewMs: readonly number[] = []): Promise<Scene> {
   const calls: ActorCall[] = []
   const acts: Record<string, Act> = { steps: (call) => void calls.push(call) }
   const actor = closeAfter(await startActor(eras, acts))
-  const { all } = await startReplicas(3, { servers: { actor: http(actor.url) }, ...options })
+  const { all } = await startReplicas(3, { servers: { actor: http(actor.url) }, ...options }, skewMs)
   const [a, b, c] = all
   if (a === undefined || b === undefined || c === undefined) throw new Error('three were started')
   return { a, b, c, actor, calls }
@@ -301,6 +301,31 @@ describe('a replica that is lost', () => {
     a.continue()
     expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
     expect([a.gateway.status().sessions, b.gateway.status().sessions]).toEqual([1, 0])
+  })
+})
+
+describe('replicas whose clocks differ by a minute', () => {
+  it('hand a session on from one to the next, with its streams', async () => {
+    const scene = await play({}, ['legacy'], [60_000, 0, -60_000])
+    const { a, b, c } = scene
+    const session = await openSession(a.port)
+    const ids: string[] = []
+    for (const [owner, next] of [[a, b], [b, c]] as const) {
+      const { stream, call } = await startSteps(scene, owner, session)
+      await until(() => stream.events.length > 0)
+      stream.drop()
+      await sleep(20)
+      call.progress(1)
+      call.answer()
+      await until(() => owner.gateway.status().inFlight === 0)
+      await owner.gateway.drain(1_000)
+      const second = await openStream(next.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+      await until(() => second.ended)
+      expect(heard(second)).toEqual([1, { response: 9 }])
+      ids.push(...second.events.map(({ id }) => id))
+    }
+    expect(new Set(ids).size).toBe(ids.length)
+    expect((await legacy(c.port, session, 'ping')).status).toBe(200)
   })
 })
 
