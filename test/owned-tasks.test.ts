@@ -106,6 +106,30 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     expect((await store.list({ count: 5 })).tasks).toEqual([])
   })
 
+  it('is asked before it is one as any call is, and after that as a task', async () => {
+    const ask = { who: { method: 'elicitation/create', params: FORM } }
+    const { call, send, calls, reach } = await play({ mode: 'auto', act: ({ args, request, answer, send: say }) => {
+      const isAnswered = request.json.params?.['inputResponses'] !== undefined
+      if (isAnswered) return answer(done)
+      const question = (): void => (era === 'modern' ? answer({ resultType: 'input_required', inputRequests: ask, requestState: 'state' }) : say({ id: 'q1', method: 'elicitation/create', params: FORM }))
+      if (args['late'] === true) setTimeout(question, 400)
+      else question()
+    } })
+    const how = { capabilities: { ...DECLARED, ...INPUT } }
+    const round = await call({}, how)
+    expect(round).toMatchObject({ resultType: 'input_required' })
+    const [key = ''] = Object.keys(round['inputRequests'] as Json)
+    const retried = send('tools/call', { name: 'slow', arguments: {}, inputResponses: { [key]: accept }, requestState: round['requestState'] }, how)
+    if (era === 'legacy') setTimeout(() => calls[0]?.answer(done), 50)
+    expect(resultOf(await retried)).toMatchObject({ resultType: 'complete', ...done })
+    const late = await call({ late: true }, how)
+    expect(late).toMatchObject({ resultType: 'task', status: 'working' })
+    const asking = await reach(late['taskId'], 'input_required')
+    await send('tasks/update', { taskId: late['taskId'], inputResponses: Object.fromEntries(Object.keys(asking['inputRequests'] as Json).map((one) => [one, accept])) })
+    if (era === 'legacy') setTimeout(() => calls.at(-1)?.answer(done), 100)
+    expect(await reach(late['taskId'], 'completed')).toMatchObject({ result: done })
+  })
+
   it('has failed only where the server answered with an error; what a tool says of itself is a result', async () => {
     const { call, reach, calls } = await play({ act: ({ args, answer, response, id }) => (args['error'] === true ? sendJson(response, { jsonrpc: '2.0', id, error: { code: 42, message: 'no' } }) : answer({ content: [], isError: true })) })
     const refused = await call({ error: true })

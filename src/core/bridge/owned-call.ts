@@ -83,7 +83,7 @@ const FULL = { live: 'wait until some of yours have ended', total: 'the results 
 function callFirst(call: OwnCall): Promise<Outcome> {
   const { context, exchange, terms } = call
   return new Promise((resolve) => {
-    const own = attemptExchange(context, `${exchange.id}.1`, modernAttempt(call.message), terms.terms.deadlineMs, exchange)
+    const own = attemptExchange(context, `${exchange.id}.1`, modernAttempt(call.message), exchange.snapshot.limits.requestStateMs, exchange)
     const flight = launch(context, own, {
       dispatch: async () => true,
       ears: {

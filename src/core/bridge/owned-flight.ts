@@ -57,6 +57,12 @@ export function attemptExchange(context: GatewayContext, id: string, requestText
   }
 }
 
+/** From now on what the server asks for may be answered so late: the call is a task. */
+export function allowInput(exchange: Exchange, waitMs: number): void {
+  const { snapshot } = exchange
+  Object.assign(exchange, { snapshot: { ...snapshot, limits: { ...snapshot.limits, requestStateMs: waitMs } } })
+}
+
 const SILENT: Reply = { send: () => true, onDrain: () => undefined, finish: () => 0, suspend: () => undefined, keepAlive: () => undefined }
 
 export interface Launch {

@@ -16,7 +16,7 @@ import type { TaskStore } from '../task/task-store.ts'
 import { createTasks } from '../task/tasks.ts'
 import type { Tasks } from '../task/tasks.ts'
 import { openState } from './handles.ts'
-import { askedBy, attemptExchange, attemptOutcome, errorTexts, launch, refusedOutcome } from './owned-flight.ts'
+import { allowInput, askedBy, attemptExchange, attemptOutcome, errorTexts, launch, refusedOutcome } from './owned-flight.ts'
 import type { Flight, FlightEars } from './owned-flight.ts'
 import { withInput } from './owned-request.ts'
 import { readParkedState } from './own-state.ts'
@@ -78,6 +78,7 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
       return attemptOf(launch(context, own, { dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))
     },
     adopt(task, sink, flight) {
+      allowInput(flight.exchange, waitMs(task))
       flight.tell(earsOf(task, sink))
       return attemptOf(flight)
     },
