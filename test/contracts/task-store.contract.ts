@@ -236,6 +236,10 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       expect(idsOf((await store.list({ ownerKey: 'alice', count: 5, after: first.at(-1) })).tasks)).toEqual(['b', 'd'])
       expect(idsOf((await store.list({ phases: ['completed', 'dead'], count: 5 })).tasks)).toEqual(['d'])
       expect((await store.list({ count: 9 })).tasks).toHaveLength(5)
+      const waiting = (await store.list({ ownerKey: 'alice', phases: ['queued', 'dead'], count: 2 })).tasks
+      expect(idsOf(waiting)).toEqual(['c', 'a'])
+      expect(idsOf((await store.list({ ownerKey: 'alice', phases: ['queued', 'dead'], count: 2, after: waiting.at(-1) })).tasks)).toEqual(['b'])
+      expect((await store.list({ phases: [], count: 9 })).tasks).toEqual([])
     })
 
     it('counts how many stand where, and how long the oldest has been due', async () => {

@@ -3,6 +3,7 @@
 import { beginTask } from '../../core/task/new-task.ts'
 import { heldBytes } from '../../core/task/stored-task.ts'
 import type { StoredTask } from '../../core/task/stored-task.ts'
+import { COUNTED_PHASES } from '../../core/task/task-store.ts'
 import type { NewTask, Sighting, TaskLease, TaskQuery, TaskStore } from '../../core/task/task-store.ts'
 import { numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase, SqlRow, SqlValue, Statement } from './sql-database.ts'
@@ -199,10 +200,14 @@ function expireStatements(ids: readonly string[], tombstoneMs: number): readonly
 function listStatement({ ownerKey, phases, after, count }: TaskQuery): Statement {
   const values: SqlValue[] = []
   const value = (one: SqlValue): string => `$${values.push(one)}`
+  // Few wait among millions that have ended: they have an index, which only serves where they are named in the text and it is not the
+  // one of the order that is taken (146 ms for 100,000 tasks on SQLite, where reads keep the process from serving).
+  const isWaiting = phases?.every((phase) => COUNTED_PHASES.some((one) => one === phase)) ?? false
+  const made = isWaiting ? '+created_at_ms' : 'created_at_ms'
   const conditions = ['(is_over = 0 OR expires_at_ms > portolan_now_ms())']
   if (ownerKey !== undefined) conditions.push(`owner_key = ${value(ownerKey)}`)
-  if (phases !== undefined) conditions.push(`phase IN (${phases.map(value).join(', ') || 'NULL'})`)
-  if (after !== undefined) conditions.push(`(created_at_ms, id) > (${value(after.createdAtMs)}, ${value(after.id)})`)
-  const sql = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE ${conditions.join(' AND ')} ORDER BY created_at_ms, id LIMIT ${value(count)}`
+  if (phases !== undefined) conditions.push(`phase IN (${phases.map((phase) => (isWaiting ? `'${phase}'` : value(phase))).join(', ') || 'NULL'})`)
+  if (after !== undefined) conditions.push(`(${made}, id) > (${value(after.createdAtMs)}, ${value(after.id)})`)
+  const sql = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE ${conditions.join(' AND ')} ORDER BY ${made}, id LIMIT ${value(count)}`
   return { sql, values }
 }
