@@ -19,7 +19,7 @@ export function replyBody(benchCase: BenchCase): string {
 }
 
 /** Another id each time, in all its places. */
-const COUNTING = [
+const counting = (firstId: number): string[] => [
   `local parts, from = {}, 1`,
   `while true do`,
   `  local first, last = wrk.body:find('${FIRST_ID}', from, true)`,
@@ -27,15 +27,15 @@ const COUNTING = [
   `  if not first then break end`,
   `  from = last + 1`,
   `end`,
-  `local id = ${FIRST_ID}`,
+  `local id = ${firstId}`,
   `request = function()`,
   `  id = id + 1`,
   `  return wrk.format(nil, nil, nil, table.concat(parts, string.format('%d', id)))`,
   `end`,
 ]
 
-/** Writes the wrk script that sends the case's request, and gives its path. Who keeps no sessions may be sent any `sessionId`. */
-export function writeWrkScript(benchCase: BenchCase, target: Target, folder: string, sessionId?: string | null): string {
+/** Writes the wrk script that sends the case's request, and gives its path. Who keeps no sessions may be sent any `sessionId`. Several in one session begin with a `firstId` each. */
+export function writeWrkScript(benchCase: BenchCase, target: Target, folder: string, sessionId?: string | null, firstId = FIRST_ID): string {
   const [head, body = ''] = splitRequest(benchCase, target, sessionId)
   const bodyPath = join(folder, 'request.json')
   writeFileSync(bodyPath, body)
@@ -45,8 +45,8 @@ export function writeWrkScript(benchCase: BenchCase, target: Target, folder: str
   })
   const path = join(folder, 'request.lua')
   // In a session no two calls in flight may have one id (S25 basic, Requests).
-  const counting = benchCase.era === 'legacy' && sessionId !== undefined ? COUNTING : []
-  writeFileSync(path, [`wrk.method = 'POST'`, `wrk.body = io.open('${bodyPath}', 'rb'):read('*a')`, ...headers, ...counting, ''].join('\n'))
+  const ids = benchCase.era === 'legacy' && sessionId !== undefined ? counting(firstId) : []
+  writeFileSync(path, [`wrk.method = 'POST'`, `wrk.body = io.open('${bodyPath}', 'rb'):read('*a')`, ...headers, ...ids, ''].join('\n'))
   return path
 }
 
