@@ -13,6 +13,8 @@ export default defineConfig({
           globalSetup: ['test/services/global-setup.ts'],
           include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'],
           testTimeout: 10_000,
+          // Most of them wait more than they compute: one worker alone leaves both cores idle half of the time.
+          maxWorkers: 2,
         },
       },
       {

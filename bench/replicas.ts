@@ -1,7 +1,7 @@
 // What many replicas and many stored sessions cost: CPU per request with 1, 2 and 4 replicas on one PostgreSQL, and of one replica
 // with 0, 10,000 and 100,000 sessions in it. All of them are up at once and take turns, so figures are compared within one run.
 // `node scripts/run.mjs bench/replicas.ts [rounds] [seconds]` needs `npm run build`, PostgreSQL and wrk; it writes the results.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import { cpuUsBetween, cpuUsByPid, createKeeper, processTree } from './proc.ts'
 import type { Keeper, Started } from './proc.ts'
 import { openSession } from './session.ts'
 import { lowest } from './stats.ts'
+import { replaceBetween } from './table.ts'
 import { runWrk, writeWrkScript } from './wrk.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -210,7 +211,10 @@ try {
   const machine = readMachine()
   const results = await run(keeper, temp, Number(rounds), Number(seconds))
   writeFileSync(join(root, 'bench/results/replicas.json'), `${JSON.stringify({ version: 1, machine, rounds: Number(rounds), seconds: Number(seconds), connections: CONNECTIONS, results }, null, 1)}\n`)
-  console.log(tableText(results))
+  const table = tableText(results)
+  const readme = join(root, 'bench/README.md')
+  writeFileSync(readme, replaceBetween(readFileSync(readme, 'utf8'), 'replicas', `${new Date().toISOString().slice(0, 10)}, ${machine.coreCount} × ${machine.cpuModel}, load average before ${machine.loadAverageAtStart}.\n\n${table}`))
+  console.log(table)
 } finally {
   await keeper.stopAll()
   rmSync(temp, { recursive: true, force: true })
