@@ -81,7 +81,7 @@ async function list(options: TaskOptions): Promise<void> {
 }
 
 function listText(screen: Screen, rows: readonly TaskRow[], isMore: boolean): string {
-  if (rows.length === 0) return 'There are none.\n'
+  if (rows.length === 0) return 'No tasks.\n'
   const columns = ['TASK', 'PHASE', 'SERVER', 'TOOL', 'OWNER', 'TRIES', 'MADE', 'SAYS'].map((title) => ({ title }))
   const cells = rows.map(({ id, phase, server, tool, owner, attempts, createdAtMs, message }) => [id, phase, server, tool, owner, String(attempts), timeText(createdAtMs), message])
   return `${tableText(screen, columns, cells)}${isMore ? `There are more: portolan task ls --json prints all.\n` : ''}`
