@@ -1,15 +1,22 @@
-/** Modern clients keep nothing at a replica but what cannot move: a call that waits for their input, a task between eras. */
+/** Modern clients keep nothing at a replica but what cannot move: a call that waits for their input, a task between eras, what a child made. */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import type { StdioServer } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter } from './gateway-rig.ts'
 import { codeOf, messageOf, modern } from './mcp-client.ts'
+import { REFERENCE_SERVER_COMMAND } from './reference-server-process.ts'
 import { startReplicas } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 import { DECLARED, resultOf } from './task-rig.ts'
 
+const FIXTURE = fileURLToPath(new URL('matrix/fixture-stdio.ts', import.meta.url))
 const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } }
 const CAPABILITIES = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } }
 const answer = { action: 'accept', content: { name: 'Ann' } }
@@ -71,5 +78,41 @@ describe('a task of a legacy server', () => {
     expect(await ask(a, 'tasks/get', { taskId })).toMatchObject({ result: { status: 'cancelled' } })
     await a.kill()
     expect(await ask(b, 'tasks/get', { taskId })).toMatchObject({ error: { code: -32602 } })
+  })
+})
+
+describe('what the child of one replica made', () => {
+  const child = (...args: string[]): StdioServer => ({ transport: 'stdio', command: process.execPath, args, env: {}, cwd: undefined })
+  const post = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
+    const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
+    return messageOf(await modern(port, method, params, { path: '/child/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED }, headers }))
+  }
+
+  async function play(...args: string[]): Promise<readonly [ReplicaRig, ReplicaRig]> {
+    const { all } = await startReplicas(2, { servers: { child: child(...args) }, server: { era: 'modern' } })
+    return all as unknown as readonly [ReplicaRig, ReplicaRig]
+  }
+
+  it('comes back to it: a state', async () => {
+    const [a, b] = await play(...REFERENCE_SERVER_COMMAND.args)
+    const call = { name: 'test_input_required_result_state_only', arguments: {} }
+    const first = (await post(a, 'tools/call', call))['result'] as { requestState: string }
+    expect(first).toMatchObject({ resultType: 'input_required' })
+    expect(await post(b, 'tools/call', { ...call, requestState: first.requestState })).toMatchObject({ result: { resultType: 'complete' } })
+  })
+
+  it('comes back to it: a task, whose id is the same at each', async () => {
+    const [a, b] = await play(FIXTURE, mkdtempSync(join(tmpdir(), 'portolan-child-')))
+    const { taskId } = (await post(a, 'tools/call', { name: 'job', arguments: { milliseconds: 60_000 } }))['result'] as { taskId: string }
+    expect(await post(b, 'tasks/get', { taskId })).toMatchObject({ result: { taskId, status: 'working' } })
+    await post(b, 'tasks/cancel', { taskId })
+    expect(await post(a, 'tasks/get', { taskId })).toMatchObject({ result: { taskId, status: 'cancelled' } })
+  })
+
+  it('is asked of the child here once its replica is gone, which says that it knows nothing', async () => {
+    const [a, b] = await play(FIXTURE, mkdtempSync(join(tmpdir(), 'portolan-child-')))
+    const { taskId } = (await post(a, 'tools/call', { name: 'job', arguments: { milliseconds: 60_000 } }))['result'] as { taskId: string }
+    await a.kill()
+    expect(await post(b, 'tasks/get', { taskId })).toMatchObject({ error: { code: -32602 } })
   })
 })

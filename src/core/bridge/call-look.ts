@@ -16,6 +16,9 @@ import type { Source } from './party.ts'
 export function responseLook(context: GatewayContext, exchange: Exchange, message: Message, route: Route, source: Pick<Source, 'era'>): ResponseLook {
   const { keyring, clock } = context.deps
   const { principal, revision } = partyOf(exchange)
+  const here = holderOf(context, exchange, route, source)
+  // The same task has the same id everywhere; a state is of the child that made it, which may be another one than made the last.
+  const taskHeldBy = route.requestState === undefined ? (route.heldBy ?? here) : here
   return {
     clientIdText: message.idText,
     method: message.method,
@@ -25,13 +28,18 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
     slug: route.marked ? context.upstreams.slugOf(route.upstream) : undefined,
     bounds: boundsOf(exchange.snapshot.apps, route.upstream.name),
     selfText: context.selfText,
-    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope),
+    sealTask: (taskId) => sealTask(keyring, principal, route.upstream.id, taskId, route.scope, taskHeldBy),
     sealCursor: message.method === CURSOR_METHOD ? (cursor) => sealCursor(keyring, principal, { upstreamId: route.upstream.id, method: CURSOR_METHOD, subject: route.subject, scope: route.scope }, cursor) : undefined,
     sealState(state) {
       const binding = { upstreamId: route.upstream.id, method: message.method, subject: route.subject, scope: route.scope }
-      return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs)
+      return sealState(keyring, principal, binding, state, clock.nowMs() + exchange.snapshot.limits.requestStateMs, here)
     },
   }
+}
+
+/** A modern client's next request may come to any replica; what a child remembers, only this one has. Legacy clients come back to their session. */
+function holderOf({ deps }: GatewayContext, { era }: Exchange, { upstream }: Route, source: Pick<Source, 'era'>): string {
+  return era === 'modern' && source.era === 'modern' && upstream.config.target.transport === 'stdio' ? deps.peers.replicaId : ''
 }
 
 /** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. Throws `task_not_found`. */

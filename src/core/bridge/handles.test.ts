@@ -10,16 +10,22 @@ const [alice, bob] = [principal('alice'), principal('bob')]
 describe('a task id', () => {
   it('opens for its owner as what the upstream called it', () => {
     for (const taskId of ['t', '', 'ä"\\\n😀', 'x'.repeat(500)]) {
-      expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', taskId))).toEqual({ upstreamId: 'u1', taskId })
+      expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', taskId))).toEqual({ upstreamId: 'u1', taskId, heldBy: '' })
     }
   })
 
   it('is the same everywhere, for every client of the owner', () => {
     const handle = sealTask(keyring, alice, 'u1', 't')
     expect(sealTask(keyring, principal('alice', 'other client'), 'u1', 't')).toBe(handle)
-    expect(openTask(keyring, principal('alice', 'other client'), handle)).toEqual({ upstreamId: 'u1', taskId: 't' })
+    expect(openTask(keyring, principal('alice', 'other client'), handle)).toEqual({ upstreamId: 'u1', taskId: 't', heldBy: '' })
     expect(sealTask(keyring, alice, 'u2', 't')).not.toBe(handle)
     expect(handle).toMatch(/^[A-Za-z0-9_-]+$/)
+  })
+
+  it('names the replica whose child made it, at a virtual server too', () => {
+    expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', 't', '', 'r1'))).toEqual({ upstreamId: 'u1', taskId: 't', heldBy: 'r1' })
+    expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', 't', 'v', 'r1'), 'v')).toEqual({ upstreamId: 'u1', taskId: 't', heldBy: 'r1' })
+    expect(openTask(keyring, alice, sealTask(keyring, alice, 'u1', 't', 'v', 'r1'))).toBeUndefined()
   })
 
   it.each(['', 'x', 'never-sealed-here'])('that nobody sealed opens as nothing: %j', (handle) => {
@@ -39,8 +45,12 @@ describe('a request state', () => {
   const handle = sealState(keyring, alice, binding, 'ä state', 1_000)
 
   it('opens for the retry of the same request by the same client', () => {
-    expect(openState(keyring, alice, binding, handle, 999)).toBe('ä state')
-    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, '', 1_000), 999)).toBe('')
+    expect(openState(keyring, alice, binding, handle, 999)).toEqual({ state: 'ä state', heldBy: '' })
+    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, '', 1_000), 999)).toEqual({ state: '', heldBy: '' })
+  })
+
+  it('names the replica whose child made it', () => {
+    expect(openState(keyring, alice, binding, sealState(keyring, alice, binding, 's', 1_000, 'r1'), 999)).toEqual({ state: 's', heldBy: 'r1' })
   })
 
   it.each([{ upstreamId: 'u2' }, { method: 'prompts/get' }, { subject: 'b' }])('does not open for another request: %j', (other) => {

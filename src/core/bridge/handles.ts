@@ -1,14 +1,16 @@
 /**
  * Upstream task ids, request states and cursors, sealed for one owner: behind a shared credential the upstream cannot tell
- * clients apart (bridge-rulings §2). A foreign handle is indistinguishable from an unknown one.
+ * clients apart (bridge-rulings §2). A foreign handle is indistinguishable from an unknown one. What a child made names the
+ * replica that has this child: no other one knows it.
  */
 
 import type { Keyring } from '../auth/keyring.ts'
 import type { Principal } from '../auth/principal.ts'
 
-/** `scope`: the virtual server it is good at; '' or undefined for every endpoint that shows all of its server. */
-export function sealTask(keyring: Keyring, principal: Principal, upstreamId: string, taskId: string, scope = ''): string {
-  return keyring.seal('task', principal.ownerKey, JSON.stringify(scope === '' ? [upstreamId, taskId] : [upstreamId, taskId, scope]))
+/** `scope`: the virtual server it is good at; '' or undefined for every endpoint that shows all of its server. `heldBy`: a replica; '' for none. */
+export function sealTask(keyring: Keyring, principal: Principal, upstreamId: string, taskId: string, scope = '', heldBy = ''): string {
+  const parts = [upstreamId, taskId, ...(heldBy === '' ? (scope === '' ? [] : [scope]) : [scope, heldBy])]
+  return keyring.seal('task', principal.ownerKey, JSON.stringify(parts))
 }
 
 export function openTask(
@@ -16,9 +18,9 @@ export function openTask(
   principal: Principal,
   handle: string,
   scope = '',
-): { readonly upstreamId: string; readonly taskId: string } | undefined {
-  const [upstreamId, taskId, boundTo = ''] = openStrings(keyring.open('task', principal.ownerKey, handle))
-  return upstreamId === undefined || taskId === undefined || boundTo !== scope ? undefined : { upstreamId, taskId }
+): { readonly upstreamId: string; readonly taskId: string; readonly heldBy: string } | undefined {
+  const [upstreamId, taskId, boundTo = '', heldBy = ''] = openStrings(keyring.open('task', principal.ownerKey, handle))
+  return upstreamId === undefined || taskId === undefined || boundTo !== scope ? undefined : { upstreamId, taskId, heldBy }
 }
 
 /** What a request state is bound to: the server, the method and what it was called on (MRTR, Server Requirements). */
@@ -31,18 +33,24 @@ export interface StateBinding {
 }
 
 /** Good until `expiresAtMs` (MRTR, Server Requirements: a short expiry, inside what is sealed). */
-export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string, expiresAtMs: number): string {
+export function sealState(keyring: Keyring, principal: Principal, binding: StateBinding, state: string, expiresAtMs: number, heldBy = ''): string {
   const { upstreamId, method, subject, scope = '' } = binding
-  return keyring.seal('request_state', principal.bindingKey, JSON.stringify([upstreamId, method, subject, state, String(expiresAtMs), scope]))
+  const parts = [upstreamId, method, subject, state, String(expiresAtMs), scope, ...(heldBy === '' ? [] : [heldBy])]
+  return keyring.seal('request_state', principal.bindingKey, JSON.stringify(parts))
+}
+
+export interface OpenedState {
+  readonly state: string
+  readonly heldBy: string
 }
 
 /** The upstream's own state; undefined for anything foreign, altered, expired, or bound to another request. */
-export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string, nowMs: number): string | undefined {
+export function openState(keyring: Keyring, principal: Principal, binding: StateBinding, handle: string, nowMs: number): OpenedState | undefined {
   const parts = openStrings(keyring.open('request_state', principal.bindingKey, handle))
-  const [upstreamId, method, subject, state, expiresAtMs, scope] = parts
+  const [upstreamId, method, subject, state, expiresAtMs, scope, heldBy = ''] = parts
   const isSame = upstreamId === binding.upstreamId && method === binding.method && subject === binding.subject
   const bound = isSame && (scope ?? '') === (binding.scope ?? '')
-  return bound && nowMs < Number(expiresAtMs) ? state : undefined
+  return bound && state !== undefined && nowMs < Number(expiresAtMs) ? { state, heldBy } : undefined
 }
 
 /** The one method whose pages are the server's own: lists are read whole, and paged here. */

@@ -121,8 +121,8 @@ function cancelWith(context: GatewayContext, tasks: Tasks, task: StoredTask, sta
   const handle: unknown = stateText === '' ? undefined : JSON.parse(utf8Of(stateText))
   const { principal } = askedBy(task)
   if (typeof handle !== 'string' || principal === undefined) return
-  const state = openState(keyring, principal, { upstreamId, method: 'tools/call', subject: tool, scope }, handle, clock.nowMs())
-  const parked = readParkedState(state)
+  const opened = openState(keyring, principal, { upstreamId, method: 'tools/call', subject: tool, scope }, handle, clock.nowMs())
+  const parked = readParkedState(opened?.state)
   if (parked === undefined) return
   const stop = tasks.watch(task.id, (phase) => {
     // The attempt's own end is told, too.

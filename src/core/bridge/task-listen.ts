@@ -47,7 +47,7 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   if (own !== undefined) return watchOwned(context, exchange, own, tell, { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined })
   const source = await sourceOf(context, partyOf(exchange), upstream)
   if (exchange.outcome !== undefined) return false
-  const route: Route = { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
+  const route: Route = { upstream, subject: found.taskId, heldBy: found.heldBy, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
   const look = responseLook(context, exchange, message, route, source)
   if (found.taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, route, look, tell)
   if (source.era !== 'modern') return false

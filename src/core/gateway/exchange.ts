@@ -32,6 +32,8 @@ export interface Route {
   readonly isOwned?: boolean | undefined
   /** HTTP header pairs that mirror tool arguments (`x-mcp-header`), re-made for the upstream. */
   readonly paramHeaders: readonly (readonly [name: string, value: string])[]
+  /** The replica whose child made the task or state that the request names; '' for none, undefined where it names nothing. */
+  readonly heldBy?: string | undefined
   /** The upstream's own `requestState`, opened; undefined where the request has none. */
   readonly requestState: string | undefined
 }

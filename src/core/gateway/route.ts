@@ -7,6 +7,7 @@ import { isMethod, routedBy } from '../../protocol/method.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { CURSOR_METHOD, openCursor, openState, openTask } from '../bridge/handles.ts'
+import type { OpenedState } from '../bridge/handles.ts'
 import { checkedHeaders } from '../bridge/param-headers.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import { ownerOf } from '../bridge/task-owner.ts'
@@ -22,7 +23,7 @@ import { uriNotFound } from './uri-not-found.ts'
 import { findAtVirtual } from './virtual-route.ts'
 
 /** Where a request goes, before its headers and handles are looked at. */
-export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned'> & {
+export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned' | 'heldBy'> & {
   readonly rules?: readonly ToolHeaderRule[]
   readonly marked?: boolean
 }
@@ -85,7 +86,7 @@ function findTask(context: GatewayContext, exchange: Exchange, handle: string | 
   const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)
   if (task === undefined || upstream === undefined) throw new PortolanError('task_not_found')
   if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) throw new PortolanError('task_not_found')
-  return { upstream, subject: task.taskId, scope, isOwned: ownerOf(task.taskId) === 'portolan', marked: isMerged(context, exchange.endpoint) }
+  return { upstream, subject: task.taskId, scope, heldBy: task.heldBy, isOwned: ownerOf(task.taskId) === 'portolan', marked: isMerged(context, exchange.endpoint) }
 }
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
@@ -141,6 +142,7 @@ function settleTool(context: GatewayContext, exchange: Exchange, found: Found): 
 }
 
 function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rules: readonly ToolHeaderRule[]): Route {
+  const opened = openedState(context, exchange, found)
   return {
     upstream: found.upstream,
     subject: found.subject,
@@ -151,7 +153,8 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     scope: found.scope,
     isOwned: found.isOwned,
     paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
-    requestState: openedState(context, exchange, found),
+    heldBy: opened?.heldBy ?? found.heldBy,
+    requestState: opened?.state,
   }
 }
 
@@ -167,7 +170,7 @@ function openedCursor(context: GatewayContext, exchange: Exchange, { upstream, s
   return { cursor: asciiJson(cursor) }
 }
 
-function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject, scope }: Found): string | undefined {
+function openedState(context: GatewayContext, exchange: Exchange, { upstream, subject, scope }: Found): OpenedState | undefined {
   const { message } = exchange
   const node = exchange.era === 'modern' ? member(message?.body, 'requestState') : undefined
   if (message === undefined || node === undefined) return undefined

@@ -14,7 +14,7 @@ import { readParkedState } from '../bridge/own-state.ts'
 import { answerOwnedTask } from '../bridge/owned-answer.ts'
 import { ownCall } from '../bridge/owned-call.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
-import { carryToOwner } from '../replica/owned-id.ts'
+import { carryToOwner, ownerOf } from '../replica/owned-id.ts'
 import { TASK_KEY } from '../bridge/task-at-legacy.ts'
 import { answerLegacyTask } from '../bridge/task-for-legacy.ts'
 import { answerModernTask } from '../bridge/task-for-modern.ts'
@@ -230,10 +230,11 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   return carryHere(context, exchange, source)
 }
 
-/** What of this request only one replica has: a call that waits for it, a task. */
+/** The replica that alone has what this request needs: a call that waits for it, a task, the child that made one. */
 function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
-  if (isTask) return route?.subject.startsWith(`${TASK_KEY}:`) === true ? route.subject.slice(TASK_KEY.length + 1) : undefined
-  return route?.requestState === undefined ? undefined : readParkedState(route.requestState)?.id
+  if (route?.heldBy !== undefined && route.heldBy !== '') return route.heldBy
+  if (isTask) return route?.subject.startsWith(`${TASK_KEY}:`) === true ? ownerOf(route.subject.slice(TASK_KEY.length + 1)) : undefined
+  return ownerOf(readParkedState(route?.requestState)?.id ?? '')
 }
 
 function carryHere(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {

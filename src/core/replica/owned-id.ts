@@ -1,5 +1,5 @@
 /**
- * Ids of what only one replica has: a call that waits for input, a task between eras. They name that replica, inside what is
+ * Ids of what only one replica has: a call that waits for input, a task between eras, what a child made. They name that replica, inside what is
  * sealed for the client, so that whichever gets the client's next request knows where to bring it.
  */
 
@@ -18,9 +18,8 @@ export function ownerOf(id: string): string | undefined {
   return at > 0 ? id.slice(0, at) : undefined
 }
 
-/** Brings the exchange to the replica that the id names; undefined where it is to be served here. */
-export function carryToOwner(context: GatewayContext, exchange: Exchange, id: string): Promise<Carriage> | undefined {
-  const owner = ownerOf(id)
-  const isHere = owner === undefined || owner === context.deps.peers.replicaId
+/** Brings the exchange to that replica; undefined where it is to be served here. */
+export function carryToOwner(context: GatewayContext, exchange: Exchange, owner: string): Promise<Carriage> | undefined {
+  const isHere = owner === context.deps.peers.replicaId
   return isHere || exchange.carried !== undefined || exchange.http === undefined ? undefined : carryExchange(context, exchange, owner)
 }
