@@ -8,16 +8,18 @@ export interface MatrixUpstream {
   readonly title: string
   readonly era: Era
   readonly revision: Revision
+  /** Each gateway starts processes of its own. */
+  readonly isChild: boolean
   /** Has a server of 2025-03-26 too, whose answers are arrays; and the official test server, which speaks 2025-11-25. */
   readonly batches: boolean
 }
 
 export const UPSTREAMS: readonly MatrixUpstream[] = [
-  { id: 'ls', title: '2025-11-25 over stdio', era: 'legacy', revision: '2025-11-25', batches: true },
-  { id: 'lh', title: '2025-11-25 over HTTP', era: 'legacy', revision: '2025-11-25', batches: true },
-  { id: 'os', title: '2024-11-05 over HTTP+SSE', era: 'legacy', revision: '2024-11-05', batches: false },
-  { id: 'ms', title: '2026-07-28 over stdio', era: 'modern', revision: '2026-07-28', batches: false },
-  { id: 'mh', title: '2026-07-28 over HTTP', era: 'modern', revision: '2026-07-28', batches: false },
+  { id: 'ls', title: '2025-11-25 over stdio', era: 'legacy', revision: '2025-11-25', isChild: true, batches: true },
+  { id: 'lh', title: '2025-11-25 over HTTP', era: 'legacy', revision: '2025-11-25', isChild: false, batches: true },
+  { id: 'os', title: '2024-11-05 over HTTP+SSE', era: 'legacy', revision: '2024-11-05', isChild: false, batches: false },
+  { id: 'ms', title: '2026-07-28 over stdio', era: 'modern', revision: '2026-07-28', isChild: true, batches: false },
+  { id: 'mh', title: '2026-07-28 over HTTP', era: 'modern', revision: '2026-07-28', isChild: false, batches: false },
 ]
 
 /** Which program is the server. */
@@ -30,6 +32,8 @@ export interface Cell {
   readonly hops: number
   /** Between those gateways the era changes with every hop. */
   readonly isTurning: boolean
+  /** The gateway near the server is several replicas behind a balancer, in turn. */
+  readonly isReplicated: boolean
   /** At all servers as one, under names that say which. */
   readonly isMerged: boolean
 }

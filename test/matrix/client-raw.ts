@@ -8,6 +8,7 @@ import { acceptAll, capabilitiesOf } from './client.ts'
 import type { Declares, Driver, Json, Message, Reply, RequestOptions } from './client.ts'
 
 const MAX_ROUNDS = 10
+const REOPEN_MS = 50
 const META = 'io.modelcontextprotocol'
 /** What goes along in an array: its response is told apart by its id. */
 const PING = '{"jsonrpc":"2.0","id":"beside","method":"ping"}'
@@ -80,7 +81,7 @@ function replaced(wire: WireRequest, replace: RequestOptions['replace']): WireRe
 
 const ended = (what: string): Reply => ({ code: 0, message: what })
 
-/** A client of this revision, its GET stream open from the start. In 2025-03-26 whatever it sends is in an array, and no request is alone there. */
+/** A client of this revision, its GET stream open from the start, and again when it ends. In 2025-03-26 whatever it sends is in an array, and no request is alone there. */
 export async function connectRawLegacy(at: Reached, path: string, declares: Declares, revision: '2025-03-26' | '2025-11-25' = '2025-11-25'): Promise<Driver> {
   const batches = revision === '2025-03-26'
   const heard: Driver['heard'] = []
@@ -179,7 +180,15 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
   session = String((await opening.head).headers['mcp-session-id'])
   await opening.done
   await post({ method: 'notifications/initialized' }).done
-  const stream = exchange(at.url, getRequest(session, { ...headers, authorization: `Bearer ${token}` }, path), sort)
+  const openStream = (): Exchange => {
+    const opened = exchange(at.url, getRequest(session, { ...headers, authorization: `Bearer ${token}` }, path), sort)
+    void opened.done.then(async () => {
+      await new Promise((resolve) => setTimeout(resolve, REOPEN_MS))
+      if (!isClosed) stream = openStream()
+    })
+    return opened
+  }
+  let stream = openStream()
   await stream.head
   return Object.assign(driver, { about, revision: String(about['protocolVersion']) })
 }

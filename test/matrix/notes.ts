@@ -30,6 +30,7 @@ export const NOTES: Readonly<Record<string, Note>> = {
   'no-arrays': { text: 'Only servers of 2025-03-26 may send arrays: from any other one that answer is malformed (`upstream_malformed`).', spec: '2025-06-18/changelog' },
   polled: { text: 'The tasks extension has no `tasks/result`: the result is in the task.', spec: '2026-07-28/changelog' },
   unlisted: { text: 'The tasks extension has no `tasks/list`.', spec: '2026-07-28/changelog' },
+  'each-child': { text: 'Over replicas, each has a child of its own, and the one that serves a listen asks its own: what another child would tell only where it is asked is not told.' },
   'visit-end': { text: '2026-07-28 has no such notification, and it does not cross.', spec: '2026-07-28/client/elicitation' },
   'apps-apart': { text: 'At several servers as one that have apps nothing says whose app a call is of: it is refused, and no app may call these tools (decision 0010).', spec: '2026-07-28/basic/versioning' },
   'tasks-undeclared': { text: 'From 2026-07-28 on tasks are an extension, which SDK v2 does not declare: −32021. Shown by the client that writes by hand.', spec: '2026-07-28/changelog' },

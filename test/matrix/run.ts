@@ -95,7 +95,7 @@ function createConnections({ client, hops, isTurning = false }: { readonly clien
     const name = (plain: string): string => `${prefix}${plain}`
     return {
       driver,
-      cell: { client, upstream, hops, isMerged, isTurning },
+      cell: { client, upstream, hops, isMerged, isTurning, isReplicated: setting.isReplicated },
       name,
       uri: (plain) => (isMerged ? marked(server, plain) : plain),
       plainName: (shown) => strip(prefix, shown),
@@ -107,22 +107,25 @@ function createConnections({ client, hops, isTurning = false }: { readonly clien
   }
   return {
     at,
+    isReplicated: setting.isReplicated,
     close: () => Promise.allSettled([...open.values()].map((opening) => opening.then((driver) => driver.close()))),
   }
 }
 
+const isMerged = ({ client }: Seat): boolean => client.transport === 'stdio'
+
 type Connections = ReturnType<typeof createConnections>
 
-async function runCell(connections: Connections, seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<Ended> {
+async function runCell({ at: open, isReplicated }: Connections, seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<Ended> {
   const beganAtMs = performance.now()
-  const cell: Cell = { ...seat, isTurning: seat.isTurning === true, upstream, isMerged: seat.client.transport === 'stdio' }
+  const cell: Cell = { ...seat, isTurning: seat.isTurning === true, upstream, isMerged: isMerged(seat), isReplicated }
   const otherwise = behaviour.otherwise?.(cell)
   const run = otherwise === undefined ? behaviour.run : otherwise.run
   const end = otherwise === undefined ? { mark: '✓' as const } : { mark: '–' as const, note: otherwise.note }
   const took = (): number => Math.round(performance.now() - beganAtMs)
   try {
     if (run !== undefined) {
-      const at = await inTime(connections.at(upstream, behaviour.server, 'all'), OPEN_LIMIT_MS)
+      const at = await inTime(open(upstream, behaviour.server, 'all'), OPEN_LIMIT_MS)
       at.driver.heard.length = 0
       at.driver.asked.length = 0
       await inTime(run(at), CELL_TIMEOUT_MS)
@@ -133,33 +136,52 @@ async function runCell(connections: Connections, seat: Seat, upstream: MatrixUps
   }
 }
 
-/** Every cell of these seats; `told` hears of each as it ends. */
-export async function runMatrix(groups: readonly Group[], seats: readonly Seat[], setting: Setting): Promise<ReadonlyMap<string, Ended>> {
+/** Runs cells over connections that it keeps. */
+export interface MatrixRun {
+  /** Every cell of the seats. */
+  all(): Promise<ReadonlyMap<string, Ended>>
+  /** One cell. */
+  cell(seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<Ended>
+  close(): Promise<void>
+}
+
+export function openMatrix(groups: readonly Group[], seats: readonly Seat[], setting: Setting): MatrixRun {
   const results = new Map<string, Ended>()
   const behaviours = groups.flatMap((group) => group.behaviours)
   const connections = new Map(seats.map((seat) => [seatKey(seat), createConnections(seat, setting)]))
-  const cell = async (seat: Seat, upstream: MatrixUpstream, behaviour: Behaviour): Promise<void> => {
+  const cell: MatrixRun['cell'] = async (seat, upstream, behaviour) => {
     const own = connections.get(seatKey(seat))
-    if (own === undefined || !upstreamsOf(behaviour).includes(upstream)) return
-    results.set(cellKey(seat, upstream, behaviour), await runCell(own, seat, upstream, behaviour))
+    if (own === undefined) throw new Error(`no such seat: ${seatKey(seat)}`)
+    const ended = await runCell(own, seat, upstream, behaviour)
+    results.set(cellKey(seat, upstream, behaviour), ended)
+    return ended
+  }
+  const some = async (seat: Seat, upstream: MatrixUpstream, isAlone: boolean): Promise<void> => {
+    for (const behaviour of behaviours) if ((behaviour.alone === true) === isAlone && upstreamsOf(behaviour).includes(upstream)) await cell(seat, upstream, behaviour)
   }
   const waiting = [...seats]
   const worker = async (): Promise<void> => {
-    for (let seat = waiting.shift(); seat !== undefined; seat = waiting.shift()) {
-      for (const upstream of UPSTREAMS) for (const behaviour of behaviours) if (behaviour.alone !== true) await cell(seat, upstream, behaviour)
-    }
+    for (let seat = waiting.shift(); seat !== undefined; seat = waiting.shift()) for (const upstream of UPSTREAMS) await some(seat, upstream, false)
   }
-  await Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, worker))
-  const alone = behaviours.filter((behaviour) => behaviour.alone === true)
-  const isMerged = ({ client }: Seat): boolean => client.transport === 'stdio'
-  const runAlone = async (seat: Seat, upstream: MatrixUpstream): Promise<void> => {
-    for (const behaviour of alone) await cell(seat, upstream, behaviour)
+  return {
+    cell,
+    async all() {
+      await Promise.all(Array.from({ length: CLIENTS_AT_ONCE }, worker))
+      await Promise.all(UPSTREAMS.map(async (upstream) => {
+        for (const seat of seats) if (!isMerged(seat)) await some(seat, upstream, true)
+      }))
+      // One pipe for all servers hears them all.
+      for (const seat of seats.filter(isMerged)) for (const upstream of UPSTREAMS) await some(seat, upstream, true)
+      return results
+    },
+    close: async () => void (await Promise.all([...connections.values()].map((own) => own.close()))),
   }
-  await Promise.all(UPSTREAMS.map(async (upstream) => {
-    for (const seat of seats) if (!isMerged(seat)) await runAlone(seat, upstream)
-  }))
-  // One pipe for all servers hears them all.
-  for (const seat of seats.filter(isMerged)) for (const upstream of UPSTREAMS) await runAlone(seat, upstream)
-  await Promise.all([...connections.values()].map((own) => own.close()))
+}
+
+/** Every cell of these seats, once. */
+export async function runMatrix(groups: readonly Group[], seats: readonly Seat[], setting: Setting): Promise<ReadonlyMap<string, Ended>> {
+  const run = openMatrix(groups, seats, setting)
+  const results = await run.all()
+  await run.close()
   return results
 }

@@ -1,4 +1,4 @@
-/** The processes of a run: servers of both eras over both transports, one gateway in front of them, and two more in front of that. */
+/** The processes of a run: servers of both eras over both transports, one gateway or three replicas in front of them, and two more gateways in front of that. */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -7,9 +7,11 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { startCluster } from '../cluster.ts'
+import type { Cluster, ClusterOptions } from '../cluster.ts'
 import { startGateway } from '../gateway-process.ts'
-import type { GatewayProcess } from '../gateway-process.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import type { Reached } from '../sdk1-client.ts'
 import { UPSTREAMS } from './cell.ts'
 import type { MatrixUpstream, ServerKind } from './cell.ts'
 import { startFixtureHttp } from './fixture-http.ts'
@@ -25,13 +27,33 @@ const BATCHING = '2025-03-26'
 /** Every session that can be asked has a child of its own. */
 const LIMITS = { childrenPerUpstream: 64, childrenPerPrincipal: 64, childrenPerHost: 400 }
 
+/** Where clients connect: a gateway, or the balancer of several. */
+export interface Entrance extends Reached {
+  readonly configPath: string
+  /** Everything that was logged behind it so far. */
+  stderr(): string
+  stop(): Promise<unknown>
+}
+
+/** The next replica opens children again. */
+const REPLAYABLE = { state: 'replayable' }
+
 export interface Setting {
   /** One gateway away from the servers. */
-  readonly near: GatewayProcess
+  readonly near: Entrance
   /** Three gateways away. */
-  readonly far: GatewayProcess
+  readonly far: Entrance
+  /** Near are several replicas, in turn. */
+  readonly isReplicated: boolean
   readonly notesPath: string
   stop(): Promise<void>
+}
+
+interface SettingOptions<Near extends Entrance> {
+  readonly startNear: (config: object) => Promise<Near>
+  /** False where no client is three gateways away: `far` is `near`. */
+  readonly hasFar?: boolean
+  readonly isReplicated: boolean
 }
 
 /** The name of a server at the gateways. */
@@ -62,7 +84,7 @@ async function startEverything(): Promise<{ readonly url: string; readonly child
   return { url: `http://127.0.0.1:${port}/mcp`, child }
 }
 
-export async function startSetting(): Promise<Setting> {
+async function startBetween<Near extends Entrance>({ startNear, hasFar = true, isReplicated }: SettingOptions<Near>): Promise<Setting & { readonly near: Near }> {
   const notesPath = await mkdtemp(join(tmpdir(), 'portolan-matrix-'))
   const [old, modern, every, fixture, sse] = await Promise.all([
     startReferenceServer(), startReferenceServer(), startEverything(), startFixtureHttp(notesPath), startSseServers(notesPath),
@@ -84,10 +106,10 @@ export async function startSetting(): Promise<Setting> {
     'mh-fixture': { type: 'http', url: fixture.url },
   }
   const eraOf = (name: string): string => UPSTREAMS.find(({ id }) => name.startsWith(id))?.era ?? 'auto'
-  const servers = Object.fromEntries(Object.keys(targets).map((name) => [name, { era: eraOf(name) }]))
-  const near = await startGateway({ config: { mcpServers: targets, portolan: { version: 1, servers, limits: LIMITS } } })
-  const hops: GatewayProcess[] = [near]
-  for (let hop = 1; hop < FAR_HOPS; hop += 1) {
+  const servers = Object.fromEntries(Object.keys(targets).map((name) => [name, { era: eraOf(name), ...(isReplicated ? REPLAYABLE : {}) }]))
+  const near = await startNear({ mcpServers: targets, portolan: { version: 1, servers, limits: LIMITS } })
+  const hops: Entrance[] = [near]
+  for (let hop = 1; hasFar && hop < FAR_HOPS; hop += 1) {
     const { url, token } = hops.at(-1) ?? near
     const at = (name: string): object => ({ type: 'http', url: `${url}/${name}/mcp`, headers: { Authorization: `Bearer ${token}` } })
     const plain = Object.keys(targets).map((name) => [name, at(name)] as const)
@@ -98,6 +120,7 @@ export async function startSetting(): Promise<Setting> {
   }
   return {
     near,
+    isReplicated,
     far: hops.at(-1) ?? near,
     notesPath,
     async stop() {
@@ -107,4 +130,21 @@ export async function startSetting(): Promise<Setting> {
       await rm(notesPath, { recursive: true, force: true })
     },
   }
+}
+
+/** One gateway near the servers. */
+export const startSetting = (): Promise<Setting> => startBetween({ isReplicated: false, startNear: (config) => startGateway({ config }) })
+
+export interface Replicated extends Setting {
+  readonly near: Entrance & Pick<Cluster, 'members'>
+}
+
+/** Three replicas on one PostgreSQL near the servers, behind nginx that takes them in turn. */
+export function startReplicatedSetting({ hasFar, ...options }: Omit<ClusterOptions, 'config'> & { readonly hasFar: boolean }): Promise<Replicated> {
+  const startNear = async (config: object): Promise<Replicated['near']> => {
+    const { url, token, members, folder, close } = await startCluster({ ...options, config })
+    const stderr = (): string => members.map((member, index) => `replica ${index}:\n${member.stderr().slice(-6_000)}`).join('\n')
+    return { url, token, members, configPath: join(folder, 'portolan.json'), stderr, stop: close }
+  }
+  return startBetween({ startNear, hasFar, isReplicated: true })
 }
