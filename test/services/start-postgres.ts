@@ -1,4 +1,4 @@
-/** Starts a throw-away PostgreSQL: nothing in it is worth an fsync. As root it runs as the user `postgres`, since it refuses root. */
+/** Starts a throw-away PostgreSQL: in tests nothing in it is worth an fsync. As root it runs as the user `postgres`, since it refuses root. */
 import { execFile } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,9 +19,11 @@ const SETTINGS = {
   fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', shared_buffers: '32MB', max_connections: '300', listen_addresses: '127.0.0.1',
   log_min_messages: 'fatal',
 }
+/** For benchmarks: what is acknowledged survives a loss of power, as in production. */
+const DURABLE = { ...SETTINGS, fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB', max_wal_size: '4GB' }
 const run = promisify(execFile)
 
-export async function startPostgres(): Promise<StartedService> {
+export async function startPostgres({ isDurable = false }: { readonly isDurable?: boolean } = {}): Promise<StartedService> {
   const binaries = findBinaries()
   if (binaries === undefined) return { missing: 'PostgreSQL was not found: install it (Debian: apt-get install postgresql) to run them.' }
   const identity = unprivileged('postgres')
@@ -30,16 +32,16 @@ export async function startPostgres(): Promise<StartedService> {
   if (identity !== undefined) chownSync(folder, identity.uid, identity.gid)
   try {
     await run(join(binaries, 'initdb'), ['-D', join(folder, 'data'), '-U', USER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], { cwd: folder, ...identity })
-    return await start(binaries, folder, identity)
+    return await start(binaries, folder, identity, isDurable ? DURABLE : SETTINGS)
   } catch (error) {
     rmSync(folder, { recursive: true, force: true })
     throw error
   }
 }
 
-async function start(binaries: string, folder: string, identity: Identity | undefined): Promise<StartedService> {
+async function start(binaries: string, folder: string, identity: Identity | undefined, values: Readonly<Record<string, string>>): Promise<StartedService> {
   const port = await freePort()
-  const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const settings = Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const args = ['-D', join(folder, 'data'), '-k', folder, '-p', String(port), ...settings]
   const server = startKept({ command: join(binaries, 'postgres'), args, folder, signal: 'QUIT', ...identity })
   await ready(`postgres://${USER}@127.0.0.1:${port}/postgres`, server)
