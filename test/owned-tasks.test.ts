@@ -7,6 +7,7 @@ import { createSystemClock } from '../src/adapters/node/clock.ts'
 import type { ToolTasks } from '../src/core/gateway/snapshot.ts'
 import type { TaskTerms } from '../src/core/task/stored-task.ts'
 import type { TaskStore } from '../src/core/task/task-store.ts'
+import { META } from '../src/protocol/meta.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
 import { http, sendJson, sleep, until } from './fixtures/upstream/support.ts'
@@ -185,6 +186,27 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     const { taskId } = await call()
     const completed = await reach(taskId, 'completed')
     expect(completed['_meta']).toMatchObject({ 'dev.portolan/attempts': calls.length - (calls.length > 3 ? 1 : 0), 'dev.portolan/failures': expect.arrayContaining([expect.objectContaining({ reason: 'busy' })]) })
+  })
+
+  it('calls the tool as its server does, from where several servers are one, and when it is tried again', async () => {
+    const { rig, reach, calls } = await play({ act: busyTwice() })
+    const made = resultOf(await modern(rig.port, 'tools/call', { name: 'actor__slow', arguments: {} }, { meta: { [META.clientCapabilities]: DECLARED } }))
+    await reach(made['taskId'], 'completed')
+    expect(calls.length).toBeGreaterThan(2)
+    for (const { request } of calls) expect(request.json.params).toMatchObject({ name: 'slow' })
+  })
+
+  it('never runs as another tool that has its name by now', async () => {
+    const { call, reach, calls, store } = await play({ act: (one) => one.answer(done) })
+    await reach((await call())['taskId'], 'completed')
+    const [first] = (await store.list({ count: 1 })).tasks
+    if (first === undefined) throw new Error('no task')
+    const others = [{ tool: 'other' }, { upstreamId: 'other' }]
+    for (const other of others) await store.create({ id: JSON.stringify(other), origin: { ...first.origin, ...other }, idempotency: undefined, lease: undefined })
+    const later = await play({ store })
+    const phases = async (): Promise<unknown> => (await store.list({ count: 3 })).tasks.map(({ phase }) => phase).toSorted()
+    await expect.poll(phases, { timeout: 5_000 }).toEqual(['completed', 'failed', 'failed'])
+    expect([calls.length, later.calls.length]).toEqual([1, 0])
   })
 
   it('never runs twice where it may have run: its outcome is unknown', async () => {

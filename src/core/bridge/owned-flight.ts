@@ -11,7 +11,7 @@ import { PortolanError, toErrorObject, toWire } from '../../protocol/error.ts'
 import type { ErrorCode } from '../../protocol/error.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
 import type { GatewayContext } from '../gateway/context.ts'
-import type { Exchange } from '../gateway/exchange.ts'
+import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import type { Reply } from '../gateway/reply.ts'
@@ -50,11 +50,16 @@ export function attemptExchange(context: GatewayContext, id: string, requestText
     // Input may come as late as the task allows.
     snapshot: { ...current, limits: { ...current.limits, requestStateMs: waitMs } },
     http: undefined, response: undefined, carried: undefined, isRelayed: false, era: 'modern', revision: LATEST_MODERN, text: '', message: scan.value, principal: from.principal, session: undefined,
-    route: route === undefined ? undefined : { ...route, marked: false },
+    route: route === undefined ? undefined : unmarked(route),
     credential: from.credential ?? [], release, carriage: undefined, awaitsInput: false, lastActivityTicks: ticks, reply: SILENT, onSession: undefined, outcome: undefined,
     // What was held for the call is given back when the call is over, not when its client has an answer.
     onFinished: onFinished?.splice(0) ?? [],
   }
+}
+
+/** Its answer is kept as the server wrote it; the request names the tool as its server does, wherever it was asked for. */
+function unmarked(route: Route): Route {
+  return { ...route, marked: false, renamed: route.marked || route.renamed === true }
 }
 
 /** From now on what the server asks for may be answered so late: the call is a task. */
@@ -98,7 +103,7 @@ async function run(context: GatewayContext, exchange: Exchange, dispatch: Launch
   const { route } = exchange
   if (exchange.outcome !== undefined) return
   if (route === undefined) throw new PortolanError('unknown_tool')
-  exchange.route = { ...route, marked: false }
+  exchange.route = unmarked(route)
   const source = await sourceOf(context, partyOf(exchange), route.upstream)
   const mayGo = await dispatch()
   if (exchange.outcome !== undefined) return

@@ -50,7 +50,7 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
 
   const again = (task: StoredTask, sink: AttemptSink): Attempt => {
     const exchange = attemptExchange(context, attemptId(task), requestOf(task), waitMs(task), askedBy(task))
-    return attemptOf(launch(context, exchange, { prepare, dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))
+    return attemptOf(launch(context, exchange, { prepare: sameTool(prepare, task), dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))
   }
   const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log, replicaId, begin: again, lost: lostTexts, leaseMs: LEASE_MS })
 
@@ -86,6 +86,16 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
       stopSweep()
       runner.close()
     },
+  }
+}
+
+/** A name may mean another tool by now, of another server even: what may run twice was said of the one that was called. */
+function sameTool(prepare: (exchange: Exchange) => Promise<void>, { origin: { upstreamId, tool } }: StoredTask): (exchange: Exchange) => Promise<void> {
+  return async (exchange) => {
+    await prepare(exchange)
+    const { route } = exchange
+    const isSame = route === undefined || (route.upstream.id === upstreamId && route.subject === tool)
+    if (!isSame) throw new PortolanError('unknown_tool', { message: 'Unknown tool: its name is that of another one by now' })
   }
 }
 
