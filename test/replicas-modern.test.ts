@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { createTaskStore } from '../src/adapters/memory/task-store.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import { sha256 } from '../src/adapters/node/digest.ts'
 import type { StdioServer } from '../src/core/gateway/snapshot.ts'
+import { META } from '../src/protocol/meta.ts'
+import { TERMS } from './contracts/task-store.contract.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
@@ -18,11 +23,11 @@ import { DECLARED, resultOf } from './task-rig.ts'
 
 const FIXTURE = fileURLToPath(new URL('matrix/fixture-stdio.ts', import.meta.url))
 const FORM = { mode: 'form', message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } }
-const CAPABILITIES = { 'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } } }
 const answer = { action: 'accept', content: { name: 'Ann' } }
 
 describe('a call that waits for its client', () => {
-  async function play() {
+  /** `capabilities`: with tasks, its tool is one whose calls become tasks where they take long. */
+  async function play(capabilities: object = {}) {
     let runs = 0
     const ask: Act = (call) => {
       runs += 1
@@ -31,9 +36,10 @@ describe('a call that waits for its client', () => {
     }
     const actor = closeAfter(await startActor(['legacy'], { ask }))
     const given = (): unknown => actor.requests.map(({ json }) => json as unknown as Record<string, unknown>).find((one) => one['id'] === 'q' && one['method'] === undefined)
-    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) } })
-    const call = ({ port }: ReplicaRig, more: object = {}, token = 'alice') =>
-      modern(port, 'tools/call', { name: 'actor__ask', arguments: {}, ...more }, { meta: CAPABILITIES, token })
+    const tasks = [{ pattern: '*', mode: 'auto', afterMs: 10_000, terms: TERMS }] as const
+    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store: createTaskStore(createSystemClock()), sha256 } } })
+    const meta = { [META.clientCapabilities]: { elicitation: { form: {} }, ...capabilities } }
+    const call = ({ port }: ReplicaRig, more: object = {}, token = 'alice') => modern(port, 'tools/call', { name: 'actor__ask', arguments: {}, ...more }, { meta, token })
     const [a, b] = all as [ReplicaRig, ReplicaRig]
     const asked = resultOf(await call(a))
     expect(asked['resultType']).toBe('input_required')
@@ -47,6 +53,12 @@ describe('a call that waits for its client', () => {
     expect(codeOf(await call(b, retry))).toBe(-31024)
     expect(runs()).toBe(1)
     expect([...(await a.settled()), ...(await b.settled())].filter(({ outcome }) => outcome === 'answered')).toHaveLength(1)
+  })
+
+  it('is taken up so by a client that takes tasks, too, of a tool whose calls may become some', async () => {
+    const { b, call, retry, runs } = await play(DECLARED)
+    expect(resultOf(await call(b, retry))).toMatchObject({ resultType: 'complete', got: { result: answer } })
+    expect(runs()).toBe(1)
   })
 
   it('is nothing to anybody else, at no replica', async () => {
@@ -69,7 +81,7 @@ describe('a task of a legacy server', () => {
     const [a, b] = all as [ReplicaRig, ReplicaRig]
     const ask = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
       const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
-      return messageOf(await modern(port, method, params, { path: '/actor/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED }, headers }))
+      return messageOf(await modern(port, method, params, { path: '/actor/mcp', meta: { [META.clientCapabilities]: DECLARED }, headers }))
     }
     const made = (await ask(a, 'tools/call', { name: 'slow', arguments: {} }))['result'] as { taskId: string }
     const { taskId } = made
@@ -85,7 +97,7 @@ describe('what the child of one replica made', () => {
   const child = (...args: string[]): StdioServer => ({ transport: 'stdio', command: process.execPath, args, env: {}, cwd: undefined })
   const post = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
     const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
-    return messageOf(await modern(port, method, params, { path: '/child/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED }, headers }))
+    return messageOf(await modern(port, method, params, { path: '/child/mcp', meta: { [META.clientCapabilities]: DECLARED }, headers }))
   }
 
   async function play(...args: string[]): Promise<readonly [ReplicaRig, ReplicaRig]> {

@@ -208,7 +208,7 @@ function carry(context: GatewayContext, exchange: Exchange, views: Views): Verdi
   if (answer !== undefined) return ANSWERS[answer](context, exchange, views)
   if (found === undefined) throw new PortolanError('method_not_found')
   if (found.isOwned === true) return answerOwnedTask(context, exchange)
-  const made = found.upstream.config.tasks === undefined ? undefined : ownCall(context, exchange)
+  const made = found.upstream.config.tasks === undefined || isElsewhere(context, exchange) ? undefined : ownCall(context, exchange)
   if (made !== undefined) return made
   if (session?.lost.delete(found.upstream.id) === true) {
     throw new PortolanError('upstream_unavailable', { message: 'The server restarted and lost what it knew of this session. Call again to start afresh.' })
@@ -228,6 +228,12 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   // An owner that is gone: what that means is said here.
   if (carried !== undefined) return carried.then((how) => (how === 'done' ? undefined : carryHere(context, exchange, source)))
   return carryHere(context, exchange, source)
+}
+
+/** What the call goes on with is another replica's: it goes there before it may become a task. */
+function isElsewhere({ deps }: GatewayContext, exchange: Exchange): boolean {
+  const owner = exchange.era === 'modern' ? ownedBy(exchange, false) : undefined
+  return owner !== undefined && owner !== deps.peers.replicaId
 }
 
 /** The replica that alone has what this request needs: a call that waits for it, a task, the child that made one. */
