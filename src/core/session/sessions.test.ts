@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createEventBuffer } from '../../adapters/memory/event-buffer.ts'
+import { createEventStore } from '../../adapters/memory/event-store.ts'
 import { createSeededRandom } from '../../adapters/memory/random.ts'
 import { createSessionStore } from '../../adapters/memory/session-store.ts'
 import { createKeyring } from '../../adapters/node/keyring.ts'
@@ -11,7 +12,7 @@ import type { LiveSession } from './live-session.ts'
 import type { SessionStream } from './session-stream.ts'
 import { ownAll } from './ownership.ts'
 import { createSessions } from './sessions.ts'
-import type { NewSession, Sessions } from './sessions.ts'
+import type { NewSession, Sessions, SessionsDeps } from './sessions.ts'
 
 const IDLE_MS = 60_000
 const FIELDS: NewSession = { endpoint: 'files', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}', withHandle: true }
@@ -28,7 +29,7 @@ function createRig(perPrincipal = 10) {
   const keyring = createKeyring([{ secret: Buffer.alloc(32, 1), active: true }])
   const random = createSeededRandom(1)
   const ended: LiveSession[] = []
-  const replica = (): Sessions => createSessions({
+  const replica = (deps: Partial<SessionsDeps> = {}): Sessions => createSessions({
     clock,
     random,
     keyring,
@@ -41,6 +42,7 @@ function createRig(perPrincipal = 10) {
     onTakenUp: () => true,
     onEnd: (session) => ended.push(session),
     onLeft: () => undefined,
+    ...deps,
   })
   return { clock, store, replica, sessions: replica(), ended }
 }
@@ -116,6 +118,15 @@ describe('the end', () => {
     expect(await replica().find(alice, 'files', session.handle)).toBeUndefined()
   })
 
+  it('is not undone by a save that was asked for before', async () => {
+    const { sessions, store, replica } = createRig()
+    const session = await sessions.open(alice, FIELDS)
+    const saves = [sessions.changed(session), sessions.changed(session)]
+    await Promise.all([...saves, sessions.end(session)])
+    expect(await store.find(session.data.id)).toBeUndefined()
+    expect(await replica().find(alice, 'files', session.handle)).toBeUndefined()
+  })
+
   it('comes after idle time, not before, and not while a call or a stream is open', async () => {
     const { sessions, clock } = createRig()
     const idle = await sessions.open(alice, FIELDS)
@@ -159,6 +170,20 @@ describe('the end', () => {
       expect(await sessions.find(alice, 'files', handle)).toBeDefined()
     }
     expect(await replica().find(alice, 'files', handle)).toBeDefined()
+  })
+})
+
+describe('a session that another replica claimed meanwhile', () => {
+  it('is let go, with what that one has kept of it left alone', async () => {
+    const { clock, store, replica } = createRig()
+    const kept = createEventStore(clock)
+    const sessions = replica({ kept, ownership: { ...ownAll(store), isCertain: () => false, recheck: () => Promise.resolve(false) } })
+    const session = await sessions.open(alice, FIELDS)
+    const event = { streamId: 'post_1', eventId: 'post_1_1', text: '{}', isFinal: true }
+    await kept.keep(session.data.id, [event], IDLE_MS)
+    await sessions.handOver(session)
+    expect(session.ended).toBe(true)
+    expect(await kept.load(session.data.id)).toEqual([event])
   })
 })
 

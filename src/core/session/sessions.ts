@@ -80,6 +80,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const reserve = createReservations(deps)
   const elsewhere = new Map<string, Elsewhere>()
   const taking = new Map<string, Promise<Found>>()
+  /** Ended by us: a save that was asked for before must not store them again. */
+  const forgotten = new WeakSet<LiveSession>()
 
   const leave = (session: LiveSession): void => {
     if (session.ended) return
@@ -92,6 +94,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
   /** A store that fails costs other replicas the session, not this one: the next use tries again. */
   const save = createSerialSaves(async (session: LiveSession): Promise<void> => {
+    if (forgotten.has(session)) return
     savedAtMs.set(session, clock.nowMs())
     try {
       if (!(await ownership.save(session, deps.idleMs()))) leave(session)
@@ -157,6 +160,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (session.ended) return
     const isOwn = ownership.isCertain(session)
     session.ended = true
+    forgotten.add(session)
     live.delete(session.handle)
     deps.onEnd(session)
     for (const run of session.onEnded) run()
@@ -195,6 +199,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (session.ended) return
       // Nobody can come back to a pipe.
       if (session.handle.startsWith(LOCAL)) return end(session)
+      // What another has by now keeps events of its own, which are not ours to drop.
+      if (!ownership.isCertain(session) && !(await ownership.recheck(session))) return leave(session)
+      if (session.ended) return
       const events = keptOf(session, deps.events)
       leave(session)
       // All that it kept is among these.
