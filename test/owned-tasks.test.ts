@@ -7,6 +7,7 @@ import { createSystemClock } from '../src/adapters/node/clock.ts'
 import type { ToolTasks } from '../src/core/gateway/snapshot.ts'
 import type { TaskTerms } from '../src/core/task/stored-task.ts'
 import type { TaskStore } from '../src/core/task/task-store.ts'
+import { PortolanError } from '../src/protocol/error.ts'
 import { META } from '../src/protocol/meta.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
@@ -194,6 +195,20 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     await reach(made['taskId'], 'completed')
     expect(calls.length).toBeGreaterThan(2)
     for (const { request } of calls) expect(request.json.params).toMatchObject({ name: 'slow' })
+  })
+
+  it('is none where the store did not say that it has it: its client calls again', async () => {
+    const store = createTaskStore(createSystemClock())
+    let drops = 0
+    const { send, calls } = await play({ store: {
+      ...store,
+      create: (task) => store.create(task).then(() => Promise.reject(new PortolanError('state_unavailable'))),
+      drop: (id, tombstoneMs) => ((drops += 1) === 1 ? Promise.reject(new PortolanError('state_unavailable')) : store.drop(id, tombstoneMs)),
+    } })
+    expect(messageOf(await send('tools/call', { name: 'slow', arguments: {} }))).toMatchObject({ error: {} })
+    expect((await store.list({ count: 5 })).tasks).toHaveLength(1)
+    await expect.poll(async () => (await store.list({ count: 5 })).tasks, { timeout: 5_000 }).toEqual([])
+    expect(calls).toEqual([])
   })
 
   it('never runs as another tool that has its name by now', async () => {

@@ -24,6 +24,7 @@ import { createdOutcome, responseFor } from './owned-view.ts'
 import { attemptExchange, launch } from './owned-flight.ts'
 import type { Flight } from './owned-flight.ts'
 import { idempotencyKey, legacyAttempt, modernAttempt } from './owned-request.ts'
+import type { Making } from '../task/tasks.ts'
 import { LEASE_MS } from './owned-tasks.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
 import { partyOf, sourceOf } from './party.ts'
@@ -62,7 +63,7 @@ function mayHaveTask({ era, revision }: Exchange, message: Message): boolean {
 
 async function taskFirst(call: OwnCall): Promise<Outcome> {
   const { context, owned, exchange } = call
-  const making = await owned.tasks.make(await newTask(call, { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: false }))
+  const making = await make(call, false)
   switch (making.kind) {
     case 'full':
       throw new PortolanError('overloaded', { retryAfterSec: 1, message: `Too many tasks: ${FULL[making.what]}` })
@@ -108,7 +109,7 @@ async function detach(call: OwnCall, flight: Flight): Promise<Outcome | undefine
   const { context, owned, exchange } = call
   if (exchange.outcome !== undefined || flight.exchange.outcome !== undefined) return undefined
   try {
-    const making = await owned.tasks.make(await newTask(call, { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: true }))
+    const making = await make(call, true)
     if (making.kind !== 'made') return undefined
     const { task } = making
     if (exchange.outcome !== undefined) {
@@ -146,6 +147,30 @@ function sealedBefore(text: string, message: Message, { message: asked }: Exchan
   const id = member(message.root, 'id')
   const own = asked?.idText ?? 'null'
   return { kind: 'inputRequired', text: id === undefined ? text : `${text.slice(0, id.start)}${own}${text.slice(id.end)}` }
+}
+
+async function make(call: OwnCall, isDispatched: boolean): Promise<Making> {
+  const { replicaId, tasks } = call.owned
+  const task = await newTask(call, { holder: replicaId, leaseMs: LEASE_MS, isDispatched })
+  return tasks.make(task).catch((error: unknown) => {
+    withdraw(call, task)
+    throw error
+  })
+}
+
+const WITHDRAW_MS = 1_000
+/** Its lease passes, and it would be tried. */
+const WITHDRAWALS = Math.floor(LEASE_MS / WITHDRAW_MS) - 1
+
+/**
+ * The store may have taken what it did not acknowledge: nobody has its handle, and it would be tried beside the call that
+ * goes on, or that its client makes again (guarantee 1). With a key that next call is the same task.
+ */
+function withdraw(call: OwnCall, { id, idempotency }: Pick<NewTask, 'id' | 'idempotency'>, left = WITHDRAWALS): void {
+  if (idempotency !== undefined) return
+  call.owned.store.drop(id, 0).catch(() => {
+    if (left > 0) call.context.deps.clock.after(WITHDRAW_MS, () => withdraw(call, { id, idempotency }, left - 1))
+  })
 }
 
 async function newTask(call: OwnCall, lease: NewTask['lease']): Promise<NewTask> {
