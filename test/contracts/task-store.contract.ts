@@ -77,6 +77,7 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       expect((await store.findByKey('carol', 'k')).kind).toBe('unknown')
       expect((await store.create(newTask('n1'))).kind).toBe('created')
       expect((await store.create(newTask('n2'))).kind).toBe('created')
+      expect(await store.create(newTask('n2'))).toMatchObject({ kind: 'existing', task: { id: 'n2', version: 1 } })
     })
 
     it('gives each due task to one of many claimants, the longest due first', async () => {

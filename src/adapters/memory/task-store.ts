@@ -28,7 +28,7 @@ export function createTaskStore(clock: Pick<Clock, 'nowMs'>): TaskStore {
 
   return {
     async create(task) {
-      const taken = task.idempotency === undefined ? undefined : ofKey(task.origin.ownerKey, task.idempotency.key)
+      const taken = rows.get(task.id) ?? (task.idempotency === undefined ? undefined : ofKey(task.origin.ownerKey, task.idempotency.key))
       if (taken !== undefined) return { kind: 'existing', nowMs: clock.nowMs(), task: taken }
       const made = beginTask(structuredClone(task), clock.nowMs())
       rows.set(made.id, made)

@@ -23,6 +23,7 @@ const INSERT = `
 
 const FIND = `SELECT ${COLUMNS}, owner_key, is_over, ${NOW} FROM portolan_task WHERE id = $1`
 const FIND_BY_KEY = `SELECT ${COLUMNS}, owner_key, is_over, ${NOW} FROM portolan_task WHERE owner_key = $1 AND idem_key = $2`
+const FIND_TAKEN = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE id = $1 OR (owner_key = $2 AND idem_key = $3)`
 const FIND_TOMBSTONE = `SELECT owner_key, expired_at_ms, ${NOW} FROM portolan_task_tombstone WHERE id = $1`
 const TIME = `SELECT ${NOW}`
 
@@ -79,8 +80,8 @@ export function createTaskStore(database: SqlDatabase): TaskStore {
       for (;;) {
         const [row] = await database.write(INSERT, insertValues(task))
         if (row !== undefined) return { kind: 'created', nowMs: numberOf(row, 'now_ms'), task: taskOf(row) }
-        const [taken] = await database.read(FIND_BY_KEY, [task.origin.ownerKey, task.idempotency?.key ?? null])
-        // Else it was removed meanwhile, and its key is free.
+        const [taken] = await database.read(FIND_TAKEN, [task.id, task.origin.ownerKey, task.idempotency?.key ?? null])
+        // Else it was removed meanwhile, and what it took is free.
         if (taken !== undefined) return { kind: 'existing', nowMs: numberOf(taken, 'now_ms'), task: taskOf(taken) }
       }
     },

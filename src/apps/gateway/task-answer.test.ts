@@ -58,6 +58,15 @@ describe('tasks on the operations socket', () => {
     expect((await ask('POST', '/tasks/live/retry')).status).toBe(409)
   })
 
+  it('are retried by the next who asks, where the store went away before the other task was made', async () => {
+    const { ask, store, tasks } = await play()
+    const [dead] = (await store.list({ phases: ['dead'], count: 1 })).tasks
+    if (dead === undefined) throw new Error('none is dead')
+    await tasks.move(dead, { kind: 'retried', as: 'never made' })
+    expect(await ask('POST', '/tasks/dead/retry')).toMatchObject({ status: 200, body: { id: 'never made', phase: 'queued' } })
+    expect((await ask('POST', '/tasks/dead/retry')).status).toBe(409)
+  })
+
   it('are cancelled before they have ended, and dropped after', async () => {
     const { ask, tasks } = await play()
     expect((await ask('POST', '/tasks/dead/cancel')).status).toBe(409)

@@ -28,6 +28,11 @@ export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Ran
     const sighting = await store.find(id)
     return sighting.kind === 'found' ? sighting.task : undefined
   }
+  const makeAs = async (id: string, { origin }: StoredTask): Promise<Result<StoredTask, OperationFault>> => {
+    const { task } = await store.create({ id, origin, idempotency: undefined, lease: undefined })
+    tasks.wake()
+    return { ok: true, value: task }
+  }
 
   return {
     list: async (query) => (await store.list(query)).tasks,
@@ -43,15 +48,12 @@ export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Ran
       const task = await find(id)
       if (task === undefined) return unknown
       const { retriedAs } = task.progress
-      if (retriedAs !== '') return { ok: false, fault: { reason: 'retried', as: retriedAs } }
+      if (retriedAs !== '') return (await store.find(retriedAs)).kind === 'unknown' ? makeAs(retriedAs, task) : { ok: false, fault: { reason: 'retried', as: retriedAs } }
       if (TASK_TABLE[task.phase].retried === undefined) return notNow
-      // Noted first: of two who retry at once one makes the task.
+      // Noted first: of two who retry at once one makes the task. Who noted it and did not come to make it is done with by the next.
       const as = random.id()
       const noted = await tasks.move(task, { kind: 'retried', as })
-      if (!noted.ok) return notNow
-      const { task: made } = await store.create({ id: as, origin: task.origin, idempotency: undefined, lease: undefined })
-      tasks.wake()
-      return { ok: true, value: made }
+      return noted.ok ? makeAs(as, task) : notNow
     },
     async drop(id) {
       const task = await find(id)

@@ -15,7 +15,7 @@ export interface NewTask {
   readonly lease: { readonly holder: string; readonly leaseMs: number; readonly isDispatched: boolean } | undefined
 }
 
-/** `existing`: this owner's idempotency key is taken by this task, whatever its arguments. */
+/** `existing`: this owner's idempotency key is taken by this task, whatever its arguments; or the id is. */
 export type Creation = { readonly kind: 'created' | 'existing'; readonly nowMs: number; readonly task: StoredTask }
 
 /** `expired`: it was there and has gone; nothing else is known of it. */
