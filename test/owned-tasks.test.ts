@@ -96,6 +96,22 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     expect(calls).toHaveLength(1)
   })
 
+  it('is not made where there is no room, and the call goes on for as long as its server says something', async () => {
+    const store = createTaskStore(createSystemClock())
+    const full = { ...store, usage: async () => ({ live: 1e9, total: 1e9, bytes: 1e9 }) }
+    const server = { tasks: [{ ...SETTING, mode: 'auto' }], requestIdleTimeoutMs: 900 } as const
+    const { send } = await play({ store: full, options: { server }, act: ({ send: say, token, answer }) => {
+      const work = (left: number): void => void setTimeout(() => {
+        if (left === 0) return answer(done)
+        say({ method: 'notifications/progress', params: { progressToken: token, progress: 20 - left } })
+        work(left - 1)
+      }, 100)
+      work(20)
+    } })
+    const answer = await send('tools/call', { name: 'slow', arguments: {} }, { meta: { progressToken: 'p' } })
+    expect(resultOf(answer)).toMatchObject({ resultType: 'complete', ...done })
+  })
+
   it('is not made of a call that is quick, nor of one that goes away with its client', async () => {
     const { rig, call, calls, store } = await play({ mode: 'auto', act: ({ args, answer }) => args['quick'] === true && answer(done) })
     expect(await call({ quick: true })).toEqual({ resultType: 'complete', ...done })

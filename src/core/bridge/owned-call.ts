@@ -88,7 +88,10 @@ function callFirst(call: OwnCall): Promise<Outcome> {
     const flight = launch(context, own, {
       dispatch: async () => true,
       ears: {
-        hear: (text) => exchange.outcome !== undefined || exchange.reply.send(text),
+        hear(text) {
+          exchange.lastActivityTicks = context.deps.clock.ticksMs()
+          return exchange.outcome !== undefined || exchange.reply.send(text)
+        },
         onDrain: (run) => exchange.reply.onDrain(run),
         ended: (outcome) => settle(answerOf(context, exchange, outcome)),
       },
