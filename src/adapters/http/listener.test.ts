@@ -282,6 +282,20 @@ describe('HTTP listener: shutting down and overload', () => {
     await drained
   })
 
+  it('where others take new connections, reads what was under way on one just opened and on one kept', async () => {
+    const { listener, port } = await startListener((_request, response) => response.answer(200, {}, 'here'))
+    const [fresh, kept] = [rawClient(port), rawClient(port)]
+    await Promise.all([fresh, kept].map(({ socket }) => once(socket, 'connect')))
+    kept.write('GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    await once(kept.socket, 'data')
+    const drained = listener.drain(5_000, true)
+    await sleep(50)
+    const answers = Promise.all([fresh, kept].map(({ socket }) => once(socket, 'data')))
+    for (const client of [fresh, kept]) client.write('POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n')
+    for (const [answer] of await answers) expect(String(answer)).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close/i)
+    await drained
+  })
+
   it('does not wait for a connection on which nothing was ever asked', async () => {
     const { listener, port } = await startListener()
     const ahead = rawClient(port)

@@ -6,7 +6,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { Socket } from 'node:net'
+import { Server as NetServer, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Clock } from '../../core/clock.ts'
 import type { HttpHandler, HttpRefusal } from '../../core/gateway/http-exchange.ts'
@@ -150,14 +150,13 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     async drain(graceMs, hasOthers = false) {
       closing = true
       draining = !hasOthers
-      const stop = (): Promise<void>[] => servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
-      const left = hasOthers ? stop() : undefined
-      for (const server of servers) server.closeIdleConnections()
       const endAtMs = clock.ticksMs() + graceMs
+      const left = hasOthers ? await stopAccepting(servers, (run) => clock.after(Math.min(LATE_MS, graceMs), run)) : undefined
+      for (const server of servers) server.closeIdleConnections()
       await quiet(clock, connections, graceMs)
       // What was answered may still be on its way to slow readers.
       connections.cutUnused()
-      const stopped = left ?? stop()
+      const stopped = left ?? servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
       const cancel = clock.after(Math.max(0, endAtMs - clock.ticksMs()), () => {
         for (const server of servers) server.closeAllConnections()
       })
@@ -275,6 +274,21 @@ function refuseUnsafe(options: HttpListenerOptions): void {
 
 function setSecureContext(server: object, context: SecureContextOptions): void {
   if ('setSecureContext' in server && typeof server.setSecureContext === 'function') server.setSecureContext(context)
+}
+
+/** How long a request may be under way on a connection that a balancer opened, or took from its pool, before it could know. */
+const LATE_MS = 500
+
+/**
+ * Binds nothing any more, and cuts nobody yet: a balancer does not repeat a POST that it has sent. `server.close()` of node:http
+ * would cut connections that were accepted and not read yet. Resolves after `late`, with what ends when all connections have.
+ * At once, in the signal's own turn: libuv tells of signals after all else that it polled, so that no connection which the kernel
+ * made is left to be reset. Any later is worse: a turn of the loop later, two of four rolling restarts under load lost a call.
+ */
+async function stopAccepting(servers: readonly Server[], late: (run: () => void) => void): Promise<Promise<void>[]> {
+  const left = servers.map((server) => new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve())))
+  await new Promise<void>(late)
+  return left
 }
 
 /** Resolves when no answer is due, or after `graceMs`. */
