@@ -283,7 +283,7 @@ const LATE_MS = 500
  * Binds nothing any more, and cuts nobody yet: a balancer does not repeat a POST that it has sent. `server.close()` of node:http
  * would cut connections that were accepted and not read yet. Resolves after `late`, with what ends when all connections have.
  * At once, in the signal's own turn: libuv tells of signals after all else that it polled, so that no connection which the kernel
- * made is left to be reset. Any later is worse: a turn of the loop later, two of four rolling restarts under load lost a call.
+ * made is left to be reset. Any later is worse: a turn of the loop later, three of five rolling restarts under load lost a call.
  */
 async function stopAccepting(servers: readonly Server[], late: (run: () => void) => void): Promise<Promise<void>[]> {
   const left = servers.map((server) => new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve())))
