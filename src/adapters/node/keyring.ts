@@ -8,6 +8,7 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { HandlePurpose, Keyring } from '../../core/auth/keyring.ts'
+import { FORMATS, isRead } from '../../core/format.ts'
 
 export interface KeyringKey {
   /** At least 32 unguessable bytes. */
@@ -16,7 +17,8 @@ export interface KeyringKey {
   readonly active: boolean
 }
 
-const FORMAT = 1
+/** How keys are derived, whatever the format of what they seal: the id by which the ring knows a key is derived so, too. */
+const DERIVATION = 1
 const KEY_ID_BYTES = 4
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
@@ -57,13 +59,13 @@ export function createKeyring(keys: readonly KeyringKey[]): Keyring {
     seal(purpose, boundTo, plain) {
       const { seal, nonce: nonceKey } = subkeysOf(sealer, purpose)
       const nonce = purpose === 'task' ? syntheticNonce(nonceKey, boundTo, plain) : randomBytes(NONCE_BYTES)
-      const head = Buffer.concat([Buffer.of(FORMAT), sealer.id, nonce], HEAD_BYTES)
+      const head = Buffer.concat([Buffer.of(FORMATS.handle.writes), sealer.id, nonce], HEAD_BYTES)
       const cipher = createCipheriv('aes-256-gcm', seal, nonce).setAAD(associated(head, purpose, boundTo))
       return Buffer.concat([head, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
     },
     open(purpose, boundTo, handle) {
       const bytes = Buffer.from(handle, 'base64url')
-      if (bytes.length < HEAD_BYTES + TAG_BYTES || bytes[0] !== FORMAT) return undefined
+      if (bytes.length < HEAD_BYTES + TAG_BYTES || !isRead(FORMATS.handle, bytes[0])) return undefined
       // Only the one spelling: else a handle that was used once could be presented again, written differently.
       if (bytes.toString('base64url') !== handle) return undefined
       const key = byId.get(bytes.toString('hex', 1, 1 + KEY_ID_BYTES))
@@ -102,7 +104,7 @@ function associated(head: Buffer, purpose: HandlePurpose, boundTo: string): Buff
 }
 
 function derive(secret: Uint8Array): Key {
-  const expand = (info: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `portolan/handle/${FORMAT}/${info}`, bytes))
+  const expand = (info: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `portolan/handle/${DERIVATION}/${info}`, bytes))
   const subkey = (info: string): KeyObject => createSecretKey(expand(info, 32))
   const subkeys = new Map(PURPOSES.map((purpose) => [purpose, { seal: subkey(`${purpose}/seal`), nonce: subkey(`${purpose}/nonce`) }]))
   return { id: expand('id', KEY_ID_BYTES), subkeys }

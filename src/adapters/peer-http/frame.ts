@@ -6,7 +6,6 @@ import type { Keyring } from '../../core/auth/keyring.ts'
 import { ERRORS, PortolanError } from '../../protocol/error.ts'
 import type { ErrorCode, PortolanErrorOptions } from '../../protocol/error.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
-import { FORMAT } from './proof.ts'
 
 export type Frame =
   /** The call's text is with its owner. */
@@ -57,7 +56,7 @@ export function openFrame(keyring: Keyring, place: FramePlace, line: string): Fr
 }
 
 function boundTo({ from, nonce, number }: FramePlace): string {
-  return `frame ${FORMAT} ${nonce} ${number} ${from}`
+  return `frame ${nonce} ${number} ${from}`
 }
 
 function contentOf(frame: Frame): string {

@@ -4,11 +4,9 @@
  * its place: nothing can be read, changed, moved, repeated, cut short unseen or sent by somebody without the key ring.
  */
 import type { Keyring } from '../../core/auth/keyring.ts'
+import { FORMATS, isRead } from '../../core/format.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonObject } from '../../protocol/json-value.ts'
-
-/** Of proofs, texts and frames. Members that are not known are ignored; another version is refused. */
-export const FORMAT = 1
 
 export type PeerPath = '/peer/1/alive' | '/peer/1/call' | '/peer/1/more'
 
@@ -34,7 +32,7 @@ export const NONCE_LIFETIME_MS = 2 * PROOF_LIFETIME_MS
 export const MAX_PROOF_CHARS = 4_096
 
 export function sealProof(keyring: Keyring, path: PeerPath, proof: Proof): string {
-  return keyring.seal('replica', `POST ${path}`, JSON.stringify({ v: FORMAT, ...proof }))
+  return keyring.seal('replica', `POST ${path}`, JSON.stringify({ v: FORMATS.peer.writes, ...proof }))
 }
 
 /** Undefined for whatever no holder of the key ring made for this path, and for a version that is not known. */
@@ -44,7 +42,7 @@ export function openProof(keyring: Keyring, path: PeerPath, sealed: string | und
   if (plain === undefined) return undefined
   // Sealed by a peer, of a later version perhaps.
   const value: unknown = JSON.parse(plain)
-  return isJsonObject(value) && value['v'] === FORMAT ? whole(value) : undefined
+  return isJsonObject(value) && isRead(FORMATS.peer, value['v']) ? whole(value) : undefined
 }
 
 function whole({ from, to, atMs, nonce, topic, call, isLast }: JsonObject): Proof | undefined {
@@ -54,11 +52,11 @@ function whole({ from, to, atMs, nonce, topic, call, isLast }: JsonObject): Proo
 }
 
 export function sealText(keyring: Keyring, nonce: string, text: string): string {
-  return keyring.seal('replica', `text ${FORMAT} ${nonce}`, text)
+  return keyring.seal('replica', `text ${nonce}`, text)
 }
 
 export function openText(keyring: Keyring, nonce: string, sealed: string): string | undefined {
-  return keyring.open('replica', `text ${FORMAT} ${nonce}`, sealed)
+  return keyring.open('replica', `text ${nonce}`, sealed)
 }
 
 /** How much a sealed text may take: two bytes for a character beyond ASCII, base64url, and the seal's own. */

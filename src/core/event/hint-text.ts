@@ -4,9 +4,8 @@
  * text of a format that is not known.
  */
 import { isJsonObject } from '../../protocol/json-value.ts'
+import { FORMATS, isRead } from '../format.ts'
 import type { Hint } from './hints.ts'
-
-const FORMAT = 1
 
 export interface HintText {
   readonly from: string
@@ -23,7 +22,7 @@ export interface HintTextHead {
 
 /** Takes as many of `pending` as fit into `maxBytes`, and removes them from there. */
 export function takeHintText(pending: Map<string, string>, { from, number, hasMissed }: HintTextHead, maxBytes: number): { readonly text: string; readonly taken: readonly Hint[] } {
-  const start = JSON.stringify({ v: FORMAT, from, n: number, ...(hasMissed ? { missed: true } : {}) }).slice(0, -1)
+  const start = JSON.stringify({ v: FORMATS.hint.writes, from, n: number, ...(hasMissed ? { missed: true } : {}) }).slice(0, -1)
   const parts: string[] = []
   const taken: Hint[] = []
   let bytes = start.length + MEMBER_BYTES
@@ -55,7 +54,7 @@ export function parseHintText(text: string): HintText | undefined {
   } catch {
     return undefined
   }
-  if (!isJsonObject(value) || value['v'] !== FORMAT) return undefined
+  if (!isJsonObject(value) || !isRead(FORMATS.hint, value['v'])) return undefined
   const { from, hints, missed } = value
   if (typeof from !== 'string' || !Array.isArray(hints)) return undefined
   return { from, hints: hints.flatMap(hintOf), hasMissed: missed === true }

@@ -7,9 +7,7 @@ import type { Principal } from '../auth/principal.ts'
 import { asciiJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
-
-/** Replicas of two versions run side by side during an upgrade: a format that is not known is refused before anything runs. */
-const FORMAT = 1
+import { FORMATS, isRead } from '../format.ts'
 
 export type HeaderPair = readonly [name: string, value: string]
 
@@ -31,7 +29,7 @@ const KEPT_BACK = new Set(['authorization', 'cookie', 'proxy-authorization', 'co
 
 export function writeRequest({ body, principal, headers, ...fields }: CarriedRequest): WireText {
   const head = {
-    format: FORMAT,
+    format: FORMATS.exchange.writes,
     ...fields,
     headers: headers.filter(([name]) => !KEPT_BACK.has(name.toLowerCase())).map(([name, value]) => [name, value]),
     principal: { ...principal, scopes: [...principal.scopes] },
@@ -44,7 +42,7 @@ export function readRequest(text: WireText): CarriedRequest | undefined {
   const at = text.indexOf('\n')
   if (at < 0) return undefined
   const head: unknown = parsed(text.slice(0, at))
-  if (!isJsonObject(head) || head['format'] !== FORMAT || !isJsonObject(head['principal']) || !Array.isArray(head['headers'])) return undefined
+  if (!isJsonObject(head) || !isRead(FORMATS.exchange, head['format']) || !isJsonObject(head['principal']) || !Array.isArray(head['headers'])) return undefined
   const { ownerKey, bindingKey, label, scopes } = head['principal']
   const { exchangeId, verb, path, query, remoteAddress } = head
   const strings = [exchangeId, verb, path, query, remoteAddress, ownerKey, bindingKey, label]

@@ -3,6 +3,7 @@ import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createHints } from '../../adapters/memory/hints.ts'
 import { createPeerNetwork } from '../../adapters/memory/peer-link.ts'
 import { createReplicaStore } from '../../adapters/memory/replica-store.ts'
+import type { Era } from '../../protocol/revision.ts'
 import type { Hints } from '../event/hints.ts'
 import { startNews } from './news.ts'
 import type { News, NewsItem } from './news.ts'
@@ -73,5 +74,14 @@ describe('news between replicas', () => {
     a.news.heard(item('next'))
     await pass(5_000)
     expect(b.got).toEqual(['missed', 'next'])
+  })
+
+  it('of a later version that are not understood are said to be missed, and hold up none behind them', async () => {
+    const { join, pass } = await createRig()
+    const [a, b] = [await join('a'), await join('b')]
+    a.news.heard({ ...item('1'), era: 'later' as Era })
+    a.news.heard(item('2'))
+    await pass(20)
+    expect(b.got).toEqual(['missed', '2'])
   })
 })

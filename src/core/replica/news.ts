@@ -163,6 +163,7 @@ function readTold(text: WireText): Told | undefined {
   if (!isJsonObject(value) || typeof value['number'] !== 'number') return undefined
   const { number, upstreamId, era } = value
   if (at < 0) return { number, isMissed: value['isMissed'] === true, item: undefined }
-  if (typeof upstreamId !== 'string' || (era !== 'legacy' && era !== 'modern')) return undefined
+  // A later version tells of more: what is not understood may have been anything, and must not hold up what comes after it.
+  if (typeof upstreamId !== 'string' || (era !== 'legacy' && era !== 'modern')) return { number, isMissed: true, item: undefined }
   return { number, isMissed: false, item: { upstreamId, era, text: text.slice(at + 1) } }
 }
