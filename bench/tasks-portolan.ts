@@ -73,10 +73,10 @@ export async function openPortolan(name: PortolanEngine, url: string): Promise<T
           resolve()
         })
       })
-      const lease = isClaimed ? undefined : { holder: replicaId, leaseMs: LEASE_MS, isDispatched: false }
+      const lease = isClaimed ? undefined : { holder: replicaId, leaseMs: LEASE_MS, isDispatched: !isRepeatable }
       const making = await tasks.make({ id, origin: originOf(callerKey, isRepeatable), idempotency: undefined, lease })
       if (making.kind !== 'made') throw new Error(`a task was not made: ${making.kind}`)
-      if (!isClaimed) runner.take(making.task, begin)
+      if (!isClaimed) runner.take(making, begin)
       await isOver
       starts.delete(id)
     },

@@ -71,6 +71,19 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     expect(calls).toHaveLength(1)
   })
 
+  it('is made, leased and marked by one write, and no other comes before its server is called', async () => {
+    for (const isRepeatable of [false, true]) {
+      const store = createTaskStore(createSystemClock())
+      let writes = 0
+      const counting: TaskStore = { ...store, write: (tasks) => ((writes += 1), store.write(tasks)) }
+      const { call, calls } = await play({ store: counting, terms: { isRepeatable } })
+      await call()
+      await until(() => calls.length === 1)
+      expect(writes).toBe(0)
+      expect((await store.list({ count: 5 })).tasks).toMatchObject([{ phase: 'running', version: 1, epoch: 1, isDispatched: !isRepeatable }])
+    }
+  })
+
   it('is not made for a client that did not declare that it takes one', async () => {
     const { send, calls, store } = await play({ act: (call) => call.answer(done) })
     expect(resultOf(await send('tools/call', { name: 'slow', arguments: {} }, { capabilities: {} }))).toMatchObject({ resultType: 'complete', ...done })

@@ -72,7 +72,7 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
     case 'same':
       return createdOutcome(context, exchange, making.task)
     case 'made': {
-      owned.runner.take(making.task, (task, sink) => owned.begin(task, sink, exchange))
+      owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
       return createdOutcome(context, exchange, making.task)
     }
   }
@@ -125,7 +125,7 @@ async function detach(call: OwnCall, flight: Flight): Promise<Outcome | undefine
       return undefined
     }
     const created = createdOutcome(context, exchange, task)
-    owned.runner.take(task, (taken, sink) => owned.adopt(taken, sink, flight))
+    owned.runner.adopt(making, (taken, sink) => owned.adopt(taken, sink, flight))
     return created
   } catch (error) {
     context.deps.log({ level: 'warn', event: 'task_not_made', fields: { detail: error instanceof Error ? error.message : String(error) } })
@@ -152,10 +152,10 @@ function sealedBefore(text: string, message: Message, { message: asked }: Exchan
   return { kind: 'inputRequired', text: id === undefined ? text : `${text.slice(0, id.start)}${own}${text.slice(id.end)}` }
 }
 
-async function make(call: OwnCall, isDispatched: boolean): Promise<Making> {
-  const { replicaId, tasks } = call.owned
-  const task = await newTask(call, { holder: replicaId, leaseMs: LEASE_MS, isDispatched })
-  return tasks.make(task).catch((error: unknown) => {
+/** `isSent`: the call is in flight already. */
+async function make(call: OwnCall, isSent: boolean): Promise<Making> {
+  const task = await newTask(call, isSent)
+  return call.owned.tasks.make(task).catch((error: unknown) => {
     withdraw(call, task)
     throw error
   })
@@ -176,8 +176,14 @@ function withdraw(call: OwnCall, { id, idempotency }: Pick<NewTask, 'id' | 'idem
   })
 }
 
-async function newTask(call: OwnCall, lease: NewTask['lease']): Promise<NewTask> {
-  return { id: call.context.deps.random.id(), origin: await originOf(call), idempotency: idempotencyOf(call), lease }
+/**
+ * Made, leased and marked in one commit, so that it starts as soon as it is durable. Who crashes between that and the call
+ * leaves `outcome_unknown` of a call that has not left: no other, since nobody can tell (guarantee 1).
+ */
+async function newTask(call: OwnCall, isSent: boolean): Promise<NewTask> {
+  const origin = await originOf(call)
+  const lease = { holder: call.owned.replicaId, leaseMs: LEASE_MS, isDispatched: isSent || !origin.terms.isRepeatable }
+  return { id: call.context.deps.random.id(), origin, idempotency: idempotencyOf(call), lease }
 }
 
 async function originOf({ context, exchange, message, route, terms }: OwnCall): Promise<TaskOrigin> {

@@ -127,17 +127,22 @@ function progressMessage(text: string): string | undefined {
 /** Only where this process holds the call: elsewhere its replica does the same. */
 function cancelWith(context: GatewayContext, tasks: Tasks, task: StoredTask, stateText: string): void {
   const { keyring, clock } = context.deps
-  const { upstreamId, tool, scope, bindingKey } = task.origin
+  const { upstreamId, tool, scope, bindingKey, ownerKey } = task.origin
   const handle: unknown = stateText === '' ? undefined : JSON.parse(utf8Of(stateText))
   const { principal } = askedBy(task)
   if (typeof handle !== 'string' || principal === undefined) return
   const opened = openState(keyring, principal, { upstreamId, method: 'tools/call', subject: tool, scope }, handle, clock.nowMs())
   const parked = readParkedState(opened?.state)
   if (parked === undefined) return
-  const stop = tasks.watch(task.id, (phase) => {
-    // The attempt's own end is told, too.
-    if (phase === undefined || phase === 'asking') return
+  const look = async (): Promise<void> => {
+    const found = await tasks.find(ownerKey, task.id)
+    const now = found?.kind === 'found' ? found.task : undefined
+    const isOver = now === undefined || isOverPhase(now.phase)
+    // Until somebody goes on with it, or nobody will.
+    if (!isOver && now.epoch === task.epoch) return
     stop()
-    if (isOverPhase(phase)) context.parked.abandon(bindingKey, parked)
-  })
+    if (isOver) context.parked.abandon(bindingKey, parked)
+  }
+  // A hint may be late, or anybody's: the store knows. Also now and then, for one that was lost, or a store that was away.
+  const stop = tasks.watch(task.id, () => void look().catch(() => undefined))
 }

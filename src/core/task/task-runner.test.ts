@@ -8,10 +8,11 @@ import { createTaskStore } from '../../adapters/memory/task-store.ts'
 import { createMemoryTelemetry } from '../../adapters/memory/telemetry.ts'
 import type { MemoryTelemetry } from '../../adapters/memory/telemetry.ts'
 import { newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
+import type { Hints } from '../event/hints.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { StoredTask, TaskTerms } from './stored-task.ts'
 import { createTaskRunner } from './task-runner.ts'
-import type { AttemptSink } from './attempt.ts'
+import type { AttemptSink, BeginAttempt } from './attempt.ts'
 import type { TaskRunner } from './task-runner.ts'
 import type { TaskStore } from './task-store.ts'
 import { startTaskSweep } from './task-sweep.ts'
@@ -33,9 +34,14 @@ interface World {
   readonly tasks: Tasks
   readonly tried: Tried[]
   readonly telemetry: MemoryTelemetry
+  readonly hints: Hints
+  /** Writes of what was made before. */
+  writes: number
   /** Makes every call of the store fail. */
   isDown: boolean
   start(replica: string): TaskRunner
+  /** As a replica begins what it makes: leased, and marked. */
+  takeNew(runner: TaskRunner, replica: string, id: string): Promise<void>
   pass(ms: number): Promise<void>
   make(id: string, terms?: Partial<TaskTerms>): Promise<void>
   phase(id: string): Promise<StoredTask>
@@ -51,6 +57,7 @@ function createWorld(): World {
   const store = new Proxy(inner, {
     get(target, name: keyof TaskStore) {
       const method = target[name] as (...all: unknown[]) => Promise<unknown>
+      if (name === 'write') world.writes += 1
       return (...all: unknown[]) => (world.isDown ? Promise.reject(new Error('down')) : method(...all))
     },
   })
@@ -58,17 +65,23 @@ function createWorld(): World {
   const bounds = { live: 100, total: 100, bytes: 1e9 }
   const tasks = createTasks({ store, clock, hints, bounds: () => bounds })
   const telemetry = createMemoryTelemetry()
+  const begin = (replica: string): BeginAttempt => (task, sink) => {
+    const one: Tried = { replica, task, sink, aborted: '' }
+    world.tried.push(one)
+    return { abort: (reason) => void (one.aborted = reason) }
+  }
   const world: World = {
-    clock, store: inner, tasks, tried: [], telemetry, isDown: false,
+    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false,
     start: (replica) => createTaskRunner({
       store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: () => undefined, replicaId: replica, leaseMs: LEASE_MS,
       lost: (reason) => ({ errorText: `"${reason}"`, message: reason }),
-      begin(task, sink) {
-        const one: Tried = { replica, task, sink, aborted: '' }
-        world.tried.push(one)
-        return { abort: (reason) => void (one.aborted = reason) }
-      },
+      begin: begin(replica),
     }),
+    async takeNew(runner, replica, id) {
+      const made = await tasks.make(newTask(id, { lease: { holder: replica, leaseMs: LEASE_MS, isDispatched: true } }))
+      if (made.kind !== 'made') throw new Error(made.kind)
+      runner.take(made, begin(replica))
+    },
     async pass(ms) {
       for (let left = ms; left > 0; left -= 250) {
         clock.advance(Math.min(250, left))
@@ -107,6 +120,63 @@ describe('trying tasks', () => {
     await settle()
     expect(await world.phase('t')).toMatchObject({ phase: 'completed', resultText: '{"content":[]}' })
     expect(world.telemetry.value('portolan_task_attempts_total', { outcome: 'complete' })).toBe(1)
+  })
+
+  it('starts what it made itself with no other write than the one that made it', async () => {
+    const world = createWorld()
+    await world.takeNew(world.start('r1'), 'r1', 't')
+    expect(await world.tried[0]?.sink.dispatch()).toBe(true)
+    expect(world.writes).toBe(0)
+    world.tried[0]?.sink.end(completed)
+    await settle()
+    expect(await world.phase('t')).toMatchObject({ phase: 'completed', version: 2, epoch: 1 })
+  })
+
+  it('hands over what bears the mark from its beginning and was not sent, and loses it where it crashes', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    await world.takeNew(stopping, 'r1', 'waits')
+    const stopped = stopping.drain(500)
+    world.start('r2')
+    await world.pass(750)
+    await stopped
+    expect(world.tried.map(({ replica, aborted }) => [replica, aborted])).toEqual([['r1', 'shutting down'], ['r2', '']])
+    expect(await world.phase('waits')).toMatchObject({ phase: 'running', holder: 'r2', epoch: 2, isDispatched: false, progress: { attempts: 1 } })
+    const crashing = world.start('r3')
+    await world.takeNew(crashing, 'r3', 'crashed')
+    crashing.close()
+    await world.pass(LEASE_MS + 5_500)
+    expect(await world.phase('crashed')).toMatchObject({ phase: 'dead', resultText: '"lost"' })
+  })
+
+  it('counts a lease from before it was asked for, and sends nothing beyond it', async () => {
+    const world = createWorld()
+    const runner = world.start('r1')
+    const made = await world.tasks.make(newTask('t', { lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: true } }))
+    if (made.kind !== 'made') throw new Error(made.kind)
+    // It came back as slowly as this.
+    world.clock.advance(LEASE_MS * (5 / 6))
+    const sent: boolean[] = []
+    runner.take(made, (_task, sink) => {
+      void sink.dispatch().then((mayGo) => sent.push(mayGo))
+      return { abort: () => undefined }
+    })
+    await settle()
+    expect(sent).toEqual([false])
+    expect(await world.phase('t')).toMatchObject({ epoch: 2, isDispatched: false })
+    expect(world.tried).toHaveLength(1)
+  })
+
+  it('believes no hint that says a task is over', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    world.hints.publish({ topic: 'task', revision: 't:cancelled:99' })
+    await settle()
+    expect(world.tried[0]?.aborted).toBe('')
+    world.tried[0]?.sink.end(completed)
+    await settle()
+    expect((await world.phase('t')).phase).toBe('completed')
   })
 
   it('tries again after a growing time, says so meanwhile, and leaves what failed for good to an operator', async () => {

@@ -16,13 +16,15 @@ import type { StoredTask } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
 import type { TaskEvent } from './task-state.ts'
 import type { TaskStore } from './task-store.ts'
-import type { Tasks } from './tasks.ts'
+import type { Made, Tasks } from './tasks.ts'
 
 export interface TaskRunner {
   /** Attempts under way here. */
   readonly count: number
   /** Goes on with a task that was made with a lease for this replica. */
-  take(task: StoredTask, begin: BeginAttempt): void
+  take(made: Pick<Made, 'task' | 'askedAtTicks'>, begin: BeginAttempt): void
+  /** Goes on with a call that was sent, and has become a task since. */
+  adopt(made: Pick<Made, 'task' | 'askedAtTicks'>, begin: BeginAttempt): void
   /** Claims nothing more; resolves when all attempts have ended, or `graceMs` have passed and they were given up. */
   drain(graceMs: number): Promise<void>
   close(): void
@@ -56,12 +58,18 @@ const NOTE_MS = 1_000
 /** A claim that failed is tried again so soon; so is an end that could not be written. */
 const AGAIN_MS = 1_000
 
+const STOPPING = 'shutting down'
+const LATE = 'its lease could not be renewed'
+
 interface Running {
   task: StoredTask
   attempt: Attempt | undefined
   /** Ticks from before the lease was asked for: it ends no sooner than this and its time. */
   leasedAtTicks: number
+  /** From here on a byte may have left. The mark in the store is older: it may be made with the task. */
+  isSent: boolean
   isOver: boolean
+  isLooking: boolean
   /** One write of it after the other. */
   writing: Promise<unknown>
   noted: string
@@ -145,12 +153,22 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 
   const dispatch = async (entry: Running): Promise<boolean> => {
-    if (entry.isOver) return false
+    const { isDispatched, origin, epoch } = entry.task
     // What may run twice needs no mark.
-    if (entry.task.isDispatched || entry.task.origin.terms.isRepeatable) return true
-    const isMarked = await move(entry, { kind: 'dispatch', epoch: entry.task.epoch })
-    if (!isMarked) lose(entry, 'the task is held by another replica, or over')
-    return isMarked && !entry.isOver
+    if (!entry.isOver && !isDispatched && !origin.terms.isRepeatable) {
+      const isMarked = await move(entry, { kind: 'dispatch', epoch })
+      if (!isMarked) lose(entry, 'the task is held by another replica, or over')
+    }
+    // Made too slowly, or this process was stopped: nothing has left, and whoever may try it now is to.
+    if (!entry.isOver && isLate(entry)) handBack(entry, LATE)
+    entry.isSent = !entry.isOver
+    return entry.isSent
+  }
+
+  /** It was not tried after all. Where somebody else holds it by now, that is not taken. */
+  const handBack = (entry: Running, reason: string): void => {
+    end(entry, { kind: 'unbegun' })
+    entry.attempt?.abort(reason)
   }
 
   const note = (entry: Running, statusMessage: string): void => {
@@ -170,23 +188,37 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
 
   const timeOut = (entry: Running): void => {
     if (entry.isOver) return
-    const { isDispatched, origin } = entry.task
-    end(entry, lostEnd('timeout', isDispatched || origin.terms.isRepeatable))
+    end(entry, lostEnd('timeout', entry.isSent))
     entry.attempt?.abort('the attempt took too long')
   }
 
-  const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt): void => {
-    const entry: Running = { task, attempt: undefined, leasedAtTicks, isOver: false, writing: Promise.resolve(), noted: '', stops: [] }
+  const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt, isSent = false): void => {
+    const entry: Running = { task, attempt: undefined, leasedAtTicks, isSent, isOver: false, isLooking: false, writing: Promise.resolve(), noted: '', stops: [] }
     const before = running.get(task.id)
     if (before !== undefined) lose(before, 'its lease had passed')
     running.set(task.id, entry)
     entry.stops.push(tasks.watch(task.id, (phase) => {
-      if (phase !== undefined && isOverPhase(phase)) lose(entry, `the task is ${phase}`)
+      if (phase !== undefined && isOverPhase(phase)) look(entry)
     }))
     entry.stops.push(after(task.origin.terms.attemptMs, () => timeOut(entry)))
     if (running.size === 1) keepLeases()
     if (takeOver(task) === 'lost' && begin === deps.begin) return lostBefore(entry)
     entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text) => note(entry, text), end: (outcome) => end(entry, outcome) })
+  }
+
+  /** Of what a hint says the store knows better: it may be late, or anybody's. A lost one comes out when the lease is renewed. */
+  const look = (entry: Running): void => {
+    const { id, epoch, origin: { ownerKey } } = entry.task
+    if (entry.isOver || entry.isLooking) return
+    entry.isLooking = true
+    tasks.find(ownerKey, id).then(
+      (found) => {
+        entry.isLooking = false
+        if (found?.kind !== 'found') lose(entry, 'the task is gone')
+        else if (isOverPhase(found.task.phase) || found.task.epoch !== epoch) lose(entry, `the task is ${found.task.phase}`)
+      },
+      () => (entry.isLooking = false),
+    )
   }
 
   /** Guarantee 1: it may have run, and nobody says that it may run twice. */
@@ -251,10 +283,15 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     }
   }
 
+  const isLate = ({ leasedAtTicks }: Running): boolean => clock.ticksMs() - leasedAtTicks >= leaseMs * (1 - MARGIN)
+
   /** Also after a stop of the whole process: its timers fire late, and its leases have passed on. */
   const dropLate = (): void => {
-    const now = clock.ticksMs()
-    for (const entry of running.values()) if (now - entry.leasedAtTicks >= leaseMs * (1 - MARGIN)) lose(entry, 'its lease could not be renewed')
+    for (const entry of running.values()) {
+      if (entry.isOver || !isLate(entry)) continue
+      if (entry.isSent) lose(entry, LATE)
+      else handBack(entry, LATE)
+    }
   }
 
   const stopDue = tasks.onDue(() => {
@@ -267,7 +304,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     get count() {
       return running.size
     },
-    take: (task, begin) => take(task, clock.ticksMs(), begin),
+    take: ({ task, askedAtTicks }, begin) => take(task, askedAtTicks, begin),
+    adopt: ({ task, askedAtTicks }, begin) => take(task, askedAtTicks, begin, true),
     async drain(graceMs) {
       isDraining = true
       stopDue()
@@ -286,7 +324,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     close() {
       isDraining = true
       stopDue()
-      for (const entry of running.values()) lose(entry, 'shutting down')
+      for (const entry of running.values()) lose(entry, STOPPING)
       for (const stop of timers) stop()
       timers.clear()
     },
@@ -295,9 +333,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   /** What was not sent goes to another replica at once; what was, to whoever may run it again, or to nobody. */
   async function giveUp(entry: Running): Promise<void> {
     if (!entry.isOver) {
-      const { isDispatched, origin } = entry.task
-      end(entry, !isDispatched || origin.terms.isRepeatable ? { kind: 'unbegun' } : lostEnd('lost', true))
-      entry.attempt?.abort('shutting down')
+      end(entry, !entry.isSent || entry.task.origin.terms.isRepeatable ? { kind: 'unbegun' } : lostEnd('lost', true))
+      entry.attempt?.abort(STOPPING)
     }
     await entry.writing
   }

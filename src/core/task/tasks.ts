@@ -19,7 +19,14 @@ import type { NewTask, TaskStore } from './task-store.ts'
 import { createWriteBatch } from './write-batch.ts'
 
 /** `same`: the idempotency key and the arguments are those of this task. `differs`: the arguments are not. */
-export type Making = { readonly kind: 'made' | 'same'; readonly task: StoredTask } | { readonly kind: 'differs' } | { readonly kind: 'full'; readonly what: keyof TaskBounds }
+export type Making = Made | { readonly kind: 'same'; readonly task: StoredTask } | { readonly kind: 'differs' } | { readonly kind: 'full'; readonly what: keyof TaskBounds }
+
+export interface Made {
+  readonly kind: 'made'
+  readonly task: StoredTask
+  /** From before it was asked for: its lease ends no sooner than this and its time. */
+  readonly askedAtTicks: number
+}
 
 /** Undefined: unknown, or another's, which looks the same (guarantee 3). */
 export type Found = { readonly kind: 'found'; readonly task: StoredTask } | { readonly kind: 'expired'; readonly expiredAtMs: number } | undefined
@@ -164,7 +171,7 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
         if (kind === 'created') {
           quota.added(ownerKey, made)
           if (made.phase === 'queued') due()
-          return { kind: 'made', task: made }
+          return { kind: 'made', task: made, askedAtTicks: ticks }
         }
         // The key is free again once its task has expired.
         if (!isOverPhase(made.phase) || made.expiresAtMs > nowMs) return sameOrNot(made, task)
