@@ -1,4 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+// The tests start hundreds of Node.js processes. With this, all but the first find their modules compiled, which halves the
+// processor time of a start: 0.7 s in place of 1.5 s for `portolan up` from source.
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache/node', import.meta.url))
 
 /**
  * Tiers: `unit` sits beside the source and in test/ (seconds); `e2e` starts real processes and sockets (minutes);
