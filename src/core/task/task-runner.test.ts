@@ -65,10 +65,15 @@ function createWorld(): World {
   const bounds = { live: 100, total: 100, bytes: 1e9 }
   const tasks = createTasks({ store, clock, hints, bounds: () => bounds })
   const telemetry = createMemoryTelemetry()
-  const begin = (replica: string): BeginAttempt => (task, sink) => {
-    const one: Tried = { replica, task, sink, aborted: '' }
-    world.tried.push(one)
-    return { abort: (reason) => void (one.aborted = reason) }
+  const begins = new Map<string, BeginAttempt>()
+  const begin = (replica: string): BeginAttempt => {
+    const known = begins.get(replica) ?? ((task, sink) => {
+      const one: Tried = { replica, task, sink, aborted: '' }
+      world.tried.push(one)
+      return { abort: (reason) => void (one.aborted = reason) }
+    })
+    begins.set(replica, known)
+    return known
   }
   const world: World = {
     clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false,

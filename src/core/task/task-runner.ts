@@ -192,7 +192,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     entry.attempt?.abort('the attempt took too long')
   }
 
-  const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt, isSent = false): void => {
+  const hold = (task: StoredTask, leasedAtTicks: number, isSent: boolean): Running => {
     const entry: Running = { task, attempt: undefined, leasedAtTicks, isSent, isOver: false, isLooking: false, writing: Promise.resolve(), noted: '', stops: [] }
     const before = running.get(task.id)
     if (before !== undefined) lose(before, 'its lease had passed')
@@ -202,7 +202,11 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     }))
     entry.stops.push(after(task.origin.terms.attemptMs, () => timeOut(entry)))
     if (running.size === 1) keepLeases()
-    if (takeOver(task) === 'lost' && begin === deps.begin) return lostBefore(entry)
+    return entry
+  }
+
+  const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt, isSent = false): void => {
+    const entry = hold(task, leasedAtTicks, isSent)
     entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text) => note(entry, text), end: (outcome) => end(entry, outcome) })
   }
 
@@ -222,9 +226,15 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 
   /** Guarantee 1: it may have run, and nobody says that it may run twice. */
-  const lostBefore = (entry: Running): void => {
+  const lostBefore = (task: StoredTask, leasedAtTicks: number): void => {
     telemetry.count('portolan_task_takeovers_total', { outcome: 'lost' })
-    end(entry, lostEnd('lost', true))
+    end(hold(task, leasedAtTicks, true), lostEnd('lost', true))
+  }
+
+  const takeClaimed = (task: StoredTask, leasedAtTicks: number): void => {
+    const { epoch, progress: { attempts, failures } } = task
+    if (epoch > 1 && attempts > 1 && failures.length === 0) telemetry.count('portolan_task_takeovers_total', { outcome: 'run' })
+    take(task, leasedAtTicks, deps.begin)
   }
 
   const claim = (): void => {
@@ -250,8 +260,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       const { nowMs, tasks: claimed } = await store.claim({ holder: replicaId, count: free, leaseMs, homeMs: HOME_MS })
       tasks.time.note(nowMs, ticks)
       for (const task of claimed) {
-        if (task.epoch > 1 && task.progress.attempts > 1 && task.progress.failures.length === 0) telemetry.count('portolan_task_takeovers_total', { outcome: takeOver(task) })
-        take(task, ticks, deps.begin)
+        if (takeOver(task) === 'lost') lostBefore(task, ticks)
+        else takeClaimed(task, ticks)
       }
       if (claimed.length === free) isRung = true
     }
