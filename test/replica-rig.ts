@@ -24,6 +24,8 @@ export interface ReplicaRig extends OpenRig {
   continue(): void
   /** From now on every store fails for it. */
   cut(isCut: boolean): void
+  /** Its link to peers takes no longer texts. */
+  narrow(maxTextChars: number): void
   /** Reads and writes of stores, and messages to peers, since the last call. */
   trips(): number
 }
@@ -52,7 +54,7 @@ interface Shared {
 }
 
 async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
-  const gate = { isCut: false, trips: 0 }
+  const gate = { isCut: false, trips: 0, maxTextChars: Number.POSITIVE_INFINITY }
   const clock = createSystemClock()
   const stopped = { forMs: 0, isStopped: false }
   const peers = rejoining(network, id, gate)
@@ -85,6 +87,7 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
       peers.rejoin()
     },
     cut: (isCut) => void (gate.isCut = isCut),
+    narrow: (maxTextChars) => void (gate.maxTextChars = maxTextChars),
     trips() {
       const { trips } = gate
       gate.trips = 0
@@ -93,14 +96,15 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
   }
 }
 
-function rejoining(network: Shared['network'], id: string, gate: { trips: number }): { readonly link: PeerLink; rejoin(): void } {
+function rejoining(network: Shared['network'], id: string, gate: { trips: number; maxTextChars: number }): { readonly link: PeerLink; rejoin(): void } {
   let joined = network.join(id)
   const services = new Map<string, PeerService>()
   return {
     link: {
       replicaId: id,
-      send(...sent) {
+      async send(...sent) {
         gate.trips += 1
+        if (sent[2].length > gate.maxTextChars) throw new PortolanError('body_too_large')
         return joined.send(...sent)
       },
       serve(topic, service) {

@@ -100,6 +100,16 @@ describe('what belongs to a call, or to the session, arrives wherever it is', ()
     expect(heard(stream).at(-1)).toEqual({ response: 9 })
   })
 
+  it('a call that is too long to be brought there is refused, and was not sent', async () => {
+    const { a, b, calls } = await play()
+    const session = await openSession(a.port)
+    b.narrow(2_000)
+    const answer = await legacy(b.port, session, 'tools/call', { name: 'actor__steps', arguments: { text: 'x'.repeat(2_000) } }, { id: 9 })
+    expect(messageOf(answer)).toMatchObject({ id: 9, error: { code: -31_010, message: expect.stringContaining('too large to be taken to the replica') } })
+    expect(calls).toHaveLength(0)
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+  })
+
   it('a cancellation', async () => {
     const scene = await play()
     const { a, b, c, actor } = scene

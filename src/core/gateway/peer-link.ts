@@ -3,6 +3,7 @@
  * ways, in order and unchanged, no faster than they are read. Who asks learns whether its first text may have been acted on:
  *
  * `upstream_unavailable`  never delivered: no such replica, unreachable, nobody for the topic, refused. Ask elsewhere.
+ * `body_too_large`        never sent: more than one text may hold.
  * `outcome_unknown`       lost after it may have been delivered. Never ask again (design §7.1).
  * any other code          the owner's answer threw it.
  */
@@ -30,7 +31,7 @@ export type PeerService = (text: string, signal: AbortSignal, more: AsyncIterabl
 
 export interface PeerLink {
   readonly replicaId: string
-  /** Resolves when the owner has taken the text. Rejects with `upstream_unavailable` or `outcome_unknown`. */
+  /** Resolves when the owner has taken the text. Rejects with `upstream_unavailable`, `body_too_large` or `outcome_unknown`. */
   send(replicaId: string, topic: string, text: string): Promise<PeerAnswer>
   /** Serves what peers send; returns a function that stops serving. Conversations in progress go on. */
   serve(topic: string, answer: PeerService): () => void

@@ -35,7 +35,9 @@ export async function carryExchange(context: GatewayContext, exchange: Exchange,
     answer = await context.deps.peers.send(replicaId, EXCHANGE_TOPIC, text)
   } catch (error) {
     if (exchange.outcome !== undefined) return 'done'
-    return error instanceof PortolanError && error.code === 'upstream_unavailable' ? 'undelivered' : failed(context, exchange)
+    const code = error instanceof PortolanError ? error.code : undefined
+    if (code === 'upstream_unavailable') return 'undelivered'
+    return code === 'body_too_large' ? refuse(context, exchange) : failed(context, exchange)
   }
   if (exchange.outcome !== undefined) {
     answer.cancel()
@@ -90,6 +92,14 @@ async function pass(context: GatewayContext, exchange: Exchange, reply: RelayRep
 /** The owner was lost, and may have begun: elsewhere only what may be done twice. */
 function failed(context: GatewayContext, exchange: Exchange): Carriage {
   return mayRepeat(exchange) ? 'undelivered' : lose(context, exchange)
+}
+
+const TOO_LARGE = 'Request body too large to be taken to the replica that has what it needs'
+
+/** Nothing of it has left: not a call of unknown outcome. */
+function refuse(context: GatewayContext, exchange: Exchange): Carriage {
+  finish(context, exchange, { kind: 'refused', error: new PortolanError('body_too_large', { message: TOO_LARGE }) })
+  return 'done'
 }
 
 function lose(context: GatewayContext, exchange: Exchange): Carriage {
