@@ -82,14 +82,25 @@ function testCopy(name: string, target: () => Promise<StateDatabases>): void {
       expect(await createKeyStore(to.durable).list()).toEqual([])
     })
 
-    it('leaves the target empty where it fails half-way', async () => {
+    it('takes back what it brought where it fails half-way, and nothing else', async () => {
       const [from, to] = [await filled(), await target()]
-      // Somebody opens a session while it is copied.
-      const meddle = (table: string): void => void (table === 'portolan_event' && createSessionStore(to.cache).save(session('meddler'), 600_000))
       const broken: StateDatabases = { ...from, cache: { ...from.cache, read: (sql, values) => (sql.includes('portolan_era') ? Promise.reject(new Error('the disk is gone')) : from.cache.read(sql, values)) } }
-      await expect(copyState(broken, to, meddle)).rejects.toThrow('the disk is gone')
+      await expect(copyState(broken, to, silent)).rejects.toThrow('the disk is gone')
       expect(await createSessionStore(to.cache).count('o')).toBe(0)
       expect(await copyState(from, to, silent)).toContainEqual({ table: 'portolan_session', rows: SESSIONS })
+    })
+
+    it('leaves alone what somebody wrote to the target meanwhile', async () => {
+      const [from, to] = [await filled(), await target()]
+      let meddled: Promise<unknown> = Promise.resolve()
+      const meddling: StateDatabases = { ...from, cache: { ...from.cache, read: async (sql, values) => (await meddled, from.cache.read(sql, values)) } }
+      const meddle = (table: string, rows: number): void => {
+        if (table === 'portolan_session' && rows === 500) meddled = createSessionStore(to.cache).save(session('s5-mine'), 600_000)
+      }
+      await expect(copyState(meddling, to, meddle)).rejects.toThrow('portolan_session had 1100 rows, and 1101 arrived')
+      expect(await createSessionStore(to.cache).count('o')).toBe(1)
+      expect((await createSessionStore(to.cache).find('s5-mine'))?.session).toEqual(session('s5-mine'))
+      expect(await createKeyStore(to.durable).list()).toEqual([])
     })
   })
 }

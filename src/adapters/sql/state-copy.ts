@@ -36,15 +36,22 @@ export interface CopiedTable {
 
 const BATCH = 500
 
-/** Rejects with StateOpenError where the target is not empty, or holds something else in the end; then it is empty again. */
+/** Rows that a failed copy takes back: by their keys, since somebody else's may stand among them by then. */
+interface Inserted {
+  readonly table: StateTable
+  readonly rows: readonly SqlRow[]
+}
+
+/** Rejects with StateOpenError where the target is not empty, or holds something else in the end; what was copied has gone again then, and nothing else. */
 export async function copyState(from: StateDatabases, to: StateDatabases, onProgress: (table: string, rows: number, total: number) => void): Promise<readonly CopiedTable[]> {
   await refuseFull(to)
+  const inserted: Inserted[] = []
   try {
     const copied: CopiedTable[] = []
-    for (const table of STATE_TABLES) copied.push({ table: table.name, rows: await copyTable(from[table.file], to[table.file], table, onProgress) })
+    for (const table of STATE_TABLES) copied.push({ table: table.name, rows: await copyTable(from[table.file], to[table.file], table, inserted, onProgress) })
     return copied
   } catch (error) {
-    for (const { name, file } of STATE_TABLES) await to[file].write(`DELETE FROM ${name}`, []).catch(() => undefined)
+    for (const { table, rows } of inserted) await removeBatch(to[table.file], table, rows).catch(() => undefined)
     throw error
   }
 }
@@ -57,13 +64,16 @@ async function refuseFull(to: StateDatabases): Promise<void> {
   }
 }
 
-async function copyTable(from: SqlDatabase, to: SqlDatabase, table: StateTable, onProgress: (table: string, rows: number, total: number) => void): Promise<number> {
+async function copyTable(from: SqlDatabase, to: SqlDatabase, table: StateTable, inserted: Inserted[], onProgress: (table: string, rows: number, total: number) => void): Promise<number> {
   const total = await countOf(from, table.name)
   let copied = 0
   let last: SqlRow | undefined
   for (;;) {
     const rows = await readBatch(from, table, last)
-    if (rows.length > 0) await insertBatch(to, table.name, rows)
+    if (rows.length > 0) {
+      await insertBatch(to, table.name, rows)
+      inserted.push({ table, rows: rows.map((row) => keyOf(table, row)) })
+    }
     copied += rows.length
     onProgress(table.name, copied, total)
     last = rows.at(-1)
@@ -86,6 +96,16 @@ async function insertBatch(to: SqlDatabase, name: string, rows: readonly SqlRow[
   const values: SqlValue[] = []
   const texts = rows.map((row) => `(${columns.map((column) => `$${values.push(row[column] ?? null)}`).join(', ')})`)
   await to.write(`INSERT INTO ${name} (${columns.join(', ')}) VALUES ${texts.join(', ')}`, values)
+}
+
+function keyOf({ key }: StateTable, row: SqlRow): SqlRow {
+  return Object.fromEntries(key.map((column) => [column, row[column] ?? null]))
+}
+
+async function removeBatch(to: SqlDatabase, { name, key }: StateTable, rows: readonly SqlRow[]): Promise<void> {
+  const values: SqlValue[] = []
+  const isOne = (row: SqlRow): string => `(${key.map((column) => `${column} = $${values.push(row[column] ?? null)}`).join(' AND ')})`
+  await to.write(`DELETE FROM ${name} WHERE ${rows.map(isOne).join(' OR ')}`, values)
 }
 
 async function countOf(database: SqlDatabase, name: string): Promise<number> {
