@@ -52,6 +52,16 @@ export function testKeyStore(name: string, open: () => Promise<StoreRig<KeyStore
       expect(await store.activate('b')).toEqual({ ok: false, fault: { reason: 'unknown' } })
     })
 
+    it('puts another text in the place of a secret, and not of one that is another by now', async () => {
+      const { store, second } = await open()
+      const other = await second()
+      await store.seed([key('a'), key('b')])
+      expect(await store.replaceSecret(key('a'), 'sealed')).toBe(true)
+      expect(await other.replaceSecret(key('a'), 'sealed again')).toBe(false)
+      expect(await other.replaceSecret(key('never'), 'x')).toBe(false)
+      expect((await other.list()).map(({ id, secret }) => [id, secret])).toEqual([['a', 'sealed'], ['b', 'secret of b']])
+    })
+
     it('retires any key but the one that seals', async () => {
       const { store } = await open()
       await store.seed([key('a'), key('b')])

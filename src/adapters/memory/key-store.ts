@@ -27,6 +27,11 @@ export function createKeyStore(clock: Clock): KeyStore {
       const waiting = rows.filter(({ activatedAtMs }) => activatedAtMs === undefined)
       rows = [...waiting, rowOf(key, false), ...rows.slice(waiting.length)]
     },
+    async replaceSecret({ id, secret }, next) {
+      const isThere = rows.some((row) => row.id === id && row.secret === secret)
+      rows = rows.map((row) => (row.id === id && row.secret === secret ? { ...row, secret: next } : row))
+      return isThere
+    },
     async activate(id) {
       const row = rows.find((one) => one.id === id)
       if (row === undefined) return fail({ reason: 'unknown' })

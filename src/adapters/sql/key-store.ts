@@ -15,6 +15,8 @@ const ADD = `
   INSERT INTO portolan_key (id, secret, added_at_ms) VALUES ($1, $2, portolan_now_ms())
   ON CONFLICT (id) DO NOTHING`
 
+const REPLACE_SECRET = 'UPDATE portolan_key SET secret = $3 WHERE id = $1 AND secret = $2 RETURNING id'
+
 const ACTIVATE = `
   UPDATE portolan_key SET activated_at_ms = portolan_now_ms(), activation = (SELECT COALESCE(MAX(activation), 0) + 1 FROM portolan_key)
   WHERE id = $1 AND activation IS NULL
@@ -39,6 +41,7 @@ export function createKeyStore(database: SqlDatabase): KeyStore {
     async add({ id, secret }) {
       await database.write(ADD, [id, secret])
     },
+    replaceSecret: async ({ id, secret }, next) => (await database.write(REPLACE_SECRET, [id, secret, next])).length > 0,
     async activate(id) {
       if ((await database.write(ACTIVATE, [id])).length > 0) return ok(undefined)
       return fail({ reason: (await isKnown(id)) ? 'activated' : 'unknown' })

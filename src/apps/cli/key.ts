@@ -21,6 +21,7 @@ interface KeyOptions extends StateFlags {
 interface Ring {
   readonly store: KeyStore
   readonly seal: KeySeal
+  readonly hasStateKey: boolean
 }
 
 export function keyCommand(): Command {
@@ -42,6 +43,7 @@ export function keyCommand(): Command {
     .option('--force', 'though what it sealed may be in use')
     .action((id: string, options: KeyOptions) => withRing(options, (ring) => retire(ring, id, options.force === true)))
   withState(command.command('rotate').description('add a key, wait until every replica knows it, and have it seal')).action((options: KeyOptions) => withRing(options, rotate))
+  withState(command.command('seal').description('seal keys that were made before there was a state key')).action((options: KeyOptions) => withRing(options, sealAll))
   return command
 }
 
@@ -58,7 +60,7 @@ async function withRing(options: KeyOptions, run: (ring: Ring) => Promise<void>)
   try {
     const store = createKeyStore(databases.durable)
     if ((await store.list()).length === 0) throw new Error(`There is no key in ${databases.name} yet: the first start of portolan up makes one.`)
-    await run({ store, seal: createKeySeal(place.sealSecret) })
+    await run({ store, seal: createKeySeal(place.sealSecret), hasStateKey: place.sealSecret !== undefined })
   } finally {
     await databases.close()
   }
@@ -89,6 +91,13 @@ async function addKey({ store, seal }: Ring): Promise<string> {
   const key = makeKey(seal)
   await store.add(key)
   return key.id
+}
+
+async function sealAll({ store, seal, hasStateKey }: Ring): Promise<void> {
+  if (!hasStateKey) throw new Error('There is nothing to seal them with. Give the state key with --state-key or PORTOLAN_STATE_KEY.')
+  const { sealKeys } = await import('../gateway/key-ring.ts')
+  const ids = await sealKeys(store, seal)
+  say(ids.length === 0 ? 'All keys are sealed already.' : `Sealed ${ids.join(', ')}. Start every replica with the state key from now on.`)
 }
 
 async function activate({ store }: Ring, id: string, atOnce: boolean): Promise<void> {

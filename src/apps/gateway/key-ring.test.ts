@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createKeyStore } from '../../adapters/memory/key-store.ts'
 import { createKeyring } from '../../adapters/node/keyring.ts'
-import { makeKey, openSharedKeyring } from './key-ring.ts'
+import { makeKey, openSharedKeyring, sealKeys } from './key-ring.ts'
 import { createKeySeal } from './key-seal.ts'
 
 const store = () => createKeyStore(createManualClock(1_700_000_000_000))
@@ -89,9 +89,29 @@ describe('a sealed key ring', () => {
     for (const secret of ['sealed:', 'sealed:AAAA', 'unknown:AAAA', '']) expect(() => seal.open({ id: 'x', secret })).toThrow(/state key does not open/)
   })
 
-  it('still opens keys that were added before there was a state key', async () => {
+  it('takes no key that stands unsealed beside a state key, not even from a database that somebody wrote to meanwhile', async () => {
+    const keys = store()
+    const ring = await openSharedKeyring(keys, createKeySeal(stateKey), [])
+    const handle = ring.seal('session', 'alice', 'text')
+    const forged = makeKey(plain)
+    await keys.add(forged)
+    await keys.activate(forged.id)
+    await expect(ring.refresh()).rejects.toThrow(/stands unsealed in the database/)
+    const forger = await openSharedKeyring({ ...keys, list: async () => (await keys.list()).filter(({ id }) => id === forged.id) }, plain, [])
+    expect(ring.open('session', 'alice', forger.seal('session', 'alice', 'mine'))).toBeUndefined()
+    expect(ring.open('session', 'alice', handle)).toBe('text')
+    await expect(openSharedKeyring(keys, createKeySeal(stateKey), [])).rejects.toThrow(/portolan key seal/)
+  })
+
+  it('opens keys from before there was a state key once they were sealed, with all that they sealed', async () => {
     const keys = store()
     const before = await openSharedKeyring(keys, plain, [])
+    await keys.add(makeKey(plain))
+    await expect(openSharedKeyring(keys, createKeySeal(stateKey), [])).rejects.toThrow(/stands unsealed/)
+    const sealed = await sealKeys(keys, createKeySeal(stateKey))
+    expect(sealed.toSorted()).toEqual((await keys.list()).map(({ id }) => id).toSorted())
+    expect(await sealKeys(keys, createKeySeal(stateKey))).toEqual([])
+    expect(JSON.stringify(await keys.list())).not.toContain('plain:')
     const after = await openSharedKeyring(keys, createKeySeal(stateKey), [])
     expect(after.open('session', 'alice', before.seal('session', 'alice', 'text'))).toBe('text')
   })

@@ -47,6 +47,15 @@ export function makeKey(seal: KeySeal): NewKey {
   return newKey(randomBytes(SECRET_BYTES), seal)
 }
 
+/** Seals those that stand unsealed; the ids of these. What is sealed has to open with the same state key. Rejects with StateOpenError. */
+export async function sealKeys(store: KeyStore, seal: KeySeal): Promise<readonly string[]> {
+  const sealed = (await store.list()).map((key) => ({ key, secret: seal.sealPlain(key) }))
+  for (const { key, secret } of sealed) if (secret === undefined) seal.open(key)
+  const ids: string[] = []
+  for (const { key, secret } of sealed) if (secret !== undefined && (await store.replaceSecret(key, secret))) ids.push(key.id)
+  return ids
+}
+
 function newKey(secret: Uint8Array, seal: KeySeal): NewKey {
   const id = keyIdOf(secret)
   return { id, secret: seal.seal(id, secret) }

@@ -36,6 +36,8 @@ export interface KeyStore {
   seed(keys: readonly NewKey[]): Promise<boolean>
   /** A key with an id that is there already stays as it was. */
   add(key: NewKey): Promise<void>
+  /** Puts another text in the place of this one; false where the key has gone, or its text is another by now. */
+  replaceSecret(key: NewKey, secret: string): Promise<boolean>
   activate(id: string): Promise<Result<undefined, KeyFault>>
   /** Forgets the key: what it sealed does not open any more. */
   retire(id: string): Promise<Result<undefined, KeyFault>>
