@@ -201,6 +201,29 @@ describe('a replica that drains', () => {
     expect(heard(stream)).toEqual([{ response: 9 }])
   })
 
+  it('gives a session back, with what it said, as soon as the store takes it; who comes meanwhile waits, and holds nothing up', async () => {
+    const scene = await play()
+    const { a, b } = scene
+    const session = await openSession(a.port)
+    const { stream, call } = await startSteps(scene, a, session)
+    await until(() => stream.events.length > 0)
+    stream.drop()
+    call.answer()
+    await until(() => a.gateway.status().inFlight === 0)
+    a.cut(true)
+    const draining = a.gateway.drain(4_000)
+    const late = Array.from({ length: 4 }, (_, index) => legacy(b.port, session, 'ping', {}, { id: index + 20 }))
+    await sleep(250)
+    a.cut(false)
+    const beganAtMs = performance.now()
+    await draining
+    expect(performance.now() - beganAtMs).toBeLessThan(2_000)
+    expect((await Promise.all(late)).map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
+    await until(() => second.ended)
+    expect(heard(second)).toEqual([{ response: 9 }])
+  })
+
   it('brings what still comes for a session that it gave back to one of the others', async () => {
     const { a, b, c } = await play()
     const session = await openSession(a.port)

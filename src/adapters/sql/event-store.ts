@@ -5,7 +5,7 @@ import { numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase, Statement } from './sql-database.ts'
 
 /** One owner at a time keeps a session's events; should two do so at once, their events may share ordinals. */
-const NEXT = '(SELECT COALESCE(MAX(ordinal), 0) FROM portolan_event WHERE session_id = $1)'
+const NEWEST = 'SELECT COALESCE(MAX(ordinal), 0) AS newest FROM portolan_event WHERE session_id = $1'
 const LOAD = `
   SELECT stream_id, event_id, body, is_final FROM portolan_event
   WHERE session_id = $1 AND expires_at_ms > portolan_now_ms() ORDER BY ordinal, event_id`
@@ -36,14 +36,18 @@ export function createEventStore(database: SqlDatabase): EventStore {
   }
 }
 
+/** What stands there already is looked at once for all: asked for each event, 1,000 of them took seconds, and a drain lost its session. */
 function keepStatement(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): Statement {
   const rows = events.map((_, index) => {
     const first = 3 + index * 4
-    return `($1, $${first}, $${first + 1}, $${first + 2}, $${first + 3}, ${NEXT} + ${index + 1}, portolan_now_ms() + $2)`
+    return `($${first}, $${first + 1}, $${first + 2}, $${first + 3}, ${index + 1})`
   })
+  // Without WHERE, SQLite takes ON for the condition of a join.
   const sql = `
     INSERT INTO portolan_event (session_id, event_id, stream_id, body, is_final, ordinal, expires_at_ms)
-    VALUES ${rows.join(', ')} ON CONFLICT (session_id, event_id) DO NOTHING`
+    SELECT $1, column1, column2, column3, CAST(column4 AS BIGINT), newest + column5, portolan_now_ms() + $2
+    FROM (VALUES ${rows.join(', ')}) AS event CROSS JOIN (${NEWEST}) AS kept
+    WHERE true ON CONFLICT (session_id, event_id) DO NOTHING`
   const values = events.flatMap(({ eventId, streamId, text, isFinal }) => [eventId, streamId, text, isFinal ? 1 : 0])
   return { sql, values: [sessionId, Math.ceil(lifetimeMs), ...values] }
 }

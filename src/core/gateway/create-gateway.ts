@@ -103,6 +103,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopSweep()
       await drain(context, 0)
       stopServing()
+      // At once: what could not be given back is claimed by others, however long children take to end.
+      await context.membership?.leave()
       context.news?.close()
       context.owned?.close()
       context.parked.close()
@@ -110,7 +112,6 @@ export function createGateway(deps: GatewayDeps): Gateway {
       context.tasksAtModern.close()
       await Promise.all([context.pool.close(), context.inputPool.close()])
       await Promise.all([context.upstreams.close(), reloads.close()])
-      await context.membership?.leave()
       await deps.ledger.flush()
     },
   }

@@ -2,6 +2,8 @@
 
 import { PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from './context.ts'
+import type { Exchange } from './exchange.ts'
+import { sendBack } from './find-session.ts'
 import { finish } from './finish.ts'
 import { endListen } from './pipe.ts'
 
@@ -18,29 +20,45 @@ export function endStreams(context: GatewayContext): void {
 export async function drain(context: GatewayContext, graceMs: number): Promise<void> {
   context.draining = true
   endStreams(context)
-  const deadline = context.deps.clock.ticksMs() + graceMs
+  const { clock } = context.deps
+  const deadlineTicks = clock.ticksMs() + graceMs
   const attemptsEnded = context.owned?.runner.drain(graceMs)
-  await handOverIdle(context)
-  while (context.inFlight.size > 0 && context.deps.clock.ticksMs() < deadline) {
-    await new Promise<void>((resolve) => context.deps.clock.after(20, resolve))
+  const handovers = [handOverIdle(context, deadlineTicks)]
+  while (hasCalls(context) && clock.ticksMs() < deadlineTicks) {
+    await new Promise<void>((resolve) => clock.after(20, resolve))
     endStreams(context)
-    await handOverIdle(context)
+    handovers.push(handOverIdle(context, deadlineTicks))
   }
-  for (const exchange of context.inFlight.values()) {
-    exchange.carriage?.abort('shutting down')
-    finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
-  }
-  await handOverIdle(context)
-  await attemptsEnded
+  for (const exchange of context.inFlight.values()) cutOff(context, exchange)
+  await Promise.all([...handovers, handOverIdle(context, deadlineTicks), attemptsEnded])
+}
+
+function hasCalls({ inFlight }: GatewayContext): boolean {
+  for (const exchange of inFlight.values()) if (!isPassing(exchange)) return true
+  return false
+}
+
+/**
+ * Another replica brought it for a session that was here: it is about to be sent back. Not waited for: while a store is slow
+ * to take sessions back such exchanges come again and again, and no drain would end.
+ */
+function isPassing({ carried, session, era }: Exchange): boolean {
+  return carried !== undefined && session === undefined && era === 'legacy'
+}
+
+function cutOff(context: GatewayContext, exchange: Exchange): void {
+  if (isPassing(exchange)) return sendBack(context, exchange)
+  exchange.carriage?.abort('shutting down')
+  finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
 }
 
 const HANDOVERS_AT_ONCE = 64
 
 /** Only where somebody can take them: a replica without others goes on with its own until it ends. */
-async function handOverIdle(context: GatewayContext): Promise<void> {
+async function handOverIdle(context: GatewayContext, untilTicks: number): Promise<void> {
   if (context.membership === undefined) return
   const idle = Array.from(context.sessions.all()).filter(({ inFlight }) => inFlight.size === 0)
   for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
-    await Promise.all(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => context.sessions.handOver(session)))
+    await Promise.all(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => context.sessions.handOver(session, untilTicks)))
   }
 }

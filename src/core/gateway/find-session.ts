@@ -20,6 +20,8 @@ export function findSession(context: GatewayContext, exchange: Exchange): undefi
   if (version !== undefined && !isRevision(version) && acceptLegacy(version) === undefined) throw new PortolanError('unsupported_version')
   const handle = exchange.http?.header(HEADER.sessionId)
   if (handle === undefined) throw new PortolanError('session_required')
+  // Wherever it is by now, it is not for this replica to claim or to serve; its store need not even answer.
+  if (context.draining && exchange.carried !== undefined && !context.sessions.isHere(handle)) return sendBack(context, exchange)
   const found = context.sessions.find(principal, exchange.endpoint, handle)
   if (!(found instanceof Promise)) return take(exchange, found)
   return found.then((located) => {
@@ -34,11 +36,7 @@ const PAUSE_MS = 100
 
 async function carry(context: GatewayContext, exchange: Exchange, firstId: string, findAgain: () => Promise<Found>): Promise<undefined> {
   const { clock } = context.deps
-  if (exchange.carried !== undefined) {
-    exchange.carried.moved()
-    finish(context, exchange, { kind: 'relayed' })
-    return undefined
-  }
+  if (exchange.carried !== undefined) return sendBack(context, exchange)
   const untilTicks = clock.ticksMs() + PATIENCE_MS
   for (let replicaId = firstId; ; ) {
     if ((await carryExchange(context, exchange, replicaId)) === 'done' || exchange.outcome !== undefined) return undefined
@@ -49,6 +47,11 @@ async function carry(context: GatewayContext, exchange: Exchange, firstId: strin
     if (clock.ticksMs() > untilTicks) throw new PortolanError('owner_unreachable', { retryAfterSec: 1 })
     replicaId = found.replicaId
   }
+}
+
+export function sendBack(context: GatewayContext, exchange: Exchange): undefined {
+  exchange.carried?.moved()
+  finish(context, exchange, { kind: 'relayed' })
 }
 
 function take(exchange: Exchange, session: LiveSession | undefined): undefined {

@@ -3,11 +3,11 @@
  * for while one is on its way is one more after it, however often.
  */
 
-export function createSerialSaves<T extends object>(run: (what: T) => Promise<void>): (what: T) => Promise<void> {
-  const running = new WeakMap<T, Promise<void>>()
-  const waiting = new WeakMap<T, Promise<void>>()
+export function createSerialSaves<T extends object, Saved>(run: (what: T) => Promise<Saved>): (what: T) => Promise<Saved> {
+  const running = new WeakMap<T, Promise<Saved>>()
+  const waiting = new WeakMap<T, Promise<Saved>>()
 
-  const start = (what: T): Promise<void> => {
+  const start = (what: T): Promise<Saved> => {
     const done = run(what).finally(() => {
       if (running.get(what) === done) running.delete(what)
     })

@@ -181,7 +181,7 @@ describe('a session that another replica claimed meanwhile', () => {
     const session = await sessions.open(alice, FIELDS)
     const event = { streamId: 'post_1', eventId: 'post_1_1', text: '{}', isFinal: true }
     await kept.keep(session.data.id, [event], IDLE_MS)
-    await sessions.handOver(session)
+    await sessions.handOver(session, 0)
     expect(session.ended).toBe(true)
     expect(await kept.load(session.data.id)).toEqual([event])
   })

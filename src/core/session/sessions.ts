@@ -6,7 +6,7 @@ import type { Keyring } from '../auth/keyring.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Random } from '../random.ts'
 import type { EventBuffer } from './event-buffer.ts'
-import type { EventStore } from './event-store.ts'
+import type { EventStore, KeptEvent } from './event-store.ts'
 import { eventsOf, keptOf, restoreEvents } from './kept-events.ts'
 import { createLiveSession } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
@@ -23,6 +23,8 @@ export interface Sessions {
    * and unknown ones look alike. Rejects with `state_unavailable`.
    */
   find(principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<Found>
+  /** Live here: found without a round trip. */
+  isHere(handle: string): boolean
   /** As `find`, where what it said last was wrong. */
   findAgain(principal: Principal, endpoint: string, handle: string): Promise<Found>
   /** What another replica would go on with has changed. Resolves when it is stored, or cannot be. */
@@ -30,8 +32,8 @@ export interface Sessions {
   /** Its client was not there to hear its end: kept where that does not depend on this replica. */
   keepStream(session: LiveSession, streamId: string): void
   end(session: LiveSession): Promise<void>
-  /** Leaves it to others, with everything that they can go on with. It has no call in flight. */
-  handOver(session: LiveSession): Promise<void>
+  /** Leaves it to others, with everything that they can go on with; a store that fails is tried again until then. It has no call in flight. */
+  handOver(session: LiveSession, untilTicks: number): Promise<void>
   /** Lets go of those that are another replica's by now. */
   recheckAll(): Promise<void>
   /** Ends those that were idle for too long; those with a call or a stream open are in use. */
@@ -70,6 +72,7 @@ const SAVE_AFTER_FRACTION = 0.25
 /** What the handle of a session begins with that is its pipe. */
 const LOCAL = 'local:'
 const RECHECKS_AT_ONCE = 32
+const GIVE_BACK_PAUSE_MS = 100
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
 
@@ -92,14 +95,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
     for (const stream of session.streams.splice(0)) stream.end()
     deps.events.dropSession(session.data.id)
   }
-  /** A store that fails costs other replicas the session, not this one: the next use tries again. */
-  const save = createSerialSaves(async (session: LiveSession): Promise<void> => {
-    if (forgotten.has(session)) return
+  /** A store that fails costs other replicas the session, not this one: the next use tries again. False where it failed. */
+  const save = createSerialSaves(async (session: LiveSession): Promise<boolean> => {
+    if (forgotten.has(session)) return true
     savedAtMs.set(session, clock.nowMs())
     try {
       if (!(await ownership.save(session, deps.idleMs()))) leave(session)
+      return true
     } catch {
       savedAtMs.delete(session)
+      return false
     }
   })
   const touch = (session: LiveSession): LiveSession => {
@@ -170,6 +175,21 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (isOwn) await Promise.all([store.delete(session.data.id), deps.kept?.dropSession(session.data.id)])
   }
 
+  /** All of it, or nothing that another could go on with: a session that is given back without its events has lost answers. False where the store failed. */
+  const giveBack = async (session: LiveSession, events: readonly KeptEvent[]): Promise<boolean> => {
+    try {
+      // All that it kept is among these.
+      await deps.kept?.dropSession(session.data.id)
+      if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs())
+      if (!(await save(session))) return false
+      // Given back only under the epoch that it was owned by.
+      await ownership.release(session)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   return {
     async open(principal, { withHandle, ...fields }) {
       const release = await reserve(principal.ownerKey)
@@ -186,6 +206,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
     },
     find,
+    isHere: (handle) => live.has(handle),
     findAgain,
     async changed(session) {
       if (!session.ended) await save(session)
@@ -195,7 +216,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       void deps.kept?.keep(data.id, events, deps.idleMs()).catch(() => undefined)
     },
     end,
-    async handOver(session) {
+    async handOver(session, untilTicks) {
       if (session.ended) return
       // Nobody can come back to a pipe.
       if (session.handle.startsWith(LOCAL)) return end(session)
@@ -204,12 +225,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (session.ended) return
       const events = keptOf(session, deps.events)
       leave(session)
-      // All that it kept is among these.
-      await deps.kept?.dropSession(session.data.id).catch(() => undefined)
-      if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs()).catch(() => undefined)
-      await save(session)
-      // Given back only under the epoch that it was owned by.
-      await ownership.release(session).catch(() => undefined)
+      while (!(await giveBack(session, events)) && clock.ticksMs() < untilTicks) await new Promise<void>((resolve) => clock.after(GIVE_BACK_PAUSE_MS, resolve))
     },
     async recheckAll() {
       const doubtful = Array.from(live.values()).filter((session) => !ownership.isCertain(session))
