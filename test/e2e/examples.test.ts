@@ -4,11 +4,12 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { callModern } from '../portolan-process.ts'
+import { findPackage } from '../services/package.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -16,17 +17,18 @@ const SERVER = [process.execPath, join(root, 'test/fixtures/reload/counting-serv
 const TOKEN = 'a-token-for-the-examples-of-forty-characters'
 const PACK_MS = 120_000
 
+// Modules in a new folder are not found again.
+process.env['NODE_DISABLE_COMPILE_CACHE'] = '1'
+
 let folder = ''
 
 /** Packed as it is published, unpacked as it is installed; what it depends on is the repository's. */
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'portolan-examples-'))
-  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` }
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, env, maxBuffer: 16 * 1024 * 1024, timeout: PACK_MS })
-  const [tarball]: { filename: string }[] = JSON.parse(stdout.slice(stdout.indexOf('[')))
+  const { tarball } = await findPackage()
   const modules = join(folder, 'node_modules')
   mkdirSync(join(modules, 'portolan'), { recursive: true })
-  await run('tar', ['-xzf', join(folder, tarball?.filename ?? ''), '--strip-components=1', '-C', join(modules, 'portolan')])
+  await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'portolan')])
   for (const name of readdirSync(join(root, 'node_modules'))) {
     if (!name.startsWith('.') && name !== 'portolan') symlinkSync(join(root, 'node_modules', name), join(modules, name))
   }

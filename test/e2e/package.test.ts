@@ -6,28 +6,30 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { callModern, startPortolan, stopPortolan } from '../portolan-process.ts'
+import { findPackage } from '../services/package.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const INSTALL_MS = 300_000
+
+// Modules in a new folder are not found again.
+process.env['NODE_DISABLE_COMPILE_CACHE'] = '1'
 
 let folder = ''
 let packed: readonly string[] = []
 
 /** npm of the machine, its scripts under the Node.js that runs this test. */
-async function npm(args: readonly string[], cwd: string): Promise<string> {
+async function npm(args: readonly string[], cwd: string): Promise<void> {
   const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` }
-  const { stdout } = await promisify(execFile)('npm', [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024, timeout: INSTALL_MS })
-  return stdout
+  await promisify(execFile)('npm', [...args], { cwd, env, maxBuffer: 16 * 1024 * 1024, timeout: INSTALL_MS })
 }
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'portolan-package-'))
-  const report = await npm(['pack', '--json', '--pack-destination', folder], root)
-  const [tarball]: { filename: string; files: { path: string }[] }[] = JSON.parse(report.slice(report.indexOf('[')))
-  packed = tarball?.files.map(({ path }) => path) ?? []
+  const { tarball, paths } = await findPackage()
+  packed = paths
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--omit=dev']
-  await npm(['install', ...flags, join(folder, tarball?.filename ?? '')], folder)
+  await npm(['install', ...flags, tarball], folder)
 }, INSTALL_MS)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

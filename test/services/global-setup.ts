@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { packPackage } from './pack.ts'
 import { startNats } from './start-nats.ts'
 import { startPostgres } from './start-postgres.ts'
 import type { ServiceAnswer, ServiceName, ServiceRequest } from './service.ts'
@@ -15,6 +16,7 @@ export type StartedService = ServiceAnswer & { stop?(): Promise<void> }
 const STARTS: Readonly<Record<ServiceName, () => Promise<StartedService>>> = {
   postgres: startPostgres,
   nats: () => startNats(),
+  package: packPackage,
 }
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
