@@ -11,39 +11,20 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache
  * `npm run test:long` adds. Most tests wait more than they compute, so two files run at once: each takes ports and folders of its
  * own. Databases and brokers are started once for a run, when a test asks (test/services/).
  */
+const EACH = {
+  globalSetup: ['test/services/global-setup.ts'],
+  // What is waited for comes at once on an idle machine. A limit says only that it will never come.
+  expect: { poll: { timeout: 15_000 } },
+  maxWorkers: 2,
+}
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      {
-        test: {
-          name: 'unit',
-          globalSetup: ['test/services/global-setup.ts'],
-          include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'],
-          testTimeout: 10_000,
-          maxWorkers: 2,
-        },
-      },
-      {
-        test: {
-          name: 'e2e',
-          globalSetup: ['test/services/global-setup.ts'],
-          include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
-        },
-      },
-      {
-        test: {
-          name: 'long',
-          globalSetup: ['test/services/global-setup.ts'],
-          include: ['test/long/**/*.test.ts'],
-          testTimeout: 600_000,
-          hookTimeout: 60_000,
-          fileParallelism: false,
-        },
-      },
+      { test: { ...EACH, name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 } },
+      { test: { ...EACH, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { ...EACH, name: 'long', include: ['test/long/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false } },
     ],
   },
 })

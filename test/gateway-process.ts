@@ -9,8 +9,9 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../src/apps/cli/main.ts', import.meta.url))
-const START_TIMEOUT_MS = 20_000
-const STOP_TIMEOUT_MS = 5_000
+const START_TIMEOUT_MS = 30_000
+/** More than `portolan up` gives its calls (10 s) and then its children. */
+const STOP_TIMEOUT_MS = 20_000
 
 export interface GatewayOptions {
   /** The configuration file's content; without it the bundled reference server. */

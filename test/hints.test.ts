@@ -124,6 +124,6 @@ describe.skipIf(nats === undefined)('a NATS that asks who comes', () => {
     hints.publish({ topic: 'a', revision: 'waits' })
     await expect.poll(() => changes.length).toBe(1)
     await start([], port)
-    await expect.poll(() => hints.state().isUp, { timeout: 8_000 }).toBe(true)
+    await expect.poll(() => hints.state().isUp).toBe(true)
   })
 })

@@ -103,7 +103,7 @@ describe('a legacy server that asks too much', () => {
     const later = await ask(rig, {}, 9)
     await until(() => arrived === 7)
     expect(codeOf(await retry(rig, later))).toBe(0)
-  }, 20_000)
+  }, 30_000)
 })
 
 describe('a task of a legacy server that asks too much', () => {

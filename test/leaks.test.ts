@@ -152,7 +152,10 @@ describe('one pipe', () => {
   )
 })
 
-describe('2,000 sessions', () => {
+/** A leak of one thing for each would be seen far above what comes and goes by itself. */
+const COUNT = 500
+
+describe(`${COUNT} sessions`, () => {
   it('opened, used and ended leave no session, socket or timer behind', async () => {
     const { rig, actor } = await play()
     const round = async (): Promise<void> => {
@@ -168,23 +171,23 @@ describe('2,000 sessions', () => {
     const counted = (): number => process.getActiveResourcesInfo().length
     await rounds(100)
     const before = counted()
-    await rounds(1_900)
+    await rounds(COUNT)
     expect(rig.gateway.status().sessions).toBe(0)
     await until(() => counted() <= before + 20)
-  }, 30_000)
+  }, 60_000)
 
   it('abandoned are ended when they were idle for long enough', async () => {
     const clock = createManualClock()
     const deps = { clock, sessions: createSessionStore(clock) }
-    const { rig } = await play({}, { deps, limits: { sessionIdleMs: 600_000, sessionsPerPrincipal: 2_000 } })
-    for (let done = 0; done < 2_000; done += 20) await Promise.all(Array.from({ length: 20 }, () => openSession(rig.port)))
+    const { rig } = await play({}, { deps, limits: { sessionIdleMs: 600_000, sessionsPerPrincipal: COUNT } })
+    for (let done = 0; done < COUNT; done += 20) await Promise.all(Array.from({ length: 20 }, () => openSession(rig.port)))
     clock.advance(590_000)
     const session = await openSession(rig.port, { token: 'bob' })
-    expect(rig.gateway.status().sessions).toBe(2_001)
+    expect(rig.gateway.status().sessions).toBe(COUNT + 1)
     clock.advance(60_000)
     expect(rig.gateway.status().sessions).toBe(1)
     expect((await legacy(rig.port, session, 'ping', {}, { token: 'bob' })).status).toBe(200)
-  }, 30_000)
+  }, 60_000)
 
   it('of one principal are bounded', async () => {
     const { rig } = await play({}, { limits: { sessionsPerPrincipal: 5 } })

@@ -295,7 +295,7 @@ describe('a breaker', () => {
     expect(codes).toEqual([503, 503, 503])
     expect(gone.gateway.status().servers[0]?.breaker.state).toBe('open')
     expect((await call(gone, 'echo', 'alice', {}, '/other/mcp')).status).toBe(200)
-  }, 15_000)
+  }, 30_000)
 
   it('refuses those in line when it opens', async () => {
     const held: (() => void)[] = []

@@ -37,7 +37,7 @@ describe.skipIf(port === undefined)('through PgBouncer in transaction mode', asy
 
   it('hints say that they hear nothing, and what to do', async () => {
     const { hints, changes } = openHints(through(await postgres.newDatabase()), 400)
-    await expect.poll(() => changes, { timeout: 8_000 }).toEqual(['false LISTEN brings nothing: name PostgreSQL itself, not a pooler, with --database-direct-url'])
+    await expect.poll(() => changes).toEqual(['false LISTEN brings nothing: name PostgreSQL itself, not a pooler, with --database-direct-url'])
     expect(hints.state()).toMatchObject({ wire: 'postgres', isUp: false })
     await hints.close()
   })
@@ -45,7 +45,7 @@ describe.skipIf(port === undefined)('through PgBouncer in transaction mode', asy
   it('hints work past it', async () => {
     const url = await postgres.newDatabase()
     const [near, far] = [openHints(url, 2_000), openHints(url, 2_000)]
-    await expect.poll(() => near.hints.state().isUp && far.hints.state().isUp, { timeout: 8_000 }).toBe(true)
+    await expect.poll(() => near.hints.state().isUp && far.hints.state().isUp).toBe(true)
     const got: string[] = []
     far.hints.subscribe('a', ({ revision }) => got.push(revision))
     near.hints.publish({ topic: 'a', revision: '1' })

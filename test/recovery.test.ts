@@ -195,7 +195,7 @@ describe('a server that changes its era while Portolan runs', () => {
     expect(await ask()).toEqual([true, true])
     eras.splice(0, 1, after)
     await sleep(1_100)
-    await expect.poll(ask, { timeout: 5_000, interval: 200 }).toEqual([true, true])
+    await expect.poll(ask, { interval: 200 }).toEqual([true, true])
     expect(rig.gateway.status().servers[0]).toMatchObject({ state: 'ready', eras: [after] })
   })
 
@@ -219,7 +219,7 @@ describe('a server that changes its era while Portolan runs', () => {
     expect(await ask()).toEqual([true, true])
     await writeFile(file, after)
     await modern(rig.port, 'tools/call', { name: 'die' }, { path: '/a/mcp' })
-    await expect.poll(() => ask(), { timeout: 8_000, interval: 200 }).toEqual([true, true])
+    await expect.poll(() => ask(), { interval: 200 }).toEqual([true, true])
     expect(rig.gateway.status().servers[0]).toMatchObject({ eras: [after] })
     await rm(folder, { recursive: true })
   })

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../src/apps/reference-server/main.ts', import.meta.url))
-const STOP_TIMEOUT_MS = 5000
+const STOP_TIMEOUT_MS = 20_000
 
 /** The command that serves the reference server over stdio. */
 export const REFERENCE_SERVER_COMMAND = { command: process.execPath, args: [MAIN] }

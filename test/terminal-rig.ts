@@ -15,8 +15,8 @@ const KEYS = {
 
 export type Key = keyof typeof KEYS
 
-const WAIT_MS = 15_000
-const VIRTUAL_WAIT_MS = 3_000
+const WAIT_MS = 30_000
+const VIRTUAL_WAIT_MS = 15_000
 const LAST_WORDS_MS = 100
 const SCROLLBACK_LINES = 5_000
 
@@ -44,7 +44,7 @@ export interface TerminalProcess extends RenderedScreen {
   readonly exited: Promise<number>
   readonly type: (text: string) => void
   readonly press: (...keys: readonly Key[]) => void
-  /** Resolves when the screen holds `wanted`, with all of it; rejects with the screen after 15 s, or when the process has ended without. */
+  /** Resolves when the screen holds `wanted`, with all of it; rejects with the screen after 30 s, or when the process has ended without. */
   readonly waitFor: (wanted: string | RegExp, timeoutMs?: number) => Promise<string>
   readonly raw: () => string
   readonly resize: (columns: number, rows: number) => void

@@ -57,18 +57,18 @@ describe('time limits', () => {
     await until(() => callsAt(rig) === 1)
     const waiting = call(rig, 'slow')
     expect([codeOf(await talking), codeOf(await waiting)]).toEqual([0, 0])
-  }, 15_000)
+  }, 30_000)
 
   it('do not take what comes before a call is sent for silence of the server', async () => {
     const credentials = { headersFor: () => sleep(2_500).then(() => []) }
     const slow: Act = ({ answer }) => void setTimeout(() => answer(), 800)
     const rig = await startLimitsRig({ deps: { credentials }, files: { requestIdleTimeoutMs: 1_500 } }, { slow }, ['modern'])
     expect(codeOf(await call(rig, 'slow'))).toBe(0)
-  }, 15_000)
+  }, 30_000)
 
   it('do not take the time that a legacy client needs for its answer for silence of a server of either era', async () => {
     expect(await Promise.all((['legacy', 'modern'] as const).map(askedAndAnswered))).toMatchObject([{ result: { said: true } }, { result: { said: true } }])
-  }, 20_000)
+  }, 30_000)
 
   it('do not end the call of a client that reads slowly', async () => {
     const big: Act = (one) => {
@@ -88,7 +88,7 @@ describe('time limits', () => {
     await until(() => stream.ended)
     expect(stream.messages()).toHaveLength(401)
     expect(stream.messages().at(-1)).toHaveProperty('result')
-  }, 20_000)
+  }, 30_000)
 
   it('do not take the time that a client needs to read for silence of the server', async () => {
     const isRead = Promise.withResolvers<void>()
@@ -109,5 +109,5 @@ describe('time limits', () => {
     await until(() => said.length === 2)
     expect(JSON.parse(said[1] ?? '')).toHaveProperty('result')
     pipe.close()
-  }, 20_000)
+  }, 30_000)
 })

@@ -228,16 +228,16 @@ describe('Ctrl+C', () => {
     call.child.kill('SIGINT')
     expect(await call.exited).toEqual({ code: 130, signal: null })
     expect(call.stderr()).toBe('cancelled\n')
-    await expect.poll(() => cancelled(reference.url, era), { timeout: 5_000 }).toBe(before + 1)
+    await expect.poll(() => cancelled(reference.url, era)).toBe(before + 1)
   })
 })
 
 describe('portolan watch', () => {
   it.each(['legacy', 'modern'])('prints one line an event in the %s era, and ends cleanly', async (era) => {
     const watch = runPortolan(['watch', '--resource', 'test://watched-resource', '--json', '--url', reference.url, '--era', era])
-    await expect.poll(watch.stderr, { timeout: 10_000 }).toMatch(/watching until Ctrl\+C/)
+    await expect.poll(watch.stderr).toMatch(/watching until Ctrl\+C/)
     for (const tool of ['test_trigger_resource_update', 'test_trigger_tool_change']) await run(['call', tool, '--url', reference.url])
-    await expect.poll(() => watch.stdout().split('\n').length, { timeout: 10_000 }).toBeGreaterThan(2)
+    await expect.poll(() => watch.stdout().split('\n').length).toBeGreaterThan(2)
     watch.child.kill('SIGINT')
     expect(await watch.exited).toEqual({ code: 0, signal: null })
     const events = watch.stdout().trim().split('\n').map((line): unknown => JSON.parse(line))

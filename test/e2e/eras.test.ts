@@ -130,7 +130,7 @@ describe.each(SERVERS)('%s', (_what, name) => {
       for (const list of ['tool', 'prompt', 'resource']) await client.call(tool(`test_trigger_${list}_change`))
       await client.call(tool('test_trigger_resource_update'))
       await client.call(tool('test_trigger_resource_update'), { uri: 'test://static-text' })
-      await expect.poll(() => client.told, { timeout: 3_000 }).toEqual(expect.arrayContaining(['tools', 'prompts', 'resources', uri('test://watched-resource')]))
+      await expect.poll(() => client.told).toEqual(expect.arrayContaining(['tools', 'prompts', 'resources', uri('test://watched-resource')]))
       expect(client.told).not.toContain(uri('test://static-text'))
     })
   })

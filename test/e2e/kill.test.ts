@@ -82,7 +82,7 @@ describe('a child that is killed', () => {
     const { client } = closed(await connectSdk1(httpTransport(gateway, '/everything/mcp'), ALL_CAPABILITIES))
     await client.callTool({ name: 'echo', arguments: { message: 'once' } })
     kill(running(name))
-    await expect.poll(() => client.listTools().catch((error: unknown) => error), { timeout: 3_000 }).toMatchObject({ code: 404 })
+    await expect.poll(() => client.listTools().catch((error: unknown) => error), { timeout: 15_000 }).toMatchObject({ code: 404 })
     const again = closed(await connectSdk1(httpTransport(gateway, '/everything/mcp'), ALL_CAPABILITIES))
     expect(await again.client.callTool({ name: 'echo', arguments: { message: 'again' } })).toMatchObject({ content: [{ text: 'Echo: again' }] })
   })
@@ -148,7 +148,7 @@ describe('a server that fails', () => {
     expect(performance.now() - againAtMs).toBeLessThan(1_000)
     expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200)
     const says = { name: 'broken', state: 'degraded', detail: expect.stringMatching(detail) }
-    await expect.poll(() => serversOf(gateway), { timeout: 8_000, interval: 500 }).toMatchObject([says, { name: 'good', state: 'ready', detail: '' }])
+    await expect.poll(() => serversOf(gateway), { timeout: 20_000, interval: 100 }).toMatchObject([says, { name: 'good', state: 'ready', detail: '' }])
   })
 
   function serversOf(gateway: GatewayProcess): unknown[] {

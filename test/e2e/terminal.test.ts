@@ -222,11 +222,11 @@ describe('a live view', () => {
       expect(terminal.isCursorVisible()).toBe(false)
       const frames = (): number => terminal.raw().split('\u001b[?2026h').length
       const drawn = frames()
-      await expect.poll(frames, { timeout: 5_000 }).toBeGreaterThan(drawn + 1)
+      await expect.poll(frames).toBeGreaterThan(drawn + 1)
       expect(terminal.text().split('Ctrl+C ends it')).toHaveLength(2)
       terminal.resize(60, 24)
       const resized = frames()
-      await expect.poll(frames, { timeout: 5_000 }).toBeGreaterThan(resized + 1)
+      await expect.poll(frames).toBeGreaterThan(resized + 1)
       expect(terminal.text().split('Ctrl+C ends it')).toHaveLength(2)
       terminal.press('ctrl-c')
       const left = await terminal.waitFor('exit ')

@@ -86,7 +86,7 @@ describe('portolan up', () => {
     await expect.poll(names, { timeout: 10_000 }).toEqual(['one', 'two'])
     writeConfig('{ "mcpServers": { "mcp": {} } }')
     portolan.child.kill('SIGHUP')
-    await expect.poll(() => portolan.stderr(), { timeout: 5_000 }).toContain('was not reloaded')
+    await expect.poll(() => portolan.stderr()).toContain('was not reloaded')
     expect(portolan.stderr()).toContain('mcpServers.mcp')
     expect(await names()).toEqual(['one', 'two'])
     expect((await callModern(`${portolan.baseUrl}/two/mcp`, portolan.token, 'tools/list')).status).toBe(200)

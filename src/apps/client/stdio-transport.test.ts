@@ -41,7 +41,7 @@ describe('a server on a pipe', () => {
     const { messages, texts } = await start(`
       const bytes = Buffer.from(${JSON.stringify(`${text}\n\n{"jsonrpc":"2.0","method":"b"}\n`)})
       let i = 0; const next = () => { if (i < bytes.length) process.stdout.write(bytes.subarray(i, i += 7), next); else process.stdin.resume() }; next()`)
-    await expect.poll(() => messages.length, { timeout: 5_000 }).toBe(2)
+    await expect.poll(() => messages.length).toBe(2)
     expect(texts[0]).toBe(text)
     expect(messages).toMatchObject([{ method: 'a', params: { é: '\u2028' } }, { method: 'b' }])
   })
@@ -49,12 +49,12 @@ describe('a server on a pipe', () => {
   it('gets what is sent as UTF-8 lines', async () => {
     const { transport, messages } = await start('process.stdin.pipe(process.stdout)')
     await transport.send({ jsonrpc: '2.0', method: 'ünïcode', params: { text: 'a\nb 世界' } })
-    await expect.poll(() => messages, { timeout: 5_000 }).toEqual([{ jsonrpc: '2.0', method: 'ünïcode', params: { text: 'a\nb 世界' } }])
+    await expect.poll(() => messages).toEqual([{ jsonrpc: '2.0', method: 'ünïcode', params: { text: 'a\nb 世界' } }])
   })
 
   it('that ends is named with its exit code and last words, and gets nothing more', async () => {
     const { transport, stderr, errors } = await start('console.error("no licence"); process.exit(7)')
-    await expect.poll(transport.ended, { timeout: 5_000 }).toMatchObject({ code: 'command_failed' })
+    await expect.poll(transport.ended).toMatchObject({ code: 'command_failed' })
     expect(transport.ended()?.message).toMatch(/exited with 7[^]*no licence/)
     expect(stderr).toEqual(['no licence'])
     expect(errors.length).toBe(1)
@@ -63,13 +63,13 @@ describe('a server on a pipe', () => {
 
   it('that cannot be started says so', async () => {
     const { transport } = await start('', 'no-such-command')
-    await expect.poll(transport.ended, { timeout: 5_000 }).toMatchObject({ code: 'command_failed' })
+    await expect.poll(transport.ended).toMatchObject({ code: 'command_failed' })
     expect(transport.ended()?.message).toMatch(/no-such-command cannot be started/)
   })
 
   it('that writes something else is no reason to stop', async () => {
     const { messages, errors } = await start('console.log("hello"); console.log(\'{"jsonrpc":"2.0","method":"x"}\'); process.stdin.resume()')
-    await expect.poll(() => messages.length, { timeout: 5_000 }).toBe(1)
+    await expect.poll(() => messages.length).toBe(1)
     expect(errors.map(({ message }) => message)).toEqual(['The server wrote a line to standard output that is no JSON: hello'])
   })
 })
