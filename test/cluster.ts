@@ -20,8 +20,8 @@ export interface Member {
   readonly url: string
   readonly port: number
   pid(): number
-  /** Resolves when it is ready. */
-  start(): Promise<void>
+  /** Resolves when it is ready. `main`: of another version. */
+  start(main?: string): Promise<void>
   kill(signal: NodeJS.Signals): void
   /** SIGTERM, or SIGKILL; resolves with the exit code when it has ended. */
   end(signal?: 'SIGTERM' | 'SIGKILL'): Promise<number | null>
@@ -87,8 +87,8 @@ function memberOf(port: number, args: readonly string[], folder: string): Member
     pid: () => child?.pid ?? 0,
     stderr: () => stderr,
     kill: (signal) => void child?.kill(signal),
-    async start() {
-      const started = spawn(process.execPath, [MAIN, 'up', '--port', String(port), ...args], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    async start(main = MAIN) {
+      const started = spawn(process.execPath, [main, 'up', '--port', String(port), ...args], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       child = started
       running.add(started)
       started.on('exit', () => running.delete(started))
