@@ -5,7 +5,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { EmptyResultSchema } from '@modelcontextprotocol/sdk/types.js'
 import { bearer } from './gateway-process.ts'
 import type { Command, Reached } from './sdk1-client.ts'
-import { connectSdk1 } from './sdk1-client.ts'
+import { COMPILED, connectSdk1 } from './sdk1-client.ts'
 
 type Ref = { readonly type: 'ref/prompt'; readonly name: string } | { readonly type: 'ref/resource'; readonly uri: string }
 
@@ -156,5 +156,5 @@ export function modernHttp(at: Reached, path: string): Sdk2Http {
 }
 
 export function modernStdio({ command, args }: Command): Sdk2Stdio {
-  return new Sdk2Stdio({ command, args: [...args], stderr: 'ignore' })
+  return new Sdk2Stdio({ command, args: [...args], stderr: 'ignore', env: COMPILED })
 }

@@ -116,6 +116,9 @@ export function sseTransport(at: Reached, path: string): Transport {
   return new SSEClientTransport(new URL(`${at.url}${path}`), { requestInit: { headers: bearer(at) } })
 }
 
+/** Beside the little that the SDKs' transports give a process of the environment: its modules are found compiled. */
+export const COMPILED: Readonly<Record<string, string>> = { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? '' }
+
 export function stdioTransport({ command, args, env }: Command): Transport {
-  return new StdioClientTransport({ command, args: [...args], stderr: 'ignore', ...(env === undefined ? {} : { env }) })
+  return new StdioClientTransport({ command, args: [...args], stderr: 'ignore', env: { ...COMPILED, ...env } })
 }

@@ -94,8 +94,8 @@ describe('references', () => {
 
 describe('a snapshot', () => {
   it('gives a child the environment that programs need, and nothing else of ours', () => {
-    const target = snapshot(withEnv({ A: 'b' }), { PORTOLAN_SECRET: 'x', HOME: '/home/me' }).servers[0]?.target
-    expect(target).toMatchObject({ env: { PATH: '/bin', HOME: '/home/me', A: 'b' } })
+    const target = snapshot(withEnv({ A: 'b' }), { PORTOLAN_SECRET: 'x', HOME: '/home/me', NODE_COMPILE_CACHE: '/home/me/.cache/node' }).servers[0]?.target
+    expect(target).toMatchObject({ env: { PATH: '/bin', HOME: '/home/me', NODE_COMPILE_CACHE: '/home/me/.cache/node', A: 'b' } })
     expect(JSON.stringify(target)).not.toContain('PORTOLAN_SECRET')
   })
 
