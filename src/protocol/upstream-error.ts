@@ -3,7 +3,7 @@
  * S26 basic, Error Codes). What has the same meaning in both eras passes with its code, message and data unchanged.
  */
 import { isJsonObject } from './json-value.ts'
-import { ERRORS } from './error.ts'
+import { ERRORS, toErrorObject } from './error.ts'
 import type { WireError, WireErrorObject } from './error.ts'
 import { routedBy } from './method.ts'
 import type { Era } from './revision.ts'
@@ -45,6 +45,13 @@ function isReservedCode(code: number): boolean {
 /** Decides what becomes of an upstream's error. The message is never changed: it is the upstream's to the user. */
 export function translateUpstreamError(error: WireErrorObject, route: ErrorRoute): UpstreamErrorVerdict {
   return route.from === 'modern' ? fromModern(error, route) : fromLegacy(error, route)
+}
+
+/** A legacy server's error of a call, within a task of the extension. */
+export function taskError(error: WireErrorObject): WireErrorObject {
+  const verdict = translateUpstreamError(error, { from: 'legacy', to: 'modern', method: 'tools/call' })
+  // What a client would be sent away for in a call (−32042) has no form within a task.
+  return verdict.kind === 'relay' ? toErrorObject(verdict.error) : { code: -32603, message: error.message }
 }
 
 function fromModern(error: WireErrorObject, { to, method }: ErrorRoute): UpstreamErrorVerdict {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { moveTask } from '../../src/core/task/task-state.ts'
 import type { TaskEvent } from '../../src/core/task/task-state.ts'
-import type { StoredTask, TaskOrigin, TaskTerms } from '../../src/core/task/stored-task.ts'
+import type { AdoptedFrom, StoredTask, TaskOrigin, TaskTerms } from '../../src/core/task/stored-task.ts'
 import type { NewTask, TaskStore } from '../../src/core/task/task-store.ts'
 import type { StoreRig } from './store-rig.ts'
 
@@ -17,6 +17,12 @@ export function taskOrigin(more: Partial<TaskOrigin> = {}): TaskOrigin {
     requestText: '{"jsonrpc":"2.0","id":0,"method":"tools/call","params":{"name":"build","arguments":{"a":"Ã¤\\u0000\'"}}}',
     terms: TERMS, ...more,
   }
+}
+
+/** A task that a server made, in the server's own words. */
+export const ADOPTED: AdoptedFrom = {
+  taskId: 'the server\'s 1', subject: 'the server\'s 1', heldBy: '', era: 'modern',
+  said: { status: 'working', statusMessage: 'half', createdAt: '2026-01-01T00:00:00Z', lastUpdatedAt: '2026-01-01T00:00:01Z', ttlMs: null, pollIntervalMs: 500, other: { 'x.y/z': [1, 'ä'] } },
 }
 
 export function newTask(id: string, more: Partial<NewTask> = {}): NewTask {
@@ -62,6 +68,19 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       const { task, nowMs } = await store.create(newTask('t1', { lease: { holder: 'r1', leaseMs: 1_000, isDispatched: true } }))
       expect(task).toMatchObject({ phase: 'running', epoch: 1, holder: 'r1', leaseUntilMs: nowMs + 1_000, isDispatched: true, progress: { attempts: 1 } })
       expect((await store.claim(CLAIM)).tasks).toEqual([])
+    })
+
+    it('keeps what a server says of a task of its own, from its beginning to its end', async () => {
+      const { store, second } = await open()
+      const { task } = await store.create(newTask('t1', { origin: taskOrigin({ adopted: ADOPTED }), lease: { holder: 'r1', leaseMs: 1_000, isDispatched: false } }))
+      expect(task.origin.adopted).toEqual(ADOPTED)
+      const heard = { said: { ...ADOPTED.said, status: 'input_required' as const }, questions: { who: '{"method":"roots/list","params":{}}' } }
+      const noted = moved(task, { kind: 'note', epoch: 1, statusMessage: 'half', heard })
+      expect(await store.write([noted])).toEqual([true])
+      expect((await found(await second(), 't1')).progress).toMatchObject({ statusMessage: 'half', ...heard })
+      const said = { ...ADOPTED.said, status: 'completed' as const }
+      expect(await store.write([moved(noted, { kind: 'complete', epoch: 1, resultText: '{}', said })])).toEqual([true])
+      expect(await found(store, 't1')).toMatchObject({ phase: 'completed', resultText: '{}', progress: { said, questions: {} } })
     })
 
     it('gives one task to one idempotency key of one owner, whoever is first', async () => {

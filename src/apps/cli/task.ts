@@ -101,7 +101,7 @@ export function detailText(task: TaskDetail): string {
     ['tool', `${task.tool} of ${task.server}, at ${task.endpoint === '' ? '/mcp' : `/${task.endpoint}/mcp`}`],
     ['owner', task.owner],
     ['says', task.message],
-    ['attempts', `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched ? '; this one may have reached the server' : ''}`],
+    ['attempts', task.serverTask !== '' ? `none: its server made it, as ${task.serverTask}` : `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched ? '; this one may have reached the server' : ''}`],
     ['held by', task.holder],
     ['waits for', asks.join(', ')],
     ['made', timeText(task.createdAtMs)],

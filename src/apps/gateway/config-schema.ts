@@ -90,6 +90,7 @@ const timeMs = count
 
 const toolTasks = z.strictObject({
   task: z.enum(['auto', 'always', 'never']).describe('`auto`: a call that takes longer than `taskAfterMs` becomes a task; `always`: every call; only of clients that take tasks'),
+  adopt: z.boolean().optional().describe('Keep what the server itself makes a task of: status and result stay when the server has forgotten them'),
   taskAfterMs: timeMs.describe('How long a client waits for the result before it gets a task, in milliseconds'),
   ttlMs: timeMs.describe('How long a task can be found after it was made, in milliseconds'),
   retentionMs: timeMs.describe('How long its result can be found at least, in milliseconds'),
@@ -284,6 +285,7 @@ export const DEFAULTS = {
     breaker: { failures: 10, windowMs: 60_000, openMs: 5_000, halfOpenProbes: 1 },
     tasks: {
       '<name>': {
+        adopt: true,
         taskAfterMs: 5_000,
         ttlMs: 24 * 60 * 60_000,
         retentionMs: 60 * 60_000,

@@ -18,6 +18,7 @@ function compiled(pattern: string, options: ToolTaskOptions): ToolTasks {
   return {
     pattern,
     mode: options.task,
+    adopt: options.adopt ?? FALLBACK.adopt,
     afterMs: options.taskAfterMs ?? FALLBACK.taskAfterMs,
     terms: {
       ttlMs: options.ttlMs ?? FALLBACK.ttlMs,
@@ -39,11 +40,11 @@ export function writtenTasks(tasks: readonly ToolTasks[] | undefined): Readonly<
   return tasks === undefined ? undefined : Object.fromEntries(tasks.map((one) => [one.pattern, written(one)]))
 }
 
-function written({ mode, afterMs, terms }: ToolTasks): ToolTaskOptions {
+function written({ mode, adopt = FALLBACK.adopt, afterMs, terms }: ToolTasks): ToolTaskOptions {
   const { ttlMs, retentionMs, deadlineMs, attemptMs, maxAttempts, retryOn, retryCodes, baseDelayMs, maxDelayMs, isRepeatable } = terms
   const on = retryOn.filter((reason) => reason !== 'code')
   return {
-    task: mode, taskAfterMs: afterMs, ttlMs, retentionMs, deadlineMs, attemptMs, repeatable: isRepeatable,
+    task: mode, adopt, taskAfterMs: afterMs, ttlMs, retentionMs, deadlineMs, attemptMs, repeatable: isRepeatable,
     retry: { attempts: maxAttempts, on, codes: [...retryCodes], baseMs: baseDelayMs, maxMs: maxDelayMs },
   }
 }

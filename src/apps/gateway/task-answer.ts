@@ -32,6 +32,8 @@ export interface TaskDetail extends TaskRow {
   readonly isDispatched: boolean
   readonly isRepeatable: boolean
   readonly maxAttempts: number
+  /** The server's own id of it; '' for a task of Portolan's. */
+  readonly serverTask: string
   readonly deadlineAtMs: number
   readonly expiresAtMs: number
   readonly requestBytes: number
@@ -110,7 +112,7 @@ function detailOf(task: StoredTask, isFull: boolean): TaskDetail {
   const { origin, progress, epoch, isDispatched, deadlineAtMs, expiresAtMs, resultText } = task
   const { endpoint, terms, requestText } = origin
   return {
-    ...rowOf(task), endpoint, epoch, isDispatched, isRepeatable: terms.isRepeatable, maxAttempts: terms.maxAttempts, deadlineAtMs, expiresAtMs,
+    ...rowOf(task), endpoint, epoch, isDispatched, isRepeatable: terms.isRepeatable, maxAttempts: terms.maxAttempts, serverTask: origin.adopted?.taskId ?? '', deadlineAtMs, expiresAtMs,
     requestBytes: requestText.length, resultBytes: resultText.length, asks: Object.keys(progress.questions), failures: progress.failures,
     ...(isFull ? { request: utf8Of(requestText), result: utf8Of(resultText) } : {}),
   }

@@ -15,6 +15,7 @@ import type { Outcome } from '../gateway/outcome.ts'
 import { forgetOwn, rememberTask } from '../session/live-session.ts'
 import type { Channel, ChannelFailure } from '../upstream/channel.ts'
 import { ask, failureError } from '../upstream/request.ts'
+import { answerForServer, keptFirst } from './adopted-relay.ts'
 import { MAX_ATTEMPTS } from './call-state.ts'
 import type { Call } from './call-state.ts'
 import { clientResponse, readError } from './client-response.ts'
@@ -36,7 +37,7 @@ export function settle(call: Call, channel: Channel, message: Message): void {
     if (call.take !== undefined) return finishWhen(context, exchange, call.take(message))
     const outcome = clientResponse(message, look)
     noteTask(call, channel, outcome.kind, message)
-    finish(context, exchange, outcome)
+    finishWhen(context, exchange, keptFirst(call, channel, message, outcome) ?? outcome)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
   }
@@ -78,6 +79,8 @@ function settleError(call: Call, channel: Channel, message: Message): void {
   if (call.take === undefined && call.attempts < MAX_ATTEMPTS && demandsTask(exchange, route, error as WireErrorObject, look.method)) {
     return again(call, () => undefined, () => void (call.take = followTask(context, exchange, route, look)))
   }
+  const kept = answerForServer(call, error.code)
+  if (kept !== undefined) return finishWhen(context, exchange, kept)
   const verdict = translateUpstreamError(error as WireErrorObject, { from: channel.era, to: exchange.era, method: look.method })
   switch (verdict.kind) {
     case 'relay': {
@@ -174,7 +177,7 @@ export function become(call: Call, channel: Channel, message: Message, task: Rea
   const leased = parkable?.handOver()
   try {
     if (exchange.outcome !== undefined) return leased?.release(true)
-    finish(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
+    finishWhen(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
   } catch (error) {
     void ask(channel, 'tasks/cancel', { taskId: asciiJson(task.taskId) }, context.deps)
       .catch(() => undefined)

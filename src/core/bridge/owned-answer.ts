@@ -1,4 +1,4 @@
-/** The answers to `tasks/*` of a task that Portolan owns. Its server is not asked. */
+/** The answers to `tasks/*` of a task that Portolan owns, or has kept. Its server is not asked. */
 
 import { objectText } from '../../protocol/input-required.ts'
 import { PortolanError } from '../../protocol/error.ts'
@@ -18,7 +18,7 @@ import { ownedId } from './task-owner.ts'
 export async function answerOwnedTask(context: GatewayContext, exchange: Exchange): Promise<Outcome> {
   const { message, route } = exchange
   const { owned } = context
-  const id = ownedId(route?.subject ?? '')
+  const id = ownedId(route?.subject ?? '') ?? (route?.kept?.kind === 'found' ? route.kept.task.id : undefined)
   if (message === undefined || route === undefined || id === undefined) throw new PortolanError('internal')
   if (owned === undefined) throw new PortolanError('task_not_found')
   if (exchange.era === 'legacy') return answerLegacyOwned(context, owned, exchange, id)

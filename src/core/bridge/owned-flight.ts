@@ -3,11 +3,11 @@
  * other and leaves its own record; what comes of it is told to whoever holds the task.
  */
 
-import { asciiJson, member, readString, readJson } from '../../protocol/json.ts'
+import { member, readString, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { readInputRequired } from '../../protocol/input-required.ts'
 import { parseMessage } from '../../protocol/message.ts'
-import { PortolanError, toErrorObject, toWire } from '../../protocol/error.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import type { ErrorCode } from '../../protocol/error.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -18,6 +18,7 @@ import type { Reply } from '../gateway/reply.ts'
 import type { AttemptFailure, AttemptOutcome } from '../task/attempt-end.ts'
 import type { FailureClass, StoredTask, TaskTerms } from '../task/stored-task.ts'
 import { carryCall } from './call.ts'
+import { errorTexts } from './error-text.ts'
 import { partyOf, sourceOf } from './party.ts'
 
 /** Whoever takes the call's words, until somebody else does. */
@@ -169,10 +170,6 @@ export function refusedOutcome(error: PortolanError): AttemptFailure {
     kind: 'failed', ...errorTexts(error), reason: failure?.reason, code: undefined, mayHaveRun: failure?.mayHaveRun ?? false,
     retryAfterMs: retryAfterSec === undefined ? undefined : retryAfterSec * 1_000,
   }
-}
-
-export function errorTexts(error: PortolanError): Pick<AttemptFailure, 'errorText' | 'message'> {
-  return { errorText: asciiJson(toErrorObject(toWire(error, 'modern'))), message: error.message }
 }
 
 /** Of a claimed task: who asked, and where. */

@@ -24,9 +24,10 @@ import { resultText } from '../gateway/render.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { STATUS_OF, isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
+import { eraOf } from './adopted-sight.ts'
 import { readError } from './client-response.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
-import { handleFor, responseFor, sought, stateOf, storedResponse } from './owned-view.ts'
+import { errorResponse, handleFor, responseFor, sought, stateOf, storedResponse } from './owned-view.ts'
 import { partyOf, sessionCapabilities } from './party.ts'
 import { addPending } from './server-message.ts'
 import { ALIVE_MS, createBell, failedWith } from './task-for-legacy.ts'
@@ -104,11 +105,12 @@ async function awaitOwned(context: GatewayContext, owned: OwnedTasks, exchange: 
 /** What the call would have been answered (S25 tasks, Result Retrieval), and which task it was. */
 function ended(context: GatewayContext, exchange: Exchange, task: StoredTask): Outcome {
   if (task.phase === 'cancelled') throw new PortolanError('cancelled', { message: 'The task was cancelled' })
+  const era = eraOf(task)
   const related = (text: WireText): Message => parsed(relateTask(text, exchange.route?.subject ?? ''))
-  if (task.phase === 'completed') return responseFor(context, exchange, related(storedResponse(task).text))
-  const error = readError(parsed(`{"jsonrpc":"2.0","id":0,"error":${task.resultText}}`)) as WireErrorObject
-  const verdict = translateUpstreamError(error, { from: 'modern', to: 'legacy', method: 'tools/call' })
-  const look = taskLook(context, exchange, { era: 'modern' })
+  if (task.phase === 'completed') return responseFor(context, exchange, related(storedResponse(task).text), era)
+  const error = readError(errorResponse(task)) as WireErrorObject
+  const verdict = translateUpstreamError(error, { from: era, to: 'legacy', method: 'tools/call' })
+  const look = taskLook(context, exchange, { era })
   return failedWith(verdict.kind === 'relay' ? toErrorObject(verdict.error) : { code: -32603, message: error.message }, look)
 }
 

@@ -8,15 +8,18 @@ import type { Exchange } from '../gateway/exchange.ts'
 import { serverKey } from '../task/attempt-end.ts'
 import { isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
-import { createTaskRunner } from '../task/task-runner.ts'
+import { LEASE_MS, createTaskRunner } from '../task/task-runner.ts'
 import type { Attempt, AttemptSink } from '../task/attempt.ts'
 import type { TaskRunner } from '../task/task-runner.ts'
 import { startTaskSweep } from '../task/task-sweep.ts'
 import type { TaskStore } from '../task/task-store.ts'
 import { createTasks } from '../task/tasks.ts'
 import type { Tasks } from '../task/tasks.ts'
+import { createFollows } from './adopted-follow.ts'
+import type { Follows } from './adopted-follow.ts'
+import { errorTexts } from './error-text.ts'
 import { openState } from './handles.ts'
-import { allowInput, askedBy, attemptExchange, attemptOutcome, errorTexts, launch, refusedOutcome } from './owned-flight.ts'
+import { allowInput, askedBy, attemptExchange, attemptOutcome, launch, refusedOutcome } from './owned-flight.ts'
 import type { Flight, FlightEars } from './owned-flight.ts'
 import { withInput } from './owned-request.ts'
 import { readParkedState } from './own-state.ts'
@@ -27,14 +30,14 @@ export interface OwnedTasks {
   readonly runner: TaskRunner
   readonly replicaId: string
   readonly sha256: (text: string) => string
+  /** Tasks of servers, kept. */
+  readonly follows: Follows
   /** The first attempt at a task, of a call that has passed all stages. */
   begin(task: StoredTask, sink: AttemptSink, exchange: Exchange): Attempt
   /** A call that is in flight goes on as the first attempt at a task. */
   adopt(task: StoredTask, sink: AttemptSink, flight: Flight): Attempt
   close(): void
 }
-
-export const LEASE_MS = 15_000
 
 /** `prepare`: the stages between authentication and the call. */
 export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pick<OwnedTasks, 'store' | 'sha256'>, prepare: (exchange: Exchange) => Promise<void>): OwnedTasks {
@@ -48,7 +51,9 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
   const overdueText = errorTexts(new PortolanError('upstream_timeout', { message: 'The deadline of the task has passed' })).errorText
   const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText, onError })
 
+  const follows = createFollows(context, tasks)
   const again = (task: StoredTask, sink: AttemptSink): Attempt => {
+    if (task.origin.adopted !== undefined) return follows.begin(task, sink)
     const exchange = attemptExchange(context, attemptId(task), requestOf(task), waitMs(task), askedBy(task))
     return attemptOf(launch(context, exchange, { prepare: sameTool(prepare, task), dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))
   }
@@ -72,7 +77,7 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
   const waitMs = (task: StoredTask): number => Math.max(1_000, task.deadlineAtMs - tasks.time.nowMs())
 
   return {
-    store, tasks, runner, replicaId, sha256,
+    store, tasks, runner, replicaId, sha256, follows,
     begin(task, sink, exchange) {
       const own = attemptExchange(context, attemptId(task), task.origin.requestText, waitMs(task), exchange)
       return attemptOf(launch(context, own, { dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))

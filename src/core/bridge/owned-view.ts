@@ -8,17 +8,21 @@ import { parseMessage } from '../../protocol/message.ts'
 import type { Message } from '../../protocol/message.ts'
 import { OWN_META } from '../../protocol/meta.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { isToolError, writeTask } from '../../protocol/task.ts'
+import type { WireErrorObject } from '../../protocol/error.ts'
+import { isOver, isToolError, writeTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Era } from '../../protocol/revision.ts'
+import { taskError } from '../../protocol/upstream-error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
 import { STATUS_OF, isOverPhase } from '../task/stored-task.ts'
-import type { StoredTask } from '../task/stored-task.ts'
+import type { AdoptedFrom, StoredTask } from '../task/stored-task.ts'
+import { eraOf } from './adopted-sight.ts'
+import { adoptedHandle } from './adopted-task.ts'
 import { responseLook } from './call-look.ts'
-import { clientResponse } from './client-response.ts'
+import { clientResponse, readError } from './client-response.ts'
 import { sealTask } from './handles.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
 import { partyOf } from './party.ts'
@@ -39,8 +43,12 @@ export function createdOutcome(context: GatewayContext, exchange: Exchange, task
 export async function sought({ tasks }: OwnedTasks, ownerKey: string, id: string, isCancelled: boolean): Promise<StoredTask> {
   const found = await tasks.find(ownerKey, id)
   if (found === undefined) throw new PortolanError('task_not_found')
-  if (found.kind === 'expired') throw new PortolanError('task_not_found', { message: `Task has expired: at ${new Date(found.expiredAtMs).toISOString()}` })
+  if (found.kind === 'expired') throw new PortolanError('task_not_found', { message: expiredText(found) })
   return isCancelled ? ((await tasks.cancel(ownerKey, id)) ?? found.task) : found.task
+}
+
+export function expiredText({ expiredAtMs }: { readonly expiredAtMs: number }): string {
+  return `Task has expired: at ${new Date(expiredAtMs).toISOString()}`
 }
 
 /** The members of a whole task: `tasks/get` without its `resultType`, or `notifications/tasks` without its subscription. */
@@ -48,17 +56,26 @@ export function detailedTexts(context: GatewayContext, exchange: Exchange, task:
   const state = writeTask(handleFor(context, exchange, task), stateOf(task, 'modern'), 'modern')
   const texts: Record<string, WireText> = Object.fromEntries(Object.entries(state).map(([name, value]) => [name, asciiJson(value)]))
   const { phase, progress } = task
-  if (phase === 'asking') texts['inputRequests'] = objectText(Object.entries(progress.questions))
-  if (phase === 'completed') texts['result'] = bodyOf(responseFor(context, exchange, storedResponse(task)))
-  if (STATUS_OF[phase] === 'failed') texts['error'] = task.resultText
+  if (phase === 'asking' || (phase === 'running' && state['status'] === 'input_required')) texts['inputRequests'] = objectText(Object.entries(progress.questions))
+  if (phase === 'completed') texts['result'] = bodyOf(responseFor(context, exchange, storedResponse(task), eraOf(task)))
+  if (STATUS_OF[phase] === 'failed') texts['error'] = errorFor(task)
   const meta = ownMeta(context, exchange, task)
   if (Object.keys(meta).length > 0) texts['_meta'] = asciiJson(meta)
   return texts
 }
 
+/** In the words of the extension. */
+function errorFor(task: StoredTask): WireText {
+  if (eraOf(task) === 'modern') return task.resultText
+  const error = readError(errorResponse(task)) as WireErrorObject
+  return asciiJson(taskError(error))
+}
+
 /** Attempts, where there was more than one (docs/extensions.md). */
 function ownMeta(context: GatewayContext, exchange: Exchange, { origin, progress }: StoredTask): { readonly [key: string]: JsonValue } {
   const { attempts, failures, retriedAs } = progress
+  // Nobody tried it but its server.
+  if (origin.adopted !== undefined) return {}
   return {
     ...(attempts > 1 || failures.length > 0 ? { [OWN_META.attempts]: attempts } : {}),
     ...(failures.length > 0 ? { [OWN_META.failures]: failures.map(({ attempt, atMs, reason, message }) => ({ attempt, at: new Date(atMs).toISOString(), reason, message })) } : {}),
@@ -68,6 +85,24 @@ function ownMeta(context: GatewayContext, exchange: Exchange, { origin, progress
 
 /** The task in the words of `writeTask`. */
 export function stateOf(task: StoredTask, era: Era): TaskState {
+  const { adopted } = task.origin
+  return adopted === undefined ? ownState(task, era) : adoptedState(task, era, adopted)
+}
+
+/** As its server said it, while that may still change; then until when it is kept here. */
+function adoptedState(task: StoredTask, era: Era, adopted: AdoptedFrom): TaskState {
+  const { phase, progress: { said = adopted.said, statusMessage } } = task
+  if (!isOverPhase(phase)) return isOver(said.status) ? { ...said, status: 'working' } : said
+  const own = ownState(task, era)
+  const { createdAt } = said
+  // Cancelled, or given up, here: its server has not said so.
+  if (!isOver(said.status)) return { ...own, createdAt, statusMessage: statusMessage === '' ? undefined : statusMessage, other: said.other }
+  // What a failed tool is called differs between the forms.
+  const isSame = era === adopted.era && (said.status === 'cancelled') === (phase === 'cancelled')
+  return { ...said, status: isSame ? said.status : own.status, ttlMs: own.ttlMs }
+}
+
+function ownState(task: StoredTask, era: Era): TaskState {
   const { phase, progress, createdAtMs, updatedAtMs, expiresAtMs, origin, resultText: result } = task
   const isToolFault = era === 'legacy' && phase === 'completed' && isToolError(result)
   return {
@@ -82,7 +117,9 @@ export function stateOf(task: StoredTask, era: Era): TaskState {
   }
 }
 
-export function handleFor({ deps }: GatewayContext, exchange: Exchange, { id, origin }: StoredTask): string {
+export function handleFor(context: GatewayContext, exchange: Exchange, { id, origin }: StoredTask): string {
+  const { deps } = context
+  if (origin.adopted !== undefined) return adoptedHandle(context, exchange, origin)
   return sealTask(deps.keyring, partyOf(exchange).principal, origin.upstreamId, ownedSubject(id), origin.scope)
 }
 
@@ -93,11 +130,18 @@ export function storedResponse({ resultText: result }: Pick<StoredTask, 'resultT
   return scan.value
 }
 
+/** The error that the call was answered with. */
+export function errorResponse({ resultText: error }: Pick<StoredTask, 'resultText'>): Message {
+  const scan = parseMessage(`{"jsonrpc":"2.0","id":0,"error":${error}}`)
+  if (!scan.ok) throw new PortolanError('internal')
+  return scan.value
+}
+
 /** The same as this client gets it where it asks. */
-export function responseFor(context: GatewayContext, exchange: Exchange, response: Message): Outcome {
+export function responseFor(context: GatewayContext, exchange: Exchange, response: Message, era: Era = 'modern'): Outcome {
   const { message, route } = exchange
   if (message === undefined || route === undefined) throw new PortolanError('internal')
-  return clientResponse(response, { ...responseLook(context, exchange, message, route, { era: 'modern' }), method: 'tools/call' })
+  return clientResponse(response, { ...responseLook(context, exchange, message, route, { era }), method: 'tools/call' })
 }
 
 function bodyOf(outcome: Outcome): WireText {

@@ -23,6 +23,7 @@ import { refuseRequest } from '../upstream/refuse-request.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import { readError } from './client-response.ts'
 import type { Leased, TaskPlace } from './input-pool.ts'
 import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, mayAsk } from './parked-calls.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
@@ -57,7 +58,7 @@ export interface TasksAtLegacy {
   /** Follows it from now on. Throws `overloaded`. */
   begin(made: MadeTask): LegacyTask
   find(ownerKey: string, key: string): LegacyTask | undefined
-  /** Brings it up to date. Rejects with `task_not_found` where the server has forgotten it, or as `ask`. */
+  /** Brings it up to date. Rejects with `task_not_found` where the server says nothing of it, or as `ask`. */
   refresh(task: LegacyTask): Promise<void>
   /** Answers what is asked; what is not is ignored (ext-tasks, Task Update Requests). */
   answer(task: LegacyTask, answers: ReadonlyMap<string, WireText>): void
@@ -104,6 +105,8 @@ interface Entry extends LegacyTask {
   readonly watchers: Set<() => void>
 }
 
+/** What the server says of an id that it does not know (S25 tasks, Protocol Errors). */
+export const UNKNOWN_CODE = -32602
 export const TASK_KEY = 'portolan-task'
 const DEFAULT_POLL_MS = 1_000
 const MAX_RETRY_MS = 30_000
@@ -150,17 +153,21 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
 
   const now = (entry: Entry, status: TaskState['status']): TaskState => ({ ...entry.said, status, lastUpdatedAt: new Date(clock.nowMs()).toISOString() })
 
-  const stateAt = async (entry: Entry): Promise<TaskState | undefined> => {
+  /** `unknown`: the server does not know it any more. */
+  const stateAt = async (entry: Entry): Promise<TaskState | 'unknown' | undefined> => {
     const answer = await ask(entry.made.channel, 'tasks/get', { taskId: asciiJson(entry.made.taskId) }, deps)
+    if (answer.kind === 'error' && readError(answer).code === UNKNOWN_CODE) return 'unknown'
     const value = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
     return readTask(value, 'legacy')?.state
   }
 
   const responded = async (entry: Entry, message: Message): Promise<void> => {
     entry.held = undefined
-    const state = await stateAt(entry).catch(() => undefined)
+    const seen = await stateAt(entry).catch(() => undefined)
+    const state = seen === 'unknown' ? undefined : seen
     if (state?.status === 'cancelled') return settle(entry, state, '')
     if (message.kind === 'result') return settle(entry, { ...(state ?? now(entry, 'completed')), status: 'completed' }, message.text)
+    if (seen === 'unknown' && readError(message).code === UNKNOWN_CODE) return settle(entry, now(entry, 'failed'), '')
     // An error is the task's own only where it has ended: a server may also refuse to be asked before.
     if (state === undefined || isOver(state.status)) return settle(entry, { ...(state ?? now(entry, 'failed')), status: 'failed' }, message.text)
     note(entry, state)
@@ -295,7 +302,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
       if (entry.isOver) return
       const state = entry.made.channel.closed ? undefined : await stateAt(entry)
       if (entry.isOver) return
-      if (entry.made.channel.closed) return settle(entry, now(entry, 'failed'), '')
+      if (entry.made.channel.closed || state === 'unknown') return settle(entry, now(entry, 'failed'), '')
       if (state === undefined) throw new PortolanError('task_not_found')
       if (state.status === 'cancelled') settle(entry, state, '')
       else if (isOver(state.status)) await whenOver(entry)

@@ -11,8 +11,6 @@ import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
-import { META } from '../../protocol/meta.ts'
-import { mirrorHeaders } from '../../protocol/modern/request-headers.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { isOver, isToolError, readDetailedTask, writeTask } from '../../protocol/task.ts'
 import type { DetailedTask, TaskState } from '../../protocol/task.ts'
@@ -20,12 +18,11 @@ import type { Clock } from '../clock.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import { deliver } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
-import { failureError } from '../upstream/request.ts'
-import { requestOnce } from '../upstream/request-once.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { readError } from './client-response.ts'
 import { sealTask } from './handles.ts'
 import { modernCapabilities } from './party.ts'
+import { askTask } from './task-ask.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
 import type { IndexedTask } from './task-index.ts'
 import { withTasksDeclared } from './task-support.ts'
@@ -52,6 +49,8 @@ export interface HeldTask extends IndexedTask {
   readonly asked: Map<string, 'open' | 'answered'>
   /** The client has its id. */
   readonly isNamed: boolean
+  /** It is listed from where it is kept. */
+  readonly isKept: boolean
   /** Later ones have higher numbers. */
   readonly order: number
 }
@@ -71,8 +70,9 @@ export interface TasksAtModern {
   begin(begun: BegunTask): HeldTask
   /** The client has its id from now on. */
   named(task: HeldTask): void
+  kept(task: HeldTask): void
   /** By what the client's id of it holds; the server's own task where only it still knows. */
-  find(session: LiveSession, at: { readonly upstream: Upstream; readonly subject: string; readonly scope: string }): HeldTask | undefined
+  find(session: LiveSession, at: { readonly upstream: Upstream; readonly subject: string; readonly scope: string; readonly isKept?: boolean }): HeldTask | undefined
   of(ownerKey: string): readonly HeldTask[]
   /** Asks the server for news; undefined where it has none to tell. Rejects with PortolanError. */
   refresh(task: HeldTask): Promise<Message | undefined>
@@ -105,6 +105,7 @@ interface Entry extends HeldTask {
   isOver: boolean
   readonly questions: Map<string, WireText>
   isNamed: boolean
+  isKept: boolean
   readonly abort: () => void
   stopWatch: (() => void) | undefined
   readonly watchers: Set<() => void>
@@ -114,7 +115,6 @@ export const HELD_KEY = 'portolan-held'
 /** For who did not say how long. */
 const DEFAULT_TTL_MS = 60 * 60_000
 const DEFAULT_POLL_MS = 1_000
-const ASK_MS = 30_000
 
 export function createTasksAtModern(clock: Clock, context: () => GatewayContext): TasksAtModern {
   const index = createTaskIndex<Entry>(clock)
@@ -161,7 +161,7 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     made += 1
     const entry: Entry = {
       key, ownerKey, begunAt, session, scope, abort, taskId: undefined, subject: key, state, responseText: '', hasFailed: false, heldBytes: 0, isOver: false,
-      questions: new Map(), asked: new Map(), isNamed: false, order: made, stopWatch: undefined, watchers: new Set(),
+      questions: new Map(), asked: new Map(), isNamed: false, isKept: false, order: made, stopWatch: undefined, watchers: new Set(),
       // A reload may have put another in its place: the task is that server's now.
       get upstream() {
         return context().upstreams.byId(begunAt.id) ?? begunAt
@@ -175,7 +175,8 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     }
     return entry
   }
-  const requestOf = (task: HeldTask, method: string, more: Readonly<Record<string, WireText>> = {}): Promise<Message> => askServer(context(), task, method, more)
+  const requestOf = (task: HeldTask, method: string, more: Readonly<Record<string, WireText>> = {}): Promise<Message> =>
+    askTask(context(), { upstream: task.upstream, ownerKey: task.ownerKey, taskId: task.taskId ?? '', capabilities: declared(task) }, method, more)
 
   const detail = async (task: HeldTask): Promise<readonly [Message, DetailedTask]> => {
     const answer = await requestOf(task, 'tasks/get')
@@ -210,7 +211,11 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
       entry.isNamed = true
       if (entry.taskId !== undefined) entry.subject = `${entry.key}:${entry.taskId}`
     },
-    find(session, { upstream, subject, scope }) {
+    kept(task) {
+      const entry = entryOf(task)
+      if (entry !== undefined) entry.isKept = true
+    },
+    find(session, { upstream, subject, scope, isKept }) {
       const { ownerKey } = session.data
       const [prefix, id = '', ...rest] = subject.split(':')
       if (prefix !== HELD_KEY) return undefined
@@ -220,7 +225,7 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
       const now = isoNow()
       const state: TaskState = { status: 'working', statusMessage: undefined, createdAt: now, lastUpdatedAt: now, ttlMs: null, pollIntervalMs: undefined, other: {} }
       const entry = create({ ownerKey, upstream, session, scope, ttlMs: undefined, abort: () => undefined }, id, state)
-      Object.assign(entry, { taskId: rest.join(':'), subject, isNamed: true })
+      Object.assign(entry, { taskId: rest.join(':'), subject, isNamed: true, isKept: isKept === true })
       index.add(entry, DEFAULT_TTL_MS)
       return entry
     },
@@ -295,20 +300,6 @@ function legacyState({ state, resultText, errorText }: DetailedTask): TaskState 
   const error: unknown = JSON.parse(errorText)
   const message = isJsonObject(error) ? error['message'] : undefined
   return { ...state, statusMessage: typeof message === 'string' ? message : undefined }
-}
-
-async function askServer({ deps, selfText }: GatewayContext, task: HeldTask, method: string, more: Readonly<Record<string, WireText>>): Promise<Message> {
-  const { upstream, ownerKey, taskId = '' } = task
-  const channel = await upstream.modern()
-  const idText = channel.nextId()
-  const meta = `{"${META.protocolVersion}":"${channel.revision}","${META.clientInfo}":${selfText},"${META.clientCapabilities}":${declared(task)}}`
-  const members = Object.entries({ taskId: asciiJson(taskId), ...more, _meta: meta }).map(([key, value]) => `"${key}":${value}`)
-  const headers = channel.transport === 'stdio' ? [] : [...mirrorHeaders(method, taskId), ...(await deps.credentials.headersFor({ upstreamId: upstream.id, ownerKey }))]
-  const text = `{"jsonrpc":"2.0","id":${idText},"method":"${method}","params":{${members.join(',')}}}`
-  const answer = await requestOnce(channel, deps.clock, { text, idText, method, headers, timeoutMs: ASK_MS })
-  // Nothing is lost by asking again: the client may.
-  if (!answer.ok) throw failureError(answer.failure, true)
-  return answer.message
 }
 
 /** Why a server does not speak of a task; its message is the server's to the client. */

@@ -32,7 +32,7 @@ export async function answerLegacyTask(context: GatewayContext, exchange: Exchan
   const { message, route, session } = exchange
   if (message === undefined || route === undefined || session === undefined) throw new PortolanError('internal')
   const { tasksAtModern } = context
-  const task = tasksAtModern.find(session, { upstream: route.upstream, subject: route.subject, scope: route.scope ?? '' })
+  const task = tasksAtModern.find(session, { upstream: route.upstream, subject: route.subject, scope: route.scope ?? '', isKept: route.kept?.kind === 'found' })
   if (task === undefined) throw new PortolanError('task_not_found')
   if (message.method === 'tasks/result') return awaitResult(context, exchange, session, task, taskLook(context, exchange, source))
   if (message.method === 'tasks/cancel') await tasksAtModern.cancel(task)
@@ -45,7 +45,7 @@ export async function answerLegacyTask(context: GatewayContext, exchange: Exchan
 export function heldTasks(context: GatewayContext, { endpoint }: Exchange, ownerKey: string): readonly HeldTask[] {
   const upstreams = upstreamsAt(context, endpoint)
   const scope = handleScope(context, endpoint)
-  return context.tasksAtModern.of(ownerKey).filter((task) => task.isNamed && task.scope === scope && upstreams.includes(task.upstream))
+  return context.tasksAtModern.of(ownerKey).filter((task) => task.isNamed && !task.isKept && task.scope === scope && upstreams.includes(task.upstream))
 }
 
 /** A server that does not answer takes nothing from the list: what was last known stands. */

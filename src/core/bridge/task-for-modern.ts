@@ -13,12 +13,14 @@ import { PortolanError, toErrorObject, toWire } from '../../protocol/error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
 import { unrelateTask, writeTask } from '../../protocol/task.ts'
 import type { ReadTask } from '../../protocol/task.ts'
-import { translateUpstreamError } from '../../protocol/upstream-error.ts'
+import { taskError } from '../../protocol/upstream-error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
 import type { Channel } from '../upstream/channel.ts'
+import { followHere } from './adopted-follow.ts'
+import { adopt } from './adopted-task.ts'
 import { responseLook } from './call-look.ts'
 import { clientResponse, readError } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
@@ -39,15 +41,17 @@ export interface MadeOf {
   readonly token: string
 }
 
-/** The task instead of the result (ext-tasks, Task Creation). Throws `overloaded`. */
-export function createdTask(context: GatewayContext, { exchange, route, look, ...made }: MadeOf, message: Message, { taskId, state }: ReadTask): Outcome {
+/** The task instead of the result (ext-tasks, Task Creation), kept by then where it is to be. Throws `overloaded`. */
+export function createdTask(context: GatewayContext, { exchange, route, look, ...made }: MadeOf, message: Message, { taskId, state }: ReadTask): Outcome | Promise<Outcome> {
   const { ownerKey } = partyOf(exchange).principal
   const task = context.tasksAtLegacy.begin({ ...made, ownerKey, upstream: route.upstream, taskId, state })
   const text = unrelateTask(message.text)
   const scan = parseMessage(text)
   const meta = scan.ok ? member(scan.value.body, '_meta') : undefined
   const members = { resultType: '"task"', ...taskTexts(task, look), ...(meta === undefined ? {} : { _meta: text.slice(meta.start, meta.end) }) }
-  return { kind: 'task', text: resultText(look.clientIdText, objectText(Object.entries(members))) }
+  const outcome: Outcome = { kind: 'task', text: resultText(look.clientIdText, objectText(Object.entries(members))) }
+  if (context.owned === undefined) return outcome
+  return adopt(context, { exchange, route, subject: task.key, taskId, era: 'legacy', said: state, begin: (_row, sink) => followHere(context, task, sink) }).then(() => outcome)
 }
 
 /** Answers `tasks/*`. Rejects with PortolanError. */
@@ -111,7 +115,5 @@ function errorOf({ responseText }: LegacyTask): WireErrorObject {
   const response = parseMessage(responseText)
   if (!response.ok) return toErrorObject(toWire(new PortolanError('outcome_unknown', { message: 'Outcome unknown: the server lost the task' }), 'modern'))
   const error = readError(response.value) as WireErrorObject
-  const verdict = translateUpstreamError(error, { from: 'legacy', to: 'modern', method: 'tools/call' })
-  // What a client would be sent away for in a call (−32042) has no form within a task.
-  return verdict.kind === 'relay' ? toErrorObject(verdict.error) : { code: -32603, message: error.message }
+  return taskError(error)
 }

@@ -17,6 +17,7 @@ import { resultText } from '../gateway/render.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
 import { deliver } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
+import { adopt, adoptedId } from './adopted-task.ts'
 import { carryCall } from './call.ts'
 import type { Source } from './party.ts'
 import { heldHandle } from './task-at-modern.ts'
@@ -46,6 +47,7 @@ export async function holdTask(context: GatewayContext, exchange: Exchange, sour
     return { kind: 'answered', text: refusal.text, status: refusal.status, failed: true }
   }
   tasksAtModern.named(task)
+  await keep(context, exchange, task)
   // A task begins as `working`, whatever has become of it already (S25 tasks, Task Status Lifecycle).
   const created = writeTask(heldHandle(context, task), { ...task.state, status: 'working' }, 'legacy')
   return { kind: 'task', text: resultText(message.idText, asciiJson({ task: created })) }
@@ -59,11 +61,31 @@ function shadowOf(context: GatewayContext, exchange: Exchange, reply: Reply): Ex
 function begin(context: GatewayContext, shadow: Exchange, source: Source, task: HeldTask): void {
   const take = (message: Message): Outcome => {
     context.tasksAtModern.answered(task, message)
+    if (task.isNamed) void keep(context, shadow, task)
     return task.taskId === undefined ? { kind: 'answered', text: '', status: 200, failed: member(message.body, 'isError')?.kind === 'true' } : { kind: 'task', text: '' }
   }
   Promise.resolve()
     .then(() => carryCall(context, shadow, source, take))
     .catch((error: unknown) => finish(context, shadow, refusalOf(context, error)))
+}
+
+/** Durable before the client has its id, where the server has made a task by then; its status here is told to whoever follows it. */
+async function keep(context: GatewayContext, exchange: Exchange, task: HeldTask): Promise<void> {
+  const { owned, tasksAtModern } = context
+  const { route } = exchange
+  if (owned === undefined || route === undefined || task.taskId === undefined) return
+  const { subject, taskId, state: said } = task
+  const isKept = await adopt(context, { exchange, route, subject, taskId, era: 'modern', said, begin: (row, sink) => owned.follows.begin(row, sink) })
+  if (!isKept) return
+  tasksAtModern.kept(task)
+  const id = adoptedId(owned, task.ownerKey, route.upstream.id, subject)
+  const look = (): void => {
+    // Latched here: its server may go on for a while (S25 tasks, Task Cancellation).
+    if (task.state.status === 'cancelled') void owned.tasks.cancel(task.ownerKey, id).catch(() => undefined)
+    else owned.follows.poke(id)
+  }
+  tasksAtModern.watch(task, look)
+  if (task.isOver) look()
 }
 
 function decided(context: GatewayContext, task: HeldTask): Promise<void> {

@@ -6,11 +6,13 @@ import { objectText } from '../../protocol/input-required.ts'
 import { parseMessage } from '../../protocol/message.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { isOver, readDetailedTask } from '../../protocol/task.ts'
 import { handleScope, isMerged, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { resultText } from '../gateway/render.ts'
 import { isOverPhase } from '../task/stored-task.ts'
+import { findKept } from './adopted-task.ts'
 import { responseLook } from './call-look.ts'
 import { clientResponse } from './client-response.ts'
 import type { ResponseLook } from './client-response.ts'
@@ -43,37 +45,59 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   const upstream = found === undefined ? undefined : context.upstreams.byId(found.upstreamId)
   if (message === undefined || principal === undefined || found === undefined || upstream === undefined) return false
   if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) return false
+  const route: Route = { upstream, subject: found.taskId, heldBy: found.heldBy, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
   const own = ownedId(found.taskId)
-  if (own !== undefined) return watchOwned(context, exchange, own, tell, { upstream, subject: found.taskId, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined })
+  if (own !== undefined) return watchOwned(context, exchange, own, tell, route)
+  const kept = await findKept(context, principal.ownerKey, upstream.id, found.taskId)
+  const end = { isTold: false }
+  if (kept?.kind !== 'found') return watchServer(context, exchange, message, route, tell, end)
+  // Its server tells more, and sooner; the row, at whichever replica, tells the end whatever becomes of the server.
+  const isHeard = !isOverPhase(kept.task.phase) && (await watchServer(context, exchange, message, route, tell, end).catch(() => false))
+  return watchOwned(context, exchange, kept.task.id, tell, route, isHeard ? end : undefined)
+}
+
+/** That it has ended is told once, by whoever hears of it first. */
+interface End {
+  isTold: boolean
+}
+
+async function watchServer(context: GatewayContext, exchange: Exchange, message: Message, route: Route, tell: TellTask, end: End): Promise<boolean> {
+  const { upstream, subject: taskId } = route
+  const ownerKey = exchange.principal?.ownerKey ?? ''
   const source = await sourceOf(context, partyOf(exchange), upstream)
   if (exchange.outcome !== undefined) return false
-  const route: Route = { upstream, subject: found.taskId, heldBy: found.heldBy, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
   const look = responseLook(context, exchange, message, route, source)
-  if (found.taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, route, look, tell)
+  if (taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, route, look, tell, end)
   if (source.era !== 'modern') return false
   const capabilities = asciiJson(declaredBy(message))
   const watch = watchTask(context, {
-    upstream, capabilities, ownerKey: principal.ownerKey, taskId: found.taskId,
+    upstream, capabilities, ownerKey, taskId,
     run(news) {
-      if (readString(news.text, member(news.body, 'taskId')) === found.taskId) tell(relayedMembers(news, look))
+      if (readString(news.text, member(news.body, 'taskId')) !== taskId || end.isTold) return
+      end.isTold = isOver(readDetailedTask(news)?.state.status ?? 'working')
+      tell(relayedMembers(news, look))
     },
   })
   exchange.onFinished.push(() => watch.stop())
   return watch.ready
 }
 
-function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, { upstream, subject }: Route, look: ResponseLook, tell: TellTask): boolean {
+function watchLegacy({ tasksAtLegacy }: GatewayContext, exchange: Exchange, { upstream, subject }: Route, look: ResponseLook, tell: TellTask, end: End): boolean {
   const task = tasksAtLegacy.find(exchange.principal?.ownerKey ?? '', subject)
   if (task === undefined || task.upstream.id !== upstream.id) return false
-  const news = (): void => tell(membersOf(followedTexts(task, { ...look, method: 'tools/call' })))
+  const news = (): void => {
+    if (end.isTold) return
+    end.isTold = task.isOver
+    tell(membersOf(followedTexts(task, { ...look, method: 'tools/call' })))
+  }
   exchange.onFinished.push(tasksAtLegacy.watch(task, news))
   // Nothing will be told any more of what has ended: a client that comes late hears of it now.
   if (task.isOver) news()
   return true
 }
 
-/** Each state once, whoever changed it; what has ended is told to who comes late. */
-async function watchOwned(context: GatewayContext, exchange: Exchange, id: string, tell: TellTask, route: Route): Promise<boolean> {
+/** Each state once, whoever changed it; what has ended is told to who comes late. `end`: nothing but that, unless it was told. */
+async function watchOwned(context: GatewayContext, exchange: Exchange, id: string, tell: TellTask, route: Route, end?: End): Promise<boolean> {
   const { owned } = context
   const ownerKey = exchange.principal?.ownerKey ?? ''
   const first = await owned?.tasks.find(ownerKey, id)
@@ -81,7 +105,7 @@ async function watchOwned(context: GatewayContext, exchange: Exchange, id: strin
   let told = isOverPhase(first.task.phase) ? 0 : first.task.version
   const look = async (): Promise<void> => {
     const found = await owned.tasks.find(ownerKey, id)
-    if (found?.kind !== 'found' || found.task.version <= told || exchange.outcome !== undefined) return
+    if (found?.kind !== 'found' || found.task.version <= told || (end !== undefined && (end.isTold || !isOverPhase(found.task.phase))) || exchange.outcome !== undefined) return
     told = found.task.version
     tell(membersOf(detailedTexts(context, { ...exchange, route }, found.task)))
   }

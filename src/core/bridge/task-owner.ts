@@ -38,7 +38,13 @@ export function ownedId(subject: string): string | undefined {
  * Who is to own the task that a call becomes: Portolan, where the configuration says so for the tool; undefined leaves it to the
  * server (bridge-rulings §4, Tasks).
  */
-export function ownTerms({ tasks }: Pick<ServerSnapshot, 'tasks'>, tool: string): ToolTasks | undefined {
+export function ownTerms(config: Pick<ServerSnapshot, 'tasks'>, tool: string): ToolTasks | undefined {
+  const setting = settingOf(config, tool)
+  return setting?.mode === 'never' ? undefined : setting
+}
+
+/** What the configuration says of a tool's tasks, whoever owns them. */
+export function settingOf({ tasks }: Pick<ServerSnapshot, 'tasks'>, tool: string): ToolTasks | undefined {
   if (tasks === undefined) return undefined
   const known = found.get(tasks) ?? new Map<string, ToolTasks | undefined>()
   if (!found.has(tasks)) found.set(tasks, known)
@@ -47,8 +53,7 @@ export function ownTerms({ tasks }: Pick<ServerSnapshot, 'tasks'>, tool: string)
     if (known.size >= MAX_KNOWN) known.clear()
     known.set(tool, tasks.find(({ pattern }) => matchesGlob(pattern, tool)))
   }
-  const terms = known.get(tool)
-  return terms?.mode === 'never' ? undefined : terms
+  return known.get(tool)
 }
 
 const MAX_KNOWN = 1_000

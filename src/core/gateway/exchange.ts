@@ -6,6 +6,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { CallControl } from '../upstream/channel.ts'
+import type { Found } from '../task/tasks.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Carried } from '../replica/serve-exchange.ts'
 import type { HttpRequest, HttpResponse } from './http-exchange.ts'
@@ -28,8 +29,10 @@ export interface Route {
   readonly fixed?: Readonly<Record<string, WireText>> | undefined
   /** The virtual server that handles are bound to; undefined or '' for none. */
   readonly scope?: string | undefined
-  /** It names a task that Portolan owns: its server need not be asked, nor be there. */
+  /** It names a task that Portolan owns, or has kept to its end: its server need not be asked, nor be there. */
   readonly isOwned?: boolean | undefined
+  /** What is kept of the server's task that it names; undefined for nothing. */
+  readonly kept?: Found
   /** HTTP header pairs that mirror tool arguments (`x-mcp-header`), re-made for the upstream. */
   readonly paramHeaders: readonly (readonly [name: string, value: string])[]
   /** The replica whose child made the task or state that the request names; '' for none, undefined where it names nothing. */

@@ -5,6 +5,7 @@ import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { isMethod, routedBy } from '../../protocol/method.ts'
 import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
+import { findKept } from '../bridge/adopted-task.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { CURSOR_METHOD, openCursor, openState, openTask } from '../bridge/handles.ts'
 import type { OpenedState } from '../bridge/handles.ts'
@@ -16,6 +17,7 @@ import type { Source } from '../bridge/party.ts'
 import { aloneAt, handleScope, isMerged, upstreamsAt, virtualAt } from '../catalog/endpoint-scope.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Views } from '../catalog/view.ts'
+import { isOverPhase } from '../task/stored-task.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange, Route } from './exchange.ts'
@@ -23,7 +25,7 @@ import { uriNotFound } from './uri-not-found.ts'
 import { findAtVirtual } from './virtual-route.ts'
 
 /** Where a request goes, before its headers and handles are looked at. */
-export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned' | 'heldBy'> & {
+export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned' | 'kept' | 'heldBy'> & {
   readonly rules?: readonly ToolHeaderRule[]
   readonly marked?: boolean
 }
@@ -79,14 +81,17 @@ function routeUnknown(context: GatewayContext, exchange: Exchange, method: strin
   if (upstream !== undefined) exchange.route = { upstream, subject: '', marked: false, paramHeaders: [], requestState: undefined }
 }
 
-function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found {
+function findTask(context: GatewayContext, exchange: Exchange, handle: string | undefined): Found | Promise<Found> {
   if (exchange.era === 'modern') demandTasks(exchange.message)
   const scope = handleScope(context, exchange.endpoint)
   const task = handle === undefined ? undefined : openTask(context.deps.keyring, partyOf(exchange).principal, handle, scope)
   const upstream = task === undefined ? undefined : context.upstreams.byId(task.upstreamId)
   if (task === undefined || upstream === undefined) throw new PortolanError('task_not_found')
   if (!upstreamsAt(context, exchange.endpoint).includes(upstream)) throw new PortolanError('task_not_found')
-  return { upstream, subject: task.taskId, scope, heldBy: task.heldBy, isOwned: ownerOf(task.taskId) === 'portolan', marked: isMerged(context, exchange.endpoint) }
+  const isOwned = ownerOf(task.taskId) === 'portolan'
+  const found: Found = { upstream, subject: task.taskId, scope, heldBy: task.heldBy, isOwned, marked: isMerged(context, exchange.endpoint) }
+  if (isOwned || context.owned === undefined) return found
+  return findKept(context, partyOf(exchange).principal.ownerKey, upstream.id, task.taskId).then((kept) => ({ ...found, kept, isOwned: kept?.kind === 'found' && isOverPhase(kept.task.phase) }))
 }
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {
@@ -152,6 +157,7 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     fixed: found.fixed,
     scope: found.scope,
     isOwned: found.isOwned,
+    kept: found.kept,
     paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
     heldBy: opened?.heldBy ?? found.heldBy,
     requestState: opened?.state,

@@ -29,6 +29,8 @@ export interface ToolTasks {
   readonly mode: 'auto' | 'always' | 'never'
   /** With `auto`: a call that takes longer becomes a task. */
   readonly afterMs: number
+  /** `false`: what the server itself makes a task of is not kept. */
+  readonly adopt?: boolean | undefined
   readonly terms: TaskTerms
 }
 

@@ -3,6 +3,7 @@
  * on; only a stage that has to wait returns a promise, so that a call whose catalog is known never leaves the stack.
  */
 
+import { orKept } from '../bridge/adopted-answer.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { encodeHeaderValue } from '../../protocol/header.ts'
 import { answerDiscover, answerInitialize, answerSetLevel, answerSubscribe, answerTaskList, answerWith } from '../bridge/answers.ts'
@@ -246,7 +247,7 @@ function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
 function carryHere(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
-  if (row?.kind === 'task') return exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source)
+  if (row?.kind === 'task') return orKept(context, exchange, exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source))
   const held = wantsTask(exchange, source)
   if (held !== undefined) return holdTask(context, exchange, source, held.ttlMs)
   // A modern server over HTTP gets the method as a header, too: what cannot stand in one is no method of its.

@@ -128,6 +128,12 @@ export function rememberTask({ data }: LiveSession, upstreamId: string, taskId: 
   data.tasks[upstreamId] = [...known.filter((one) => one !== taskId), taskId].slice(-TASKS_LENGTH)
 }
 
+/** It is listed from where it is kept. */
+export function forgetTask({ data }: LiveSession, upstreamId: string, taskId: string): void {
+  const known = Object.hasOwn(data.tasks, upstreamId) ? (data.tasks[upstreamId] ?? []) : []
+  data.tasks[upstreamId] = known.filter((one) => one !== taskId)
+}
+
 /** Adds a task that the client hosts for a server. */
 export function rememberHostedTask({ hostedTasks }: LiveSession, upstreamId: string, taskId: string): void {
   hostedTasks.delete(taskId)

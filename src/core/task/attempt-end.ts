@@ -4,15 +4,18 @@
  */
 
 import type { WireText } from '../../protocol/json.ts'
+import type { TaskState } from '../../protocol/task.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import type { FailureClass, StoredTask, TaskFailure } from './stored-task.ts'
 import type { TaskEvent } from './task-state.ts'
 
 export type AttemptOutcome =
-  | { readonly kind: 'completed'; readonly resultText: WireText }
+  | { readonly kind: 'completed'; readonly resultText: WireText; readonly said?: TaskState }
   /** By the server's own keys. */
   | { readonly kind: 'asks'; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
   | AttemptFailure
+  /** An adopted one, at its server. */
+  | { readonly kind: 'cancelled'; readonly said: TaskState }
   /** It was not begun, and has not failed either: this replica stops. */
   | { readonly kind: 'unbegun' }
 
@@ -28,6 +31,8 @@ export interface AttemptFailure {
   /** False only where the call cannot have been executed, or the server said that it was not. */
   readonly mayHaveRun: boolean
   readonly retryAfterMs: number | undefined
+  /** Of an adopted one: the last words of its server. */
+  readonly said?: TaskState
 }
 
 /** `nowMs` is the store's; `random` returns [0, 1). */
@@ -35,9 +40,11 @@ export function endEvent(task: StoredTask, outcome: AttemptOutcome, nowMs: numbe
   const { epoch, progress } = task
   switch (outcome.kind) {
     case 'completed':
-      return { kind: 'complete', epoch, resultText: outcome.resultText }
+      return { kind: 'complete', epoch, resultText: outcome.resultText, said: outcome.said }
     case 'asks':
       return { kind: 'ask', epoch, questions: keyed(outcome.questions, progress.rounds + 1), stateText: outcome.stateText }
+    case 'cancelled':
+      return { kind: 'cancel', said: outcome.said }
     case 'unbegun':
       return { kind: 'release', epoch }
     case 'failed':
@@ -48,7 +55,7 @@ export function endEvent(task: StoredTask, outcome: AttemptOutcome, nowMs: numbe
 function failedEvent(task: StoredTask, outcome: AttemptFailure, nowMs: number, random: () => number): TaskEvent {
   const { epoch, origin: { terms }, progress } = task
   const { errorText, message, reason, mayHaveRun, retryAfterMs } = outcome
-  if (reason === undefined) return { kind: 'fail', epoch, errorText, message }
+  if (reason === undefined) return { kind: 'fail', epoch, errorText, message, said: outcome.said }
   const failure: TaskFailure = { attempt: progress.attempts, atMs: nowMs, reason, message }
   const delayMs = retryDelayMs({ attempts: progress.attempts, terms, retryAfterMs }, random)
   const isLeft = progress.attempts < terms.maxAttempts && nowMs + delayMs < task.deadlineAtMs

@@ -1,7 +1,8 @@
 /** One task that Portolan owns, as every store keeps it. What never changes is its `origin`; all else moves by `task-state.ts`. */
 
 import type { WireText } from '../../protocol/json.ts'
-import type { TaskStatus } from '../../protocol/task.ts'
+import type { Era } from '../../protocol/revision.ts'
+import type { TaskState, TaskStatus } from '../../protocol/task.ts'
 
 /** Where a task stands; clients see less of it (`STATUS_OF`). */
 export const TASK_PHASES = ['queued', 'running', 'asking', 'completed', 'failed', 'dead', 'cancelled'] as const
@@ -47,6 +48,20 @@ export interface TaskTerms {
   readonly isRepeatable: boolean
 }
 
+/** The task of a server that this one is kept of: it is followed there, and never tried. */
+export interface AdoptedFrom {
+  /** The server's own id of it. */
+  readonly taskId: string
+  /** What is sealed into the client's id of it. */
+  readonly subject: string
+  /** The replica whose child made it; '' for none. */
+  readonly heldBy: string
+  /** Of the server: its words are kept as they are. */
+  readonly era: Era
+  /** What it said when it made the task. */
+  readonly said: TaskState
+}
+
 export interface TaskOrigin {
   readonly ownerKey: string
   readonly bindingKey: string
@@ -59,9 +74,17 @@ export interface TaskOrigin {
   readonly upstreamId: string
   /** The server's own name of the tool. */
   readonly tool: string
-  /** The request of 2026-07-28 that each attempt sends. Holds no credential. */
+  /** The request of 2026-07-28 that each attempt sends; '' for an adopted one. Holds no credential. */
   readonly requestText: WireText
   readonly terms: TaskTerms
+  /** Undefined: the task is Portolan's own. */
+  readonly adopted?: AdoptedFrom
+}
+
+/** What the server of an adopted task says of it, and what it waits for, by its own keys. */
+export interface SaidOf {
+  readonly said: TaskState
+  readonly questions: Readonly<Record<string, WireText>>
 }
 
 export interface TaskFailure {
@@ -90,6 +113,8 @@ export interface TaskProgress {
   readonly isResuming: boolean
   /** The id of the task that an operator made of this one; '' for none. */
   readonly retriedAs: string
+  /** What the server of an adopted one last said of it; undefined: no more than when it made it. */
+  readonly said?: TaskState
 }
 
 export interface TaskIdempotency {

@@ -47,6 +47,8 @@ export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Ran
     async retry(id) {
       const task = await find(id)
       if (task === undefined) return unknown
+      // Only its server could try it again.
+      if (task.origin.adopted !== undefined) return notNow
       const { retriedAs } = task.progress
       if (retriedAs !== '') return (await store.find(retriedAs)).kind === 'unknown' ? makeAs(retriedAs, task) : { ok: false, fault: { reason: 'retried', as: retriedAs } }
       if (TASK_TABLE[task.phase].retried === undefined) return notNow

@@ -7,7 +7,7 @@ import { createSeededRandom } from '../../adapters/memory/random.ts'
 import { createTaskStore } from '../../adapters/memory/task-store.ts'
 import { createMemoryTelemetry } from '../../adapters/memory/telemetry.ts'
 import type { MemoryTelemetry } from '../../adapters/memory/telemetry.ts'
-import { newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
+import { ADOPTED, newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
 import type { Hints } from '../event/hints.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { StoredTask, TaskTerms } from './stored-task.ts'
@@ -319,6 +319,43 @@ describe('trying tasks', () => {
     await settle()
     expect(await world.phase('sent')).toMatchObject({ phase: 'dead', resultText: '"lost"' })
     expect(await world.phase('unsent')).toMatchObject({ phase: 'running', epoch: 2, holder: 'r2', progress: { attempts: 1 } })
+  })
+
+  it('follows what servers made beside all that it tries, and leaves it to others as soon as it stops', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    const adopted = taskOrigin({ adopted: ADOPTED, terms: { ...TERMS, deadlineMs: 1_000_000, attemptMs: 1_000_000, isRepeatable: true } })
+    for (let at = 0; at < 260; at += 1) {
+      const made = await world.tasks.make(newTask(`a${at}`, { origin: { ...adopted, ownerKey: at % 5 === 0 ? 'alice' : `owner ${at % 5}` }, lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+      if (made.kind === 'made') stopping.take(made, (_task, sink) => (sink.note('half', { said: { ...ADOPTED.said, statusMessage: 'half' }, questions: {} }), { abort: () => undefined }))
+    }
+    await world.make('t')
+    expect(world.tried.map(({ task }) => task.id)).toEqual(['t'])
+    await world.pass(1_250)
+    expect(await world.phase('a0')).toMatchObject({ phase: 'running', progress: { said: { statusMessage: 'half' } } })
+    world.tried[0]?.sink.end(completed)
+    await settle()
+    await stopping.drain(60_000)
+    expect(await world.phase('a0')).toMatchObject({ phase: 'queued', holder: '' })
+    world.start('r2')
+    await world.pass(1_000)
+    expect(await world.phase('a255')).toMatchObject({ phase: 'running', holder: 'r2', epoch: 2 })
+  })
+
+  it('tells who follows a task of a server that it was cancelled here, and of nothing else', async () => {
+    const world = createWorld()
+    const runner = world.start('r1')
+    const phases: unknown[] = []
+    for (const id of ['cancelled', 'ended']) {
+      const made = await world.tasks.make(newTask(id, { origin: taskOrigin({ adopted: ADOPTED }), lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+      if (made.kind === 'made') runner.take(made, () => ({ abort: (_reason, phase) => void phases.push([id, phase]) }))
+    }
+    await world.tasks.cancel('alice', 'cancelled')
+    await world.tasks.move(await world.phase('ended'), { kind: 'complete', epoch: 1, resultText: '{}' })
+    await settle()
+    await settle()
+    runner.close()
+    expect(phases).toEqual([['cancelled', 'cancelled'], ['ended', 'completed']])
   })
 
   it('ends what is beyond its deadline, forgets what has expired, and counts the rest', async () => {

@@ -12,7 +12,7 @@ import { endEvent } from './attempt-end.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { Attempt, BeginAttempt } from './attempt.ts'
 import { isOverPhase } from './stored-task.ts'
-import type { StoredTask } from './stored-task.ts'
+import type { SaidOf, StoredTask, TaskPhase } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
 import type { TaskEvent } from './task-state.ts'
 import type { TaskStore } from './task-store.ts'
@@ -46,7 +46,7 @@ export interface TaskRunnerDeps {
   readonly maxAttempts?: number
 }
 
-const LEASE_MS = 15_000
+export const LEASE_MS = 15_000
 const MAX_ATTEMPTS = 256
 /** Of the lease: so much before its end an attempt that could not renew it is given up. */
 const MARGIN = 1 / 6
@@ -72,7 +72,7 @@ interface Running {
   isLooking: boolean
   /** One write of it after the other. */
   writing: Promise<unknown>
-  noted: string
+  noted: { readonly statusMessage: string; readonly heard: SaidOf | undefined } | undefined
   readonly stops: (() => void)[]
 }
 
@@ -109,10 +109,10 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 
   /** Not ours any more: nothing of it is written, and nothing more is sent. */
-  const lose = (entry: Running, reason: string): void => {
+  const lose = (entry: Running, reason: string, phase?: TaskPhase): void => {
     if (entry.isOver) return
     leave(entry)
-    entry.attempt?.abort(reason)
+    entry.attempt?.abort(reason, phase)
     log({ level: 'info', event: 'task_attempt_dropped', fields: { task: entry.task.id, epoch: entry.task.epoch, reason } })
   }
 
@@ -171,14 +171,15 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     entry.attempt?.abort(reason)
   }
 
-  const note = (entry: Running, statusMessage: string): void => {
-    const isFirst = entry.noted === ''
-    entry.noted = statusMessage
+  const note = (entry: Running, statusMessage: string, heard: SaidOf | undefined): void => {
+    const isFirst = entry.noted === undefined
+    entry.noted = { statusMessage, heard }
     if (!isFirst || entry.isOver) return
     entry.stops.push(after(NOTE_MS, () => {
       const said = entry.noted
-      entry.noted = ''
-      if (!entry.isOver && said !== entry.task.progress.statusMessage) void move(entry, { kind: 'note', epoch: entry.task.epoch, statusMessage: said }).catch(() => undefined)
+      entry.noted = undefined
+      const isNews = said !== undefined && (said.heard !== undefined || said.statusMessage !== entry.task.progress.statusMessage)
+      if (!entry.isOver && isNews) void move(entry, { kind: 'note', epoch: entry.task.epoch, ...said }).catch(() => undefined)
     }))
   }
 
@@ -193,7 +194,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 
   const hold = (task: StoredTask, leasedAtTicks: number, isSent: boolean): Running => {
-    const entry: Running = { task, attempt: undefined, leasedAtTicks, isSent, isOver: false, isLooking: false, writing: Promise.resolve(), noted: '', stops: [] }
+    const entry: Running = { task, attempt: undefined, leasedAtTicks, isSent, isOver: false, isLooking: false, writing: Promise.resolve(), noted: undefined, stops: [] }
     const before = running.get(task.id)
     if (before !== undefined) lose(before, 'its lease had passed')
     running.set(task.id, entry)
@@ -207,7 +208,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
 
   const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt, isSent = false): void => {
     const entry = hold(task, leasedAtTicks, isSent)
-    entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text) => note(entry, text), end: (outcome) => end(entry, outcome) })
+    entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text, heard) => note(entry, text, heard), end: (outcome) => end(entry, outcome) })
   }
 
   /** Of what a hint says the store knows better: it may be late, or anybody's. A lost one comes out when the lease is renewed. */
@@ -219,7 +220,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       (found) => {
         entry.isLooking = false
         if (found?.kind !== 'found') lose(entry, 'the task is gone')
-        else if (isOverPhase(found.task.phase) || found.task.epoch !== epoch) lose(entry, `the task is ${found.task.phase}`)
+        else if (isOverPhase(found.task.phase) || found.task.epoch !== epoch) lose(entry, `the task is ${found.task.phase}`, found.task.phase)
       },
       () => (entry.isLooking = false),
     )
@@ -251,9 +252,12 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     )
   }
 
+  /** What is only followed takes nobody's room. */
+  const tried = (): number => Array.from(running.values()).filter(({ task }) => task.origin.adopted === undefined).length
+
   const claimAll = async (): Promise<void> => {
     while (isRung && !isDraining) {
-      const free = Math.min(CLAIM_COUNT, maxAttempts - running.size)
+      const free = Math.min(CLAIM_COUNT, maxAttempts - tried())
       if (free <= 0) return
       isRung = false
       const ticks = clock.ticksMs()
@@ -319,6 +323,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     async drain(graceMs) {
       isDraining = true
       stopDue()
+      // What goes on without us is not waited for: another replica follows it at once.
+      await Promise.all(Array.from(running.values()).filter(({ task }) => task.origin.adopted !== undefined).map((entry) => giveUp(entry)))
       await new Promise<void>((resolve) => {
         if (running.size === 0) return resolve()
         const done = (): void => {

@@ -13,17 +13,18 @@
 
 import type { WireText } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
+import type { TaskState } from '../../protocol/task.ts'
 import { isOverPhase } from './stored-task.ts'
-import type { StoredTask, TaskFailure, TaskPhase, TaskProgress } from './stored-task.ts'
+import type { SaidOf, StoredTask, TaskFailure, TaskPhase, TaskProgress } from './stored-task.ts'
 
 /** What the holder of a lease says carries the epoch of that lease: a stale one is refused. */
 export type TaskEvent =
   | { readonly kind: 'claim'; readonly holder: string; readonly leaseMs: number }
   | { readonly kind: 'dispatch'; readonly epoch: number }
-  | { readonly kind: 'note'; readonly epoch: number; readonly statusMessage: string }
+  | { readonly kind: 'note'; readonly epoch: number; readonly statusMessage: string; readonly heard?: SaidOf | undefined }
   | { readonly kind: 'ask'; readonly epoch: number; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
-  | { readonly kind: 'complete'; readonly epoch: number; readonly resultText: WireText }
-  | { readonly kind: 'fail'; readonly epoch: number; readonly errorText: WireText; readonly message: string }
+  | { readonly kind: 'complete'; readonly epoch: number; readonly resultText: WireText; readonly said?: TaskState | undefined }
+  | { readonly kind: 'fail'; readonly epoch: number; readonly errorText: WireText; readonly message: string; readonly said?: TaskState | undefined }
   | { readonly kind: 'giveUp'; readonly epoch: number; readonly errorText: WireText; readonly failure: TaskFailure }
   /** `isAfresh`: from the beginning; else the same answers once more. */
   | { readonly kind: 'retry'; readonly epoch: number; readonly delayMs: number; readonly failure: TaskFailure; readonly isAfresh: boolean }
@@ -32,7 +33,7 @@ export type TaskEvent =
   | { readonly kind: 'answer'; readonly answers: Readonly<Record<string, WireText>> }
   /** An answer to the last question that was open. */
   | { readonly kind: 'resume'; readonly answers: Readonly<Record<string, WireText>> }
-  | { readonly kind: 'cancel' }
+  | { readonly kind: 'cancel'; readonly said?: TaskState | undefined }
   | { readonly kind: 'overdue'; readonly errorText: WireText }
   /** An operator made another task of it. */
   | { readonly kind: 'retried'; readonly as: string }
@@ -100,7 +101,7 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'dispatch':
       return { isDispatched: true }
     case 'note':
-      return progressing({ statusMessage: event.statusMessage })
+      return progressing({ statusMessage: event.statusMessage, ...event.heard })
     case 'ask':
       return {
         isDispatched: false,
@@ -119,9 +120,9 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'release':
       return { isDispatched: false, holder: '', runAtMs: nowMs, ...progressing({ attempts: progress.attempts - (progress.isResuming ? 0 : 1) }) }
     case 'complete':
-      return { resultText: event.resultText }
+      return { resultText: event.resultText, ...progressing(lastWords(event.said)) }
     case 'fail':
-      return { resultText: event.errorText, ...progressing({ statusMessage: event.message }) }
+      return { resultText: event.errorText, ...progressing({ statusMessage: event.message, ...lastWords(event.said) }) }
     case 'giveUp':
       return { resultText: event.errorText, ...progressing({ ...failed(progress, event.failure), statusMessage: event.failure.message }) }
     case 'overdue': {
@@ -131,8 +132,13 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'retried':
       return progressing({ retriedAs: event.as })
     case 'cancel':
-      return progressing({ statusMessage: 'Cancelled' })
+      return progressing({ statusMessage: 'Cancelled', ...lastWords(event.said) })
   }
+}
+
+/** Of the server of an adopted task. */
+function lastWords(said: TaskState | undefined): Partial<TaskProgress> {
+  return said === undefined ? {} : { said }
 }
 
 /** Keys that are not open are ignored (ext-tasks, Task Update Requests). */

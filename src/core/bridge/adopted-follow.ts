@@ -1,0 +1,154 @@
+/**
+ * Follows a server's own task for whoever holds its lease, by `tasks/get`: as often as the server says and less, the longer nothing
+ * changes. What a client asks about it through this replica is news, too. It is never called again: following repeats nothing.
+ */
+
+import { asciiJson } from '../../protocol/json.ts'
+import { parseMessage } from '../../protocol/message.ts'
+import type { TaskState } from '../../protocol/task.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Attempt, AttemptSink } from '../task/attempt.ts'
+import type { AttemptOutcome } from '../task/attempt-end.ts'
+import type { StoredTask } from '../task/stored-task.ts'
+import type { Tasks } from '../task/tasks.ts'
+import type { Channel } from '../upstream/channel.ts'
+import { ask } from '../upstream/request.ts'
+import { legacyEnd, lostOutcome, sightOf } from './adopted-sight.ts'
+import { askTask } from './task-ask.ts'
+import type { LegacyTask } from './task-at-legacy.ts'
+import { withTasksDeclared } from './task-support.ts'
+
+export interface Follows {
+  /** `channel`: the session in which the task was made, where there is one. */
+  begin(task: StoredTask, sink: AttemptSink, channel?: Channel): Attempt
+  /** It was just seen, going on. */
+  heard(id: string): void
+  /** Something may have happened: look now. */
+  poke(id: string): void
+}
+
+const DEFAULT_POLL_MS = 5_000
+const MIN_POLL_MS = 250
+const MAX_POLL_MS = 30_000
+const GROWTH = 1.5
+/** What a server keeps for a short time is looked at so often meanwhile. */
+const LOOKS_PER_TTL = 4
+/** A server that is being restarted may not know it for a moment: it is asked once more. */
+const UNKNOWN_MS = 1_000
+const LOST_AFTER = 2
+const CANCEL_TRIES = 5
+
+/** Never sooner than the server asks for (S25 tasks, Polling; ext-tasks, Task Polling). `quiet`: looks in a row without news. */
+export function lookDelayMs({ pollIntervalMs = DEFAULT_POLL_MS, ttlMs }: Pick<TaskState, 'pollIntervalMs' | 'ttlMs'>, quiet: number): number {
+  const asked = Math.max(MIN_POLL_MS, pollIntervalMs)
+  const patient = Math.min(asked * GROWTH ** quiet, Math.max(asked, MAX_POLL_MS))
+  return ttlMs === null ? patient : Math.max(asked, Math.min(patient, ttlMs / LOOKS_PER_TTL))
+}
+
+export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
+  const { clock } = context.deps
+  const looks = new Map<string, { readonly now: () => void; readonly later: () => void }>()
+
+  const begin: Follows['begin'] = (task, sink, channel) => {
+    let said = task.progress.said ?? task.origin.adopted?.said
+    let told = JSON.stringify(said)
+    let quiet = 0
+    let unknown = 0
+    let isOver = false
+    let isLooking = false
+    let stopTimer = (): void => undefined
+    const again = (ms: number): void => {
+      stopTimer()
+      if (!isOver) stopTimer = clock.after(ms, () => void look())
+    }
+    const pace = (): number => lookDelayMs(said ?? { pollIntervalMs: undefined, ttlMs: null }, quiet)
+    const stop = (): void => {
+      isOver = true
+      stopTimer()
+      if (looks.get(task.id) === own) looks.delete(task.id)
+    }
+    const end = (outcome: AttemptOutcome): void => {
+      stop()
+      sink.end(outcome)
+    }
+    const look = async (): Promise<void> => {
+      if (isLooking || isOver) return
+      isLooking = true
+      const sight = await sightOf(context, task, channel)
+      isLooking = false
+      if (isOver) return
+      if (sight.kind === 'ended') return end(sight.outcome)
+      unknown = sight.kind === 'unknown' ? unknown + 1 : 0
+      if (unknown >= LOST_AFTER) return end(lostOutcome())
+      if (sight.kind === 'unknown') return again(UNKNOWN_MS)
+      quiet += 1
+      if (sight.kind === 'going') {
+        const text = JSON.stringify([sight.said, sight.questions])
+        said = sight.said
+        if (text !== told) {
+          told = text
+          quiet = 0
+          sink.note(said.statusMessage ?? '', sight)
+        }
+      }
+      again(pace())
+    }
+    const own = { now: () => void look(), later: () => again(pace()) }
+    looks.set(task.id, own)
+    again(pace())
+    return {
+      abort(_reason, phase) {
+        stop()
+        if (phase === 'cancelled') void cancelThere(context, tasks, task, channel)
+      },
+    }
+  }
+
+  return { begin, heard: (id) => looks.get(id)?.later(), poke: (id) => looks.get(id)?.now() }
+}
+
+/** A task that this process follows for its client anyway: its words are taken from there. */
+export function followHere({ tasksAtLegacy }: GatewayContext, entry: LegacyTask, sink: AttemptSink): Attempt {
+  let isOver = false
+  const look = (): void => {
+    if (isOver) return
+    const { state: said } = entry
+    if (!entry.isOver) return sink.note(said.statusMessage ?? '', { said, questions: Object.fromEntries(Array.from(entry.questions, ([key, { entry: text }]) => [key, text])) })
+    stop()
+    sink.end(endOf(entry))
+  }
+  const stopWatch = tasksAtLegacy.watch(entry, look)
+  const stop = (): void => {
+    isOver = true
+    stopWatch()
+  }
+  look()
+  return {
+    abort(_reason, phase) {
+      stop()
+      if (phase === 'cancelled') void tasksAtLegacy.cancel(entry).catch(() => undefined)
+    },
+  }
+}
+
+function endOf({ state, responseText }: LegacyTask): AttemptOutcome {
+  if (state.status === 'cancelled') return { kind: 'cancelled', said: state }
+  const response = parseMessage(responseText)
+  return response.ok ? legacyEnd(response.value, state) : lostOutcome()
+}
+
+/** It was cancelled by who does not speak to the server: another replica, or an operator. */
+async function cancelThere(context: GatewayContext, tasks: Tasks, { id, origin }: StoredTask, channel: Channel | undefined, triesLeft = CANCEL_TRIES): Promise<void> {
+  const { adopted, upstreamId, ownerKey } = origin
+  const upstream = context.upstreams.byId(upstreamId)
+  if (adopted === undefined || upstream === undefined || triesLeft === 0) return
+  try {
+    const found = await tasks.find(ownerKey, id)
+    // The server said so itself.
+    if (found?.kind === 'found' && found.task.progress.said?.status === 'cancelled') return
+    if (adopted.era === 'modern') await askTask(context, { upstream, ownerKey, taskId: adopted.taskId, capabilities: withTasksDeclared('{}') }, 'tasks/cancel')
+    else await ask(channel?.closed === false ? channel : await context.pool.shared(upstream, ownerKey), 'tasks/cancel', { taskId: asciiJson(adopted.taskId) }, context.deps)
+  } catch {
+    context.deps.clock.after(DEFAULT_POLL_MS, () => void cancelThere(context, tasks, { id, origin } as StoredTask, channel, triesLeft - 1))
+  }
+}

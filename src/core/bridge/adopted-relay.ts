@@ -1,0 +1,80 @@
+/** What passes through between a client and the server of its task is kept before the client has it: a task that was made, and how it ended. */
+
+import { readJson } from '../../protocol/json.ts'
+import type { Message } from '../../protocol/message.ts'
+import { isOver, isToolError, legacyTaskOf, readDetailedTask, readTask } from '../../protocol/task.ts'
+import type { TaskState } from '../../protocol/task.ts'
+import type { Outcome } from '../gateway/outcome.ts'
+import { forgetTask } from '../session/live-session.ts'
+import { endEvent } from '../task/attempt-end.ts'
+import type { AttemptOutcome } from '../task/attempt-end.ts'
+import type { StoredTask } from '../task/stored-task.ts'
+import type { Channel } from '../upstream/channel.ts'
+import { answerFromKept } from './adopted-answer.ts'
+import { legacyEnd, modernSight } from './adopted-sight.ts'
+import type { Sight } from './adopted-sight.ts'
+import { adopt } from './adopted-task.ts'
+import type { Call } from './call-state.ts'
+import { UNKNOWN_CODE } from './task-at-legacy.ts'
+
+/** Undefined: nothing of it is to be kept. */
+export function keptFirst(call: Call, channel: Channel, message: Message, outcome: Outcome): Promise<Outcome> | undefined {
+  const { owned } = call.context
+  if (owned === undefined) return undefined
+  if (outcome.kind === 'task') return adoptRelayed(call, channel, message).then(() => outcome)
+  const kept = call.route.kept
+  if (kept?.kind !== 'found') return undefined
+  return hear(call, kept.task, message).catch(() => undefined).then(() => outcome)
+}
+
+async function adoptRelayed(call: Call, channel: Channel, message: Message): Promise<void> {
+  const { context, exchange, route } = call
+  const made = channel.era === 'legacy' ? legacyTaskOf(message) : readDetailedTask(message)
+  const { owned } = context
+  if (made === undefined || owned === undefined) return
+  const { taskId, state: said } = made
+  const isKept = await adopt(context, {
+    exchange, route, subject: taskId, taskId, era: channel.era, said,
+    begin: (task, sink) => owned.follows.begin(task, sink, channel.era === 'legacy' ? channel : undefined),
+  })
+  if (isKept && exchange.session !== undefined) forgetTask(exchange.session, route.upstream.id, taskId)
+}
+
+async function hear({ context, look }: Call, task: StoredTask, message: Message): Promise<void> {
+  const { owned } = context
+  const sight = saidBy(look.method, task, message)
+  if (owned === undefined || sight === undefined) return owned?.follows.poke(task.id)
+  if (sight.kind === 'ended') await owned.tasks.move(task, endEvent(task, sight.outcome, owned.tasks.time.nowMs(), () => 0))
+  if (sight.kind === 'going') {
+    owned.follows.heard(task.id)
+    const { said } = sight
+    const before = task.progress.said ?? task.origin.adopted?.said
+    if (before?.status !== said.status || before.statusMessage !== said.statusMessage) await owned.tasks.move(task, { kind: 'note', epoch: task.epoch, statusMessage: said.statusMessage ?? '', heard: sight })
+  }
+}
+
+/** Undefined: something may have happened, and only its server knows what. */
+function saidBy(method: string, { origin: { adopted }, progress }: StoredTask, message: Message): Sight | undefined {
+  if (adopted?.era === 'modern') return method === 'tasks/get' ? modernSight(message) : undefined
+  if (message.kind !== 'result' || message.body === undefined) return undefined
+  if (method === 'tasks/result') {
+    const before = progress.said ?? adopted?.said
+    return before === undefined ? undefined : { kind: 'ended', outcome: resultOutcome(message, before) }
+  }
+  const said = readTask(readJson(message.text, message.body), 'legacy')?.state
+  if (said === undefined) return undefined
+  if (!isOver(said.status)) return { kind: 'going', said, questions: {} }
+  return said.status === 'cancelled' ? { kind: 'ended', outcome: { kind: 'cancelled', said } } : undefined
+}
+
+function resultOutcome(message: Message, before: TaskState): AttemptOutcome {
+  const { text, body } = message
+  const isFailed = body !== undefined && isToolError(text.slice(body.start, body.end))
+  return legacyEnd(message, { ...before, status: isFailed ? 'failed' : 'completed' })
+}
+
+/** A server that does not know the task any more, or not here: the row says what is known. Undefined: its answer is the client's. */
+export function answerForServer(call: Call, code: number): Promise<Outcome> | undefined {
+  const { context, exchange, route: { kept } } = call
+  return code === UNKNOWN_CODE && kept !== undefined ? answerFromKept(context, exchange, kept) : undefined
+}

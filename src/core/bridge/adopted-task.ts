@@ -1,0 +1,126 @@
+/**
+ * Tasks that servers make are kept: a row beside each, durable before its client has its id, and found by that id. While the server
+ * knows the task, what it says is what the client gets; once it has ended the row answers, whatever has become of the server, its
+ * session or child, or the replica (decision 0019).
+ */
+
+import type { Era } from '../../protocol/revision.ts'
+import type { TaskState } from '../../protocol/task.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { Exchange, Route } from '../gateway/exchange.ts'
+import type { ServerSnapshot } from '../gateway/snapshot.ts'
+import type { BeginAttempt } from '../task/attempt.ts'
+import type { StoredTask, TaskTerms } from '../task/stored-task.ts'
+import { LEASE_MS } from '../task/task-runner.ts'
+import type { NewTask } from '../task/task-store.ts'
+import type { Found, Making } from '../task/tasks.ts'
+import { sealTask } from './handles.ts'
+import type { OwnedTasks } from './owned-tasks.ts'
+import { partyOf } from './party.ts'
+import { HELD_KEY } from './task-at-modern.ts'
+import { settingOf } from './task-owner.ts'
+
+export interface MadeTask {
+  readonly exchange: Exchange
+  readonly route: Route
+  /** What is sealed into the client's id of it. */
+  readonly subject: string
+  /** The server's own id of it, in the form of this era. */
+  readonly taskId: string
+  readonly era: Era
+  readonly said: TaskState
+  /** How it is followed as long as this replica does. */
+  readonly begin: BeginAttempt
+}
+
+/** For servers that say nothing of time, and tools that have no setting. */
+const TTL_MS = 24 * 60 * 60_000
+const RETENTION_MS = 60 * 60_000
+/** No task is followed for longer. */
+const MAX_FOLLOWED_MS = 30 * 24 * 60 * 60_000
+/** Its server is asked once more when the time that it gave is over. */
+const GRACE_MS = 60_000
+
+/** Undefined: the server's tasks are not kept, and go when it forgets them. */
+function adoptionTerms(config: Pick<ServerSnapshot, 'tasks'>, tool: string, { ttlMs }: TaskState): TaskTerms | undefined {
+  const setting = settingOf(config, tool)
+  if (setting?.adopt === false) return undefined
+  const { retentionMs = RETENTION_MS, ttlMs: keptMs = TTL_MS } = setting?.terms ?? {}
+  const deadlineMs = Math.min(ttlMs ?? MAX_FOLLOWED_MS, MAX_FOLLOWED_MS) + GRACE_MS
+  return {
+    ttlMs: Math.min(ttlMs ?? keptMs, MAX_FOLLOWED_MS), retentionMs, deadlineMs, attemptMs: deadlineMs + GRACE_MS,
+    // Following is reading: it may be done twice, and is never another call.
+    maxAttempts: 1, retryOn: [], retryCodes: [], baseDelayMs: 0, maxDelayMs: 0, isRepeatable: true,
+  }
+}
+
+/** One name for a task's whole life: a task at a modern server may be named before that server's id of it is known. */
+function nameOf(subject: string): string {
+  const [prefix, id] = subject.split(':', 2)
+  return prefix === HELD_KEY ? `${prefix}:${id}` : subject
+}
+
+/** Of the row: by owner, server and what the client's id holds. */
+export function adoptedId({ sha256 }: Pick<OwnedTasks, 'sha256'>, ownerKey: string, upstreamId: string, subject: string): string {
+  return sha256(JSON.stringify(['adopted', ownerKey, upstreamId, nameOf(subject)]))
+}
+
+/** Durable once it resolves with true; false where the task stays its server's alone. Never rejects: the task runs already. */
+export async function adopt(context: GatewayContext, made: MadeTask): Promise<boolean> {
+  const { owned } = context
+  const task = owned === undefined ? undefined : newRow(context, owned, made)
+  if (owned === undefined || task === undefined) return false
+  try {
+    const making = await makeAnew(owned, task)
+    const isKept = making.kind === 'made'
+    if (isKept) owned.runner.take(making, made.begin)
+    return counted(context, isKept, isKept ? '' : making.kind === 'full' ? `the owner may have no more: ${making.what}` : 'its id is taken')
+  } catch (error) {
+    return counted(context, false, error instanceof Error ? error.message : String(error))
+  }
+}
+
+function counted({ deps }: GatewayContext, isKept: boolean, detail: string): boolean {
+  deps.telemetry.count('portolan_tasks_adopted_total', { outcome: isKept ? 'kept' : 'not_kept' })
+  if (!isKept) deps.log({ level: 'warn', event: 'task_not_kept', fields: { detail } })
+  return isKept
+}
+
+/** A server that gives an id twice means the newer task, and so does who holds the id. */
+async function makeAnew({ tasks, store }: OwnedTasks, task: NewTask): Promise<Making> {
+  const making = await tasks.make(task)
+  if (making.kind !== 'same') return making
+  await store.drop(task.id, 0)
+  return tasks.make(task)
+}
+
+function newRow({ deps }: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said }: MadeTask): NewTask | undefined {
+  const { upstream, scope = '' } = route
+  const { principal } = partyOf(exchange)
+  const { ownerKey, bindingKey, label, scopes } = principal
+  const terms = adoptionTerms(upstream.config, route.subject, said)
+  if (terms === undefined) return undefined
+  const heldBy = exchange.era === 'modern' && era === 'modern' && upstream.config.target.transport === 'stdio' ? deps.peers.replicaId : ''
+  return {
+    id: adoptedId(owned, ownerKey, upstream.id, subject),
+    origin: {
+      ownerKey, bindingKey, label, scopes: [...scopes], endpoint: exchange.endpoint, scope, upstreamId: upstream.id, tool: route.subject, requestText: '', terms,
+      adopted: { taskId, subject, heldBy, era, said },
+    },
+    idempotency: undefined,
+    lease: { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: false },
+  }
+}
+
+/** What is kept of the task that a client's id holds; undefined for nothing, also where the store cannot be reached: its server can be asked. */
+export async function findKept(context: GatewayContext, ownerKey: string, upstreamId: string, subject: string): Promise<Found> {
+  const { owned } = context
+  if (owned === undefined) return undefined
+  return owned.tasks.find(ownerKey, adoptedId(owned, ownerKey, upstreamId, subject)).catch(() => undefined)
+}
+
+/** The same id as its client has. */
+export function adoptedHandle({ deps }: GatewayContext, exchange: Exchange, { upstreamId, scope, adopted }: StoredTask['origin']): string {
+  return sealTask(deps.keyring, partyOf(exchange).principal, upstreamId, adopted?.subject ?? '', scope, adopted?.heldBy)
+}
+

@@ -1,0 +1,187 @@
+/** Tasks that servers make are kept: both forms, both kinds of client, whatever the server, its sessions or Portolan forget. */
+import { describe, expect, it } from 'vitest'
+import { createTaskStore } from '../src/adapters/memory/task-store.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import { sha256 } from '../src/adapters/node/digest.ts'
+import type { TaskStore } from '../src/core/task/task-store.ts'
+import { TERMS } from './contracts/task-store.contract.ts'
+import { http, sleep } from './fixtures/upstream/support.ts'
+import { startLegacyTasks, startModernTasks } from './fixtures/upstream/task-actor.ts'
+import type { ActorTask, TaskActor } from './fixtures/upstream/task-actor.ts'
+import { closeAfter, openRig, startRig } from './gateway-rig.ts'
+import type { OpenRig, Rig, RigOptions } from './gateway-rig.ts'
+import type { Answer } from './http-rig.ts'
+import { codeOf, legacy, messageOf, modern, openSession } from './mcp-client.ts'
+import { startReplicas } from './replica-rig.ts'
+import { DECLARED, done, resultOf } from './task-rig.ts'
+import type { Json } from './task-rig.ts'
+
+type Era = 'legacy' | 'modern'
+
+/** One client of either era, at the server's own endpoint. */
+interface Client {
+  /** The id that it has of the task that its call became. */
+  call(args?: Json): Promise<string>
+  send(method: string, params: Json): Promise<Answer>
+  status(taskId: string): Promise<unknown>
+  /** The result of the call, or its error. */
+  outcome(taskId: string): Promise<Json>
+}
+
+const PATH = '/actor/mcp'
+
+async function clientOf(era: Era, rig: Pick<Rig, 'port'>, token = 'alice'): Promise<Client> {
+  let id = 0
+  const session = era === 'legacy' ? await openSession(rig.port, { path: PATH, token }) : ''
+  const send: Client['send'] = (method, params) => {
+    id += 1
+    if (era === 'legacy') return legacy(rig.port, session, method, params, { path: PATH, token, id })
+    const headers = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
+    return modern(rig.port, method, params, { path: PATH, token, id, headers, meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } })
+  }
+  return {
+    send,
+    async call(args = {}) {
+      const created = resultOf(await send('tools/call', { name: 'slow', arguments: args, ...(era === 'legacy' ? { task: { ttl: 60_000 } } : {}) }))
+      return String(((era === 'legacy' ? created['task'] : created) as Json)['taskId'])
+    },
+    status: async (taskId) => {
+      const answer = await send('tasks/get', { taskId })
+      return resultOf(answer)['status'] ?? codeOf(answer)
+    },
+    async outcome(taskId) {
+      const answer = await send(era === 'legacy' ? 'tasks/result' : 'tasks/get', { taskId })
+      if (era === 'legacy') return messageOf(answer)
+      const { result, error } = resultOf(answer)
+      return { ...(result === undefined ? {} : { result }), ...(error === undefined ? {} : { error }) } as Json
+    },
+  }
+}
+
+const startActor = (form: Era): Promise<TaskActor> => (form === 'legacy' ? startLegacyTasks() : startModernTasks())
+const kept = (store: TaskStore, actor: TaskActor, more: Partial<RigOptions> = {}): RigOptions => ({ servers: { actor: http(actor.url) }, ...more, deps: { tasks: { store, sha256 }, ...more.deps } })
+const newStore = (): TaskStore => createTaskStore(createSystemClock())
+const lastOf = ({ tasks }: TaskActor): ActorTask => tasks.at(-1) ?? expect.fail('the server has made no task')
+/** The phase of one of the rows, the oldest first. */
+const phaseIs = (store: TaskStore, phase: string, at = 0): Promise<void> => eventually(async () => (await store.list({ count: 5 })).tasks[at]?.phase === phase)
+/** The server knows none of its tasks any more; those that it makes have other ids. */
+const forget = ({ tasks }: TaskActor): void => tasks.forEach((task) => Object.assign(task, { id: 'forgotten' }))
+
+async function eventually(look: () => Promise<boolean>): Promise<void> {
+  for (const endMs = Date.now() + 8_000; !(await look()); await sleep(20)) if (Date.now() > endMs) expect.fail('it has not come to that')
+}
+
+const CELLS = (['modern', 'legacy'] as const).flatMap((client) => (['modern', 'legacy'] as const).map((form) => [client, form] as const))
+
+describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
+  it('keeps its result when the server has forgotten it, as the server gave it', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const client = await clientOf(era, await startRig(kept(store, actor)))
+    const taskId = await client.call()
+    // On disk before its client has its id.
+    expect((await store.list({ count: 5 })).tasks).toMatchObject([{ phase: 'running', origin: { tool: 'slow', adopted: { taskId: 'raw-1', era: form } } }])
+    expect(await client.status(taskId)).toBe('working')
+    lastOf(actor).end('completed', { result: { ...done, big: 1, ...(form === 'modern' ? { resultType: 'complete' } : {}) } })
+    await phaseIs(store, 'completed')
+    const before = await client.outcome(taskId)
+    expect(before).toMatchObject({ result: { ...done, big: 1 } })
+    forget(actor)
+    expect(await client.status(taskId)).toBe('completed')
+    expect(await client.outcome(taskId)).toEqual({ ...before, ...(era === 'legacy' ? { id: expect.anything() } : {}) })
+    await actor.close()
+    expect(await client.outcome(taskId)).toMatchObject({ result: { ...done, big: 1 } })
+    expect(JSON.stringify(before)).not.toContain('raw-1')
+  })
+
+  it('keeps the error, and that it was cancelled', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const client = await clientOf(era, await startRig(kept(store, actor)))
+    const failed = await client.call()
+    lastOf(actor).end('failed', { error: { code: 7, message: 'no' } })
+    await phaseIs(store, 'failed')
+    forget(actor)
+    expect(await client.status(failed)).toBe('failed')
+    expect(await client.outcome(failed)).toMatchObject({ error: { code: 7, message: 'no' } })
+    const cancelled = await client.call()
+    await client.send('tasks/cancel', { taskId: cancelled })
+    if (form === 'modern') lastOf(actor).end('cancelled')
+    await phaseIs(store, 'cancelled', 1)
+    forget(actor)
+    expect(await client.status(cancelled)).toBe('cancelled')
+  })
+
+  it('has an unknown outcome where the server forgot it before its end was seen, and is never called again', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const client = await clientOf(era, await startRig(kept(store, actor)))
+    const taskId = await client.call()
+    forget(actor)
+    await eventually(async () => (await client.status(taskId)) === 'failed')
+    expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
+    expect(actor.calls('tools/call')).toHaveLength(1)
+  })
+
+  it('goes on when Portolan is another process, and is nobody else\'s', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const first: OpenRig = await openRig(kept(store, actor))
+    const one = await clientOf(era, first)
+    const ended = await one.call()
+    lastOf(actor).end('completed', { result: done })
+    await phaseIs(store, 'completed')
+    const going = await one.call()
+    await first.close()
+    Object.assign(actor.tasks[0] ?? {}, { id: 'forgotten' })
+    const second = await startRig(kept(store, actor))
+    const two = await clientOf(era, second)
+    expect(await two.outcome(ended)).toMatchObject({ result: done })
+    expect(await two.status(going)).toBe('working')
+    lastOf(actor).end('completed', { result: { content: [{ type: 'text', text: 'later' }] } })
+    await eventually(async () => (await two.status(going)) === 'completed')
+    await phaseIs(store, 'completed', 1)
+    forget(actor)
+    expect(await two.outcome(going)).toMatchObject({ result: { content: [{ text: 'later' }] } })
+    const bob = await clientOf(era, second, 'bob')
+    for (const taskId of [ended, going]) expect(codeOf(await bob.send('tasks/get', { taskId }))).toBe(-32_602)
+    if (era === 'legacy') expect(resultOf(await bob.send('tasks/list', {}))['tasks']).toEqual([])
+    expect(actor.calls('tools/call')).toHaveLength(2)
+  })
+
+  it('is answered by every replica, also while the one that follows it is gone', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const one = await clientOf(era, first)
+    const two = await clientOf(era, second)
+    const taskId = await one.call()
+    expect(await two.status(taskId)).toBe('working')
+    if (era === 'legacy') expect(resultOf(await two.send('tasks/list', {}))['tasks']).toMatchObject([{ taskId, status: 'working' }])
+    lastOf(actor).end('completed', { result: done })
+    await phaseIs(store, 'completed')
+    await first.kill()
+    forget(actor)
+    expect(await two.outcome(taskId)).toMatchObject({ result: done })
+    if (era === 'legacy') expect(resultOf(await two.send('tasks/list', {}))['tasks']).toMatchObject([{ taskId, status: 'completed' }])
+  })
+
+  it('stays its server\'s alone where the configuration says so, or nothing can be stored', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const tasks = [{ pattern: '*', mode: 'never' as const, adopt: false, afterMs: 1, terms: TERMS }]
+    const client = await clientOf(era, await startRig(kept(store, actor, { server: { tasks } })))
+    expect(await client.status(await client.call())).toBe('working')
+    expect((await store.list({ count: 1 })).tasks).toEqual([])
+    const broken = { ...newStore(), create: () => Promise.reject(new Error('no room on the disk')) }
+    const rig = await startRig(kept(broken, actor))
+    const other = await clientOf(era, rig)
+    const taskId = await other.call()
+    expect(await other.status(taskId)).toBe('working')
+    lastOf(actor).end('completed', { result: done })
+    await eventually(async () => (await other.status(taskId)) === 'completed')
+    expect(rig.events).toMatchObject([{ event: 'task_not_kept' }])
+  })
+})
