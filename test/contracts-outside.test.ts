@@ -13,7 +13,7 @@ testSpawner('node:child_process', async () => {
 })
 
 for (const overUnix of [false, true]) {
-  testPeerLink(`HTTP over ${overUnix ? 'unix sockets' : 'TCP'}`, async () => {
+  testPeerLink(`TLS over ${overUnix ? 'unix sockets' : 'TCP'}`, async () => {
     const addresses = new Map<string, string>()
     const [near, far] = await Promise.all([openReplica(addresses, { overUnix }), openReplica(addresses, { overUnix })])
     const links = { near, far }

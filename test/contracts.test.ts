@@ -145,6 +145,16 @@ describe('key ring with several keys', () => {
     expect(createKeyring([next]).open('session', 'alice', handle)).toBeUndefined()
   })
 
+  it('has the secrets of all its keys, and names that of the newest active one', () => {
+    const { keyId, secret } = createKeyring([old]).secret('a')
+    const waiting = createKeyring([old, { ...next, active: false }])
+    expect(waiting.secret('a')).toEqual({ keyId, secret })
+    expect(waiting.secretOf(createKeyring([next]).secret('a').keyId, 'a')).toEqual(createKeyring([next]).secret('a').secret)
+    expect(createKeyring([old, next]).secret('a').keyId).not.toBe(keyId)
+    expect(createKeyring([old, next]).secretOf(keyId, 'a')).toEqual(secret)
+    expect(createKeyring([next]).secretOf(keyId, 'a')).toBeUndefined()
+  })
+
   it('seals with the newest active key only', () => {
     const handle = createKeyring([old, next]).seal('session', 'alice', 'text')
     expect(createKeyring([next]).open('session', 'alice', handle)).toBe('text')

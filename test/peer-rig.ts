@@ -4,18 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Address, ListenTarget } from '../src/adapters/http/bind.ts'
 import { bind } from '../src/adapters/http/bind.ts'
-import { createReplayGuard } from '../src/adapters/memory/replay-guard.ts'
 import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
 import type { MemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { createKeyring } from '../src/adapters/node/keyring.ts'
 import { createSystemRandom } from '../src/adapters/node/random.ts'
-import { createPeerHttpLink } from '../src/adapters/peer-http/peer-link.ts'
-import type { PeerHttpLink, PeerHttpOptions } from '../src/adapters/peer-http/peer-link.ts'
+import { createPeerTlsLink } from '../src/adapters/peer-tls/peer-link.ts'
+import type { PeerTlsLink, PeerTlsOptions } from '../src/adapters/peer-tls/peer-link.ts'
 
 export const keyringOf = (name: string) => createKeyring([{ secret: createHash('sha256').update(name).digest(), active: true }])
 
-export interface PeerReplica extends PeerHttpLink {
+export interface PeerReplica extends PeerTlsLink {
   readonly address: string
   readonly telemetry: MemoryTelemetry
   readonly foreign: string[]
@@ -24,20 +23,18 @@ export interface PeerReplica extends PeerHttpLink {
 let count = 0
 
 /** A replica that listens; `addresses` is where all of them find each other. */
-export async function openReplica(addresses: Map<string, string>, more: Partial<PeerHttpOptions> & { readonly overUnix?: boolean } = {}): Promise<PeerReplica> {
+export async function openReplica(addresses: Map<string, string>, more: Partial<PeerTlsOptions> & { readonly overUnix?: boolean } = {}): Promise<PeerReplica> {
   const { overUnix = false, ...options } = more
   count += 1
   const random = createSystemRandom()
   const telemetry = createMemoryTelemetry()
   const foreign: string[] = []
   const clock = createSystemClock()
-  const link = createPeerHttpLink({
+  const link = createPeerTlsLink({
     replicaId: `${count}-${random.id()}`,
     keyring: keyringOf('all replicas'),
     clock,
-    random,
     telemetry,
-    replayGuard: createReplayGuard(clock),
     resolve: async (id) => addresses.get(id),
     onForeign: (reason) => foreign.push(reason),
     ...options,
@@ -51,5 +48,5 @@ export async function openReplica(addresses: Map<string, string>, more: Partial<
 
 function addressText(bound: Address | undefined): string {
   if (bound === undefined) throw new TypeError('not listening')
-  return bound.kind === 'unix' ? `unix:${bound.path}` : `http://${bound.host}:${bound.port}`
+  return bound.kind === 'unix' ? `unix:${bound.path}` : `tls://${bound.host}:${bound.port}`
 }

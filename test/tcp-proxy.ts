@@ -8,6 +8,8 @@ export interface TcpProxy {
   seen(): string
   /** What happens to each piece of an answer. */
   alter: (piece: string) => string
+  /** Bytes of its own for the server, on the newest connection. */
+  inject(bytes: string): void
   /** No byte passes any more, either way, and nothing is closed; until `thaw`. */
   freeze(): void
   thaw(): void
@@ -20,9 +22,11 @@ export async function openTcpProxy(target: { readonly host: string; readonly por
   const sockets = new Set<Socket>()
   let seen = ''
   let isFrozen = false
+  let newest: Socket | undefined
   const server = createServer((near) => {
     const far = connect(target.port, target.host)
     for (const socket of [near, far]) sockets.add(socket.on('error', () => {}))
+    newest = far
     near.on('data', (bytes) => {
       seen += bytes.toString('latin1')
       far.write(bytes)
@@ -42,6 +46,7 @@ export async function openTcpProxy(target: { readonly host: string; readonly por
     port: typeof bound === 'object' && bound !== null ? bound.port : 0,
     seen: () => seen,
     alter: (piece) => piece,
+    inject: (bytes) => void newest?.write(bytes, 'latin1'),
     freeze() {
       isFrozen = true
       for (const socket of sockets) socket.pause()

@@ -38,7 +38,7 @@ const EXPANDS: readonly Edit[] = [
   ['src/adapters/sql/migrations/migrations.ts', /^import/m, "import { LATER } from './later.ts'\nimport"],
   ['src/core/format.ts', /reads: \[1\]/g, 'reads: [1, 2]'],
   ['src/adapters/sql/session-store.ts', /JSON\.stringify\(session\)/g, "JSON.stringify({ later: ['x'], ...session })"],
-  ['src/adapters/peer-http/proof.ts', /\{ v: FORMATS\.peer\.writes,/, '{ v: FORMATS.peer.writes, later: 1,'],
+  ['src/adapters/peer-tls/peer-client.ts', /\{ v: FORMATS\.peer\.writes,/, '{ v: FORMATS.peer.writes, later: 1,'],
   ['src/core/replica/exchange-frames.ts', /format: FORMATS\.exchange\.writes,/, 'format: FORMATS.exchange.writes, later: {},'],
   ['src/core/event/hint-text.ts', /\{ v: FORMATS\.hint\.writes,/, '{ v: FORMATS.hint.writes, later: [],'],
   ['src/core/replica/news.ts', /asciiJson\(\{ number,/, 'asciiJson({ later: true, number,'],

@@ -14,7 +14,7 @@ export interface Format {
 export const FORMATS = {
   /** The first byte of a handle. What clients hold lives on: a number leaves `reads` only when nothing of it can be held any more. */
   handle: { writes: 1, reads: [1] },
-  /** Of the link between replicas. The proof of a request says it, and its nonce binds texts and frames to that proof: whoever is asked answers in the format of the request. */
+  /** Of the link between replicas. Who opens a connection says it; who is asked goes on in that format, and says in its welcome that it does. */
   peer: { writes: 1, reads: [1] },
   /** An exchange on its way to the replica that owns what it needs. */
   exchange: { writes: 1, reads: [1] },

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { HandlePurpose, Keyring } from '../../src/core/auth/keyring.ts'
 
-const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream', 'replica']
+const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream']
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 /** `open` gives independent key rings: nothing that one sealed opens at another. */
@@ -54,6 +54,18 @@ export function testKeyring(name: string, open: () => Keyring): void {
         const opening = [...ALPHABET].filter((last) => keyring.open('request_state', 'alice', handle.slice(0, -1) + last) !== undefined)
         expect(opening).toEqual([handle.slice(-1)])
       }
+    })
+
+    it('has secrets for one use each, which only the same key ring has', () => {
+      const [keyring, other] = [open(), open()]
+      const { keyId, secret } = keyring.secret('a')
+      expect(secret).toHaveLength(32)
+      expect(keyring.secret('a')).toEqual({ keyId, secret })
+      expect(keyring.secretOf(keyId, 'a')).toEqual(secret)
+      expect(keyring.secretOf(keyId, 'b')).not.toEqual(secret)
+      expect(keyring.secretOf(other.secret('a').keyId, 'a')).toBeUndefined()
+      expect(keyring.secretOf('', 'a')).toBeUndefined()
+      expect(other.secret('a').secret).not.toEqual(secret)
     })
 
     it('opens nothing of another key ring, and no garbage', () => {

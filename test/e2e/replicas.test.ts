@@ -83,7 +83,7 @@ describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', 
     for (let call = 0; call < 6; call++) expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
     expect(await client.callTool({ name: 'test_sampling', arguments: { prompt: 'x' } })).toMatchObject({ content: [{ type: 'text' }] })
     const both = await Promise.all([first.status(), second.status()])
-    for (const { replica } of both) expect(replica).toMatchObject({ id: expect.any(String), address: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), hints: { wire: args.length > 0 ? 'nats' : 'postgres', isUp: true } })
+    for (const { replica } of both) expect(replica).toMatchObject({ id: expect.any(String), address: expect.stringMatching(/^tls:\/\/127\.0\.0\.1:\d+$/), hints: { wire: args.length > 0 ? 'nats' : 'postgres', isUp: true } })
     const rows = rowsBelow(readDocument('docs/reference/metrics-and-ledger.md'), 'Of replicas that share a database').slice(1)
     const metrics = await first.metrics()
     for (const [name = '', kind = ''] of rows) expect(metrics).toContain(`# TYPE ${name.replaceAll('`', '')} ${kind}\n`)

@@ -24,7 +24,8 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const HEAD_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES
 const MIN_SECRET_BYTES = 32
-const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream', 'replica']
+const SECRET_BYTES = 32
+const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream']
 
 /** Key objects: bytes are made into one for each cipher, at 15 µs. */
 interface Subkeys {
@@ -34,6 +35,7 @@ interface Subkeys {
 
 interface Key {
   readonly id: Buffer
+  readonly secret: Uint8Array
   readonly subkeys: ReadonlyMap<HandlePurpose, Subkeys>
 }
 
@@ -71,6 +73,11 @@ export function createKeyring(keys: readonly KeyringKey[]): Keyring {
       const key = byId.get(bytes.toString('hex', 1, 1 + KEY_ID_BYTES))
       return key === undefined ? undefined : decrypt(subkeysOf(key, purpose).seal, bytes, purpose, boundTo)
     },
+    secret: (use) => ({ keyId: sealer.id.toString('hex'), secret: sharedSecret(sealer, use) }),
+    secretOf(keyId, use) {
+      const key = byId.get(keyId)
+      return key === undefined ? undefined : sharedSecret(key, use)
+    },
   }
 }
 
@@ -107,7 +114,11 @@ function derive(secret: Uint8Array): Key {
   const expand = (info: string, bytes: number): Buffer => Buffer.from(hkdfSync('sha256', secret, '', `portolan/handle/${DERIVATION}/${info}`, bytes))
   const subkey = (info: string): KeyObject => createSecretKey(expand(info, 32))
   const subkeys = new Map(PURPOSES.map((purpose) => [purpose, { seal: subkey(`${purpose}/seal`), nonce: subkey(`${purpose}/nonce`) }]))
-  return { id: expand('id', KEY_ID_BYTES), subkeys }
+  return { id: expand('id', KEY_ID_BYTES), secret, subkeys }
+}
+
+function sharedSecret({ secret }: Key, use: string): Uint8Array {
+  return Buffer.from(hkdfSync('sha256', secret, '', `portolan/shared/${DERIVATION}/${use}`, SECRET_BYTES))
 }
 
 function subkeysOf(key: Key, purpose: HandlePurpose): Subkeys {

@@ -33,6 +33,8 @@ export async function openSharedKeyring(store: KeyStore, seal: KeySeal, former: 
   return {
     seal: (purpose, boundTo, plain) => current.seal(purpose, boundTo, plain),
     open: (purpose, boundTo, handle) => current.open(purpose, boundTo, handle),
+    secret: (use) => current.secret(use),
+    secretOf: (keyId, use) => current.secretOf(keyId, use),
     async refresh() {
       const read = await readRing(store, seal)
       if (read.mark === known.mark) return

@@ -6,11 +6,10 @@
 import { connect } from 'node:net'
 import { bind } from '../../adapters/http/bind.ts'
 import type { Address } from '../../adapters/http/bind.ts'
-import { createReplayGuard } from '../../adapters/memory/replay-guard.ts'
 import { createNatsHints } from '../../adapters/nats/hints.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
-import { createPeerHttpLink } from '../../adapters/peer-http/peer-link.ts'
+import { createPeerTlsLink } from '../../adapters/peer-tls/peer-link.ts'
 import { createPostgresHints } from '../../adapters/postgres/hints.ts'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Keyring } from '../../core/auth/keyring.ts'
@@ -42,9 +41,8 @@ export interface ReplicaLinksOptions {
 export async function openReplicaLinks({ place, replicas, keyring, telemetry, log }: ReplicaLinksOptions): Promise<ReplicaLinks> {
   const clock = createSystemClock()
   const random = createSystemRandom()
-  const link = createPeerHttpLink({
-    replicaId: random.id(), keyring, clock, random, telemetry,
-    replayGuard: createReplayGuard(clock),
+  const link = createPeerTlsLink({
+    replicaId: random.id(), keyring, clock, telemetry,
     resolve: async (id) => (await replicas.find(id))?.address,
     onForeign: (reason) => log.debug({ reason }, 'A request to the peer listener was refused'),
   })
@@ -106,5 +104,5 @@ function addressOf(bound: Address | undefined, here: string): string {
   if (bound === undefined) throw new TypeError('The peer listener has no address')
   const { host, port } = bound
   const reached = ANY.includes(host) ? here : host
-  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+  return `tls://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
 }

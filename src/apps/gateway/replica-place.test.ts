@@ -12,10 +12,10 @@ describe('how replicas reach each other', () => {
   it('can be said by flags, or by the environment; flags win', () => {
     const env = {
       PORTOLAN_DATABASE_DIRECT_URL: 'env:DIRECT', DIRECT: 'postgres://u:hunter2@db/p', PORTOLAN_NATS_URL: 'tls://nats', PORTOLAN_NATS_CREDENTIALS: 'env:CREDS', CREDS: '-----BEGIN',
-      PORTOLAN_PEER_LISTEN: '0.0.0.0:7401', PORTOLAN_PEER_ADDRESS: 'http://a:1',
+      PORTOLAN_PEER_LISTEN: '0.0.0.0:7401', PORTOLAN_PEER_ADDRESS: 'tls://a:1',
     }
     expect(replicaPlaceOf({}, DATABASE, env)).toEqual({
-      directUrl: 'postgres://u:hunter2@db/p', nats: { servers: ['nats:4222'], tls: {}, credentials: '-----BEGIN' }, peerListen: { host: '0.0.0.0', port: 7_401 }, peerAddress: 'http://a:1',
+      directUrl: 'postgres://u:hunter2@db/p', nats: { servers: ['nats:4222'], tls: {}, credentials: '-----BEGIN' }, peerListen: { host: '0.0.0.0', port: 7_401 }, peerAddress: 'tls://a:1',
     })
     expect(replicaPlaceOf({ peerListen: '[::1]:0', natsUrl: 'nats://b' }, DATABASE, env)).toMatchObject({ peerListen: { host: '::1', port: 0 }, nats: { servers: ['b:4222'] } })
     expect(replicaPlaceOf({ peerListen: 'unix:/run/p.sock' }, DATABASE, {})).toMatchObject({ peerListen: { socketPath: '/run/p.sock' } })
@@ -28,7 +28,7 @@ describe('how replicas reach each other', () => {
     [{ databaseDirectUrl: 'mysql://hunter2@a' }, DATABASE, /--database-direct-url: it is no URL of a PostgreSQL database/],
     [{ peerListen: '7401' }, DATABASE, /--peer-listen: 7401 is no address to listen on\. Give it as host:port/],
     [{ peerListen: 'a:77777' }, DATABASE, /--peer-listen/],
-    [{ peerAddress: 'https://a' }, DATABASE, /--peer-address: https:\/\/a is no address of a peer listener\. Give it as http:/],
+    [{ peerAddress: 'https://a' }, DATABASE, /--peer-address: https:\/\/a is no address of a peer listener\. Give it as tls:/],
     [{ peerListen: 'a:1' }, '', /--peer-listen: it is for replicas that share a database, and there is none\. Set --database-url too/],
     [{ natsUrl: 'nats://u:hunter2@a' }, '', /--nats-url: it is for replicas that share a database/],
   ])('is refused with what to do, and without a secret: %j', (flags, database, message) => {

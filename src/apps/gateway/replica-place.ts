@@ -6,7 +6,7 @@
 import type { ListenTarget } from '../../adapters/http/bind.ts'
 import { parseNatsUrl } from '../../adapters/nats/nats-target.ts'
 import type { NatsTarget } from '../../adapters/nats/nats-target.ts'
-import { parsePeerAddress } from '../../adapters/peer-http/peer-address.ts'
+import { parsePeerAddress } from '../../adapters/peer-tls/peer-address.ts'
 import type { Env } from './config-file.ts'
 import type { ConfigError } from './config-problem.ts'
 import { flagProblem, isPostgresUrl, textOf } from './state-place.ts'
@@ -45,7 +45,7 @@ export function replicaPlaceOf(flags: ReplicaFlags, databaseUrl: string, env: En
   }
   if (directUrl !== '' && !isPostgresUrl(directUrl)) throw flagProblem('--database-direct-url', 'it is no URL of a PostgreSQL database', 'Give it as --database-url, with the host and port of PostgreSQL itself')
   if (credentials !== '' && natsUrl === '') throw flagProblem('--nats-credentials', 'there is no --nats-url to use them for', 'Set --nats-url too, or leave it out')
-  if (address !== '' && parsePeerAddress(address) === undefined) throw flagProblem('--peer-address', `${address} is no address of a peer listener`, 'Give it as http://host:port')
+  if (address !== '' && parsePeerAddress(address) === undefined) throw flagProblem('--peer-address', `${address} is no address of a peer listener`, 'Give it as tls://host:port')
   return {
     directUrl: directUrl === '' ? databaseUrl : directUrl,
     nats: natsUrl === '' ? undefined : natsOf(natsUrl, credentials),

@@ -61,7 +61,9 @@ async function relay(context: GatewayContext, exchange: Exchange, response: Http
   exchange.reply = reply
   exchange.isRelayed = true
   exchange.carriage = { abort: () => answer.cancel(), resume: () => undefined }
-  exchange.onFinished.push(() => answer.cancel())
+  exchange.onFinished.push(() => {
+    if (!isAnswered(exchange)) answer.cancel()
+  })
   const isSentBack = await pass(context, exchange, reply, answer)
   if (exchange.outcome !== undefined) return 'done'
   if (reply.hasBegun()) return lose(context, exchange)
@@ -77,6 +79,8 @@ async function pass(context: GatewayContext, exchange: Exchange, reply: RelayRep
     for await (const text of answer.messages) {
       const frame = readFrame(text)
       if (frame?.kind === 'moved') return true
+      // The owner's last word follows its answer: to cancel what has ended would be one word more.
+      if (isAnswered(exchange)) continue
       if (exchange.outcome !== undefined || frame === undefined) return false
       exchange.lastActivityTicks = context.deps.clock.ticksMs()
       const room = reply.take(frame)
@@ -87,6 +91,10 @@ async function pass(context: GatewayContext, exchange: Exchange, reply: RelayRep
     // What it means is the same for every way to lose the owner.
   }
   return false
+}
+
+function isAnswered({ outcome }: Exchange): boolean {
+  return outcome?.kind === 'relayed'
 }
 
 /** The owner was lost, and may have begun: elsewhere only what may be done twice. */

@@ -76,12 +76,18 @@ const GIVE_BACK_PAUSE_MS = 100
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
 
+/** Known to the one principal that the handle was opened for: to open it each time again would cost more than all else here. */
+interface KnownElsewhere {
+  readonly bindingKey: string
+  readonly found: Promise<Elsewhere>
+}
+
 export function createSessions(deps: SessionsDeps): Sessions {
   const { clock, random, keyring, store, ownership } = deps
   const live = new Map<string, LiveSession>()
   const savedAtMs = new WeakMap<LiveSession, number>()
   const reserve = createReservations(deps)
-  const elsewhere = new Map<string, Elsewhere>()
+  const elsewhere = new Map<string, KnownElsewhere>()
   const taking = new Map<string, Promise<Found>>()
   /** Ended by us: a save that was asked for before must not store them again. */
   const forgotten = new WeakSet<LiveSession>()
@@ -128,7 +134,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const located = id === undefined ? undefined : await ownership.locate(id, (session) => belongs(session, principal, endpoint))
     if (located === undefined || !('replicaId' in located)) return located === undefined ? undefined : takeUp(located, handle)
     elsewhere.delete(handle)
-    elsewhere.set(handle, located)
+    elsewhere.set(handle, { bindingKey: principal.bindingKey, found: Promise.resolve(located) })
     if (elsewhere.size > KNOWN_ELSEWHERE) dropOldest(elsewhere)
     return located
   }
@@ -151,14 +157,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
   const find = (principal: Principal, endpoint: string, handle: string): LiveSession | undefined | Promise<Found> => {
     const session = live.get(handle)
-    if (session === undefined) return keyringKnows(principal, handle) ?? locateOnce(principal, endpoint, handle)
+    if (session === undefined) return knownElsewhere(principal, handle) ?? locateOnce(principal, endpoint, handle)
     if (!belongs(session.data, principal, endpoint)) return undefined
     return ownership.isCertain(session) ? touch(session) : recheck(session, principal, endpoint)
   }
-  /** Remembered only for whom it was found, because the handle says to whom it belongs. */
-  const keyringKnows = (principal: Principal, handle: string): Promise<Found> | undefined => {
+  const knownElsewhere = ({ bindingKey }: Principal, handle: string): Promise<Found> | undefined => {
     const known = elsewhere.get(handle)
-    return known === undefined || keyring.open('session', principal.bindingKey, handle) === undefined ? undefined : Promise.resolve(known)
+    return known?.bindingKey === bindingKey ? known.found : undefined
   }
 
   const end = async (session: LiveSession): Promise<void> => {
