@@ -1,9 +1,10 @@
 /**
- * A workload with an oracle, on replicas that are killed, stopped and restarted under it. The server behind them is in the test's
+ * A workload with an oracle, for replicas that are killed, stopped, restarted or replaced under it. The server behind them is in the test's
  * own process, so that what was executed, how often and for whom is known and not believed.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster, Member } from './cluster.ts'
+import { createSeededRandom } from '../src/adapters/memory/random.ts'
+import type { Cluster } from './cluster.ts'
 import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { getRequest, legacyRequest, modernRequest, openStream } from './mcp-client.ts'
 import type { Stream, WireRequest } from './mcp-client.ts'
@@ -233,37 +234,17 @@ async function connect({ members }: Cluster, choice: Choice, request: WireReques
   return undefined
 }
 
-/** Longer than a replica's lifetime: the others take it for dead. */
-const STOPPED_MS = 3_600
-const PAUSE_MS = 700
-
-const FAULTS: Readonly<Record<string, (member: Member) => Promise<void>>> = {
-  async kill(member) {
-    await member.end('SIGKILL')
-    await sleep(PAUSE_MS)
-    await member.start()
-  },
-  async stop(member) {
-    member.kill('SIGSTOP')
-    await sleep(STOPPED_MS)
-    member.kill('SIGCONT')
-  },
-  async restart(member) {
-    await member.end('SIGTERM')
-    await member.start()
-  },
+export function newTally(): Tally {
+  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0 }
 }
 
-/** One replica at a time, until `untilMs`; says what it did. */
-export async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<string[]> {
-  const done: string[] = []
-  for (let round = 0; performance.now() < untilMs; round += 1) {
-    const names = Object.keys(FAULTS)
-    const name = round < names.length ? (names[round] ?? '') : choice.pick(names)
-    const member = choice.pick(members)
-    done.push(`${name} ${members.indexOf(member)}`)
-    await FAULTS[name]?.(member)
-    await sleep(PAUSE_MS)
+export function choiceOf(seed: number): Choice {
+  const random = createSeededRandom(seed)
+  return {
+    pick(among) {
+      const picked = among[Math.floor(random.fraction() * among.length)]
+      if (picked === undefined) throw new TypeError('nothing to pick from')
+      return picked
+    },
   }
-  return done
 }

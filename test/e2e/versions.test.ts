@@ -4,9 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createSeededRandom } from '../../src/adapters/memory/random.ts'
-import { PATH, actsOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, openSession } from '../chaos.ts'
-import type { Choice, Executions, Tally, Work } from '../chaos.ts'
+import { PATH, actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from '../chaos.ts'
+import type { Executions, Work } from '../chaos.ts'
 import { startCluster } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
 import { startActor } from '../fixtures/upstream/actor.ts'
@@ -19,14 +18,7 @@ import { makeVersions } from '../versions.ts'
 import type { Versions } from '../versions.ts'
 
 const postgres = await findPostgres()
-const random = createSeededRandom(18)
-const choice: Choice = {
-  pick(among) {
-    const picked = among[Math.floor(random.fraction() * among.length)]
-    if (picked === undefined) throw new TypeError('nothing to pick from')
-    return picked
-  },
-}
+const choice = choiceOf(18)
 
 interface MadeTask {
   readonly taskId: string
@@ -65,7 +57,7 @@ describe.skipIf(postgres === undefined)('replicas of versions that follow each o
   }, 30_000)
 
   it('serve the same sessions and tasks side by side, each what the others made, at every step there and back', { timeout: 240_000 }, async () => {
-    const tally: Tally = { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0 }
+    const tally = newTally()
     let isOver = false
     const work: Work = { cluster, tally, choice, isOver: () => isOver }
     const legacy: ReturnType<typeof legacyWorker>[] = []

@@ -98,7 +98,9 @@ export const REPORTS: Group = {
       async run(at) {
         const drop = new AbortController()
         const call = at.call('test_wait', { milliseconds: 400, steps: 4 }, { progress: true, drop: drop.signal })
-        await eventually('some progress', () => progressOf(at).length >= 1)
+        let hasEnded = false
+        void call.then(() => (hasEnded = true))
+        await eventually('some progress', () => progressOf(at).length >= 1 || hasEnded)
         drop.abort()
         expect(textOf(await call)).toBe('Waited 400 ms')
         expect(progressOf(at)).toEqual([1, 2, 3, 4])
@@ -128,14 +130,20 @@ const ownUri = ({ cell }: At) => (name: string): string => `test://template/${ce
 /** What comes to the replicas in 2026-07-28 goes to the child of each in turn; one of them is subscribed. */
 const hasUnheardChildren = ({ client, upstream, isReplicated, isTurning }: Cell): boolean => isReplicated && upstream.isChild && (client.era === 'modern' || isTurning)
 
+/** Nobody listens afterwards, however it ends. */
+async function watchingLists({ driver }: At, run: () => Promise<void>): Promise<void> {
+  const stop = await driver.watch({ lists: true })
+  await run().finally(stop)
+}
+
 async function hearsListsOfOneChild(at: At): Promise<void> {
-  const stop = await at.driver.watch({ lists: true })
-  at.driver.heard.length = 0
-  await eventually('all three', async () => {
-    await triggerChanges(at)
-    return changesOf(at).size === 3
+  await watchingLists(at, async () => {
+    at.driver.heard.length = 0
+    await eventually('all three', async () => {
+      await triggerChanges(at)
+      return changesOf(at).size === 3
+    })
   })
-  await stop()
 }
 
 async function hearsOneChild(at: At): Promise<void> {
@@ -171,12 +179,12 @@ export const ANNOUNCEMENTS: Group = {
       id: 'list-changes', title: 'changes of the lists of tools, prompts and resources', spec: '2025-11-25/server/tools#list-changed-notification', server: 'reference', alone: true,
       otherwise: (cell) => (hasUnheardChildren(cell) && cell.upstream.era === 'modern' ? { note: 'each-child', run: hearsListsOfOneChild } : undefined),
       async run(at) {
-        const stop = await at.driver.watch({ lists: true })
-        await sleep(QUIET_MS)
-        at.driver.heard.length = 0
-        await triggerChanges(at)
-        await eventually(`all three: ${[...changesOf(at)].join()}`, () => changesOf(at).size === 3)
-        await stop()
+        await watchingLists(at, async () => {
+          await sleep(QUIET_MS)
+          at.driver.heard.length = 0
+          await triggerChanges(at)
+          await eventually(`all three: ${[...changesOf(at)].join()}`, () => changesOf(at).size === 3)
+        })
         await triggerChanges(at)
       },
     },

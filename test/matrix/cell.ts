@@ -92,9 +92,12 @@ export function textOf({ result, code, message = '' }: Reply): string {
   return Array.isArray(content) ? content.map((part: { readonly text?: string }) => part.text ?? '').join('|') : ''
 }
 
+/** How much longer than usual everything may take: while replicas restart, children and sessions have to be opened again in the middle of a cell. */
+export const patience = { factor: 1 }
+
 /** Waits until it holds, at most `limitMs`. */
 export async function eventually(what: string, check: () => boolean | Promise<boolean>, limitMs = 5_000, pauseMs = 15): Promise<void> {
-  const endAtMs = performance.now() + limitMs
+  const endAtMs = performance.now() + limitMs * patience.factor
   while (!(await check())) {
     if (performance.now() > endAtMs) throw new Error(`not within ${limitMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, pauseMs))

@@ -9,6 +9,8 @@ import type { Declares, Driver, Json, Message, Reply, RequestOptions } from './c
 
 const MAX_ROUNDS = 10
 const REOPEN_MS = 50
+/** Longer than a session needs to find its next replica. */
+const MAX_RESUMES = 80
 const META = 'io.modelcontextprotocol'
 /** What goes along in an array: its response is told apart by its id. */
 const PING = '{"jsonrpc":"2.0","id":"beside","method":"ping"}'
@@ -30,7 +32,10 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
   let eventId = ''
   const outgoing = httpRequest(`${url}${path}`, { method: verb, headers: { ...headers, 'content-length': String(Buffer.byteLength(body)) }, agent: false }, (incoming) => {
     head.resolve(incoming)
-    const isStream = String(incoming.headers['content-type']).startsWith('text/event-stream')
+    const contentType = String(incoming.headers['content-type'])
+    const isStream = contentType.startsWith('text/event-stream')
+    // A balancer answers with a page where it reached nobody.
+    const isJson = contentType.startsWith('application/json')
     const status = incoming.statusCode ?? 0
     let rest = ''
     /** Batches are of 2025-03-26. */
@@ -55,7 +60,7 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
       for (const one of blocks) block(one)
     })
     incoming.on('end', () => {
-      if (!isStream && rest !== '') takeAll(rest)
+      if (isJson && rest !== '') takeAll(rest)
       done.resolve({ status })
     })
     incoming.on('error', () => done.resolve({ status }))
@@ -80,6 +85,8 @@ function replaced(wire: WireRequest, replace: RequestOptions['replace']): WireRe
 }
 
 const ended = (what: string): Reply => ({ code: 0, message: what })
+/** 0: not even a head came. */
+const withoutResponse = (status: number): Reply => ({ ...ended(`the answer, with status ${status}, ended without a response`), status })
 
 /** A client of this revision, its GET stream open from the start, and again when it ends. In 2025-03-26 whatever it sends is in an array, and no request is alone there. */
 export async function connectRawLegacy(at: Reached, path: string, declares: Declares, revision: '2025-03-26' | '2025-11-25' = '2025-11-25'): Promise<Driver> {
@@ -127,7 +134,7 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
       let eventId = ''
       let hasResponse = false
       const take: Take = (message, text, at, status) => {
-        eventId = at
+        if (at !== '') eventId = at
         if (message.method !== undefined || (message.result === undefined && message.error === undefined)) return sort(message)
         if (message.id !== id) return
         hasResponse = true
@@ -145,12 +152,15 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
       })
       drop?.addEventListener('abort', () => sent.outgoing.destroy())
       // Transports, Resumability: a stream that ends without the response is taken up where it ended.
-      void sent.done.then(async () => {
-        for (let tries = 0; tries < MAX_ROUNDS && !hasResponse && !isClosed && eventId !== '' && signal?.aborted !== true && gone?.aborted !== true; tries += 1) {
+      void sent.done.then(async (end) => {
+        let { status } = end
+        const isOver = (): boolean => hasResponse || isClosed || eventId === '' || status === 404 || signal?.aborted === true || gone?.aborted === true
+        for (let tries = 0; tries < MAX_RESUMES && !isOver(); tries += 1) {
+          if (tries > 0) await new Promise((resolve) => setTimeout(resolve, REOPEN_MS))
           const get = getRequest(session, { ...headers, authorization: `Bearer ${token}`, 'last-event-id': eventId }, path)
-          await exchange(at.url, get, take).done
+          ;({ status } = await exchange(at.url, get, take).done)
         }
-        if (!hasResponse) settled.resolve(ended('the stream ended without a response'))
+        if (!hasResponse) settled.resolve(withoutResponse(status))
       })
       return settled.promise
     },
@@ -180,8 +190,13 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
   session = String((await opening.head).headers['mcp-session-id'])
   await opening.done
   await post({ method: 'notifications/initialized' }).done
+  let heardId = ''
   const openStream = (): Exchange => {
-    const opened = exchange(at.url, getRequest(session, { ...headers, authorization: `Bearer ${token}` }, path), sort)
+    const take: Take = (message, _text, eventId) => {
+      if (eventId !== '') heardId = eventId
+      sort(message)
+    }
+    const opened = exchange(at.url, getRequest(session, { ...headers, authorization: `Bearer ${token}`, 'last-event-id': heardId }, path), take)
     void opened.done.then(async () => {
       await new Promise((resolve) => setTimeout(resolve, REOPEN_MS))
       if (!isClosed) stream = openStream()
@@ -200,6 +215,7 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
   const { token } = at
   const open = new Set<Exchange>()
   let lastId = 0
+  let isClosed = false
   let level: string | undefined
 
   const ask = (method: string, params: Json, options: RequestOptions): { readonly sent: Exchange; readonly reply: Promise<Reply> } => {
@@ -217,7 +233,7 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
       heard.push({ method: '', params: {} })
       settled.resolve(replyOf(message, text, status))
     })
-    void sent.done.then((end) => settled.resolve({ code: 0, message: 'the answer ended without a response', status: end.status }))
+    void sent.done.then((end) => settled.resolve(withoutResponse(end.status)))
     for (const stop of [options.signal, options.gone]) stop?.addEventListener('abort', () => sent.outgoing.destroy())
     return { sent, reply: settled.promise }
   }
@@ -260,19 +276,32 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
     },
     async watch({ lists = false, uri }) {
       const notifications = { ...(lists ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}), ...(uri === undefined ? {} : { resourceSubscriptions: [uri] }) }
-      const { sent } = ask('subscriptions/listen', { notifications }, {})
-      const count = heard.length
-      open.add(sent)
-      await sent.head
-      while (!heard.slice(count).some(({ method }) => method === 'notifications/subscriptions/acknowledged')) await new Promise((resolve) => setTimeout(resolve, 5))
+      let isWanted = true
+      let last: Exchange | undefined
+      const listen = async (): Promise<void> => {
+        const { sent } = ask('subscriptions/listen', { notifications }, {})
+        last = sent
+        const count = heard.length
+        open.add(sent)
+        // A listen that ends is opened anew (2026-07-28, Subscriptions).
+        void sent.done.then(async () => {
+          open.delete(sent)
+          await new Promise((resolve) => setTimeout(resolve, REOPEN_MS))
+          if (isWanted && !isClosed) await listen()
+        }).catch(() => undefined)
+        await sent.head
+        while (!heard.slice(count).some(({ method }) => method === 'notifications/subscriptions/acknowledged')) await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await listen()
       return async () => {
-        open.delete(sent)
-        sent.outgoing.destroy()
-        await sent.done
+        isWanted = false
+        last?.outgoing.destroy()
+        await last?.done
       }
     },
     setLevel: (wanted) => Promise.resolve(void (level = wanted === '' ? undefined : wanted)),
     close() {
+      isClosed = true
       for (const sent of open) sent.outgoing.destroy()
       return Promise.resolve()
     },

@@ -1,6 +1,6 @@
 /** Runs every cell once: clients beside each other, the cells of one client in turn; what everybody hears comes last, alone. */
 import type { MatrixClient, Declares, Driver } from './client.ts'
-import { eventually, UPSTREAMS } from './cell.ts'
+import { eventually, patience, UPSTREAMS } from './cell.ts'
 import type { At, Behaviour, Cell, Group, MatrixUpstream, ServerKind } from './cell.ts'
 import { serverName, SERVERS, TURNING } from './setting.ts'
 import type { Setting } from './setting.ts'
@@ -128,7 +128,7 @@ async function runCell({ at: open, isReplicated }: Connections, seat: Seat, upst
       const at = await inTime(open(upstream, behaviour.server, 'all'), OPEN_LIMIT_MS)
       at.driver.heard.length = 0
       at.driver.asked.length = 0
-      await inTime(run(at), CELL_TIMEOUT_MS)
+      await inTime(run(at), CELL_TIMEOUT_MS * patience.factor)
     }
     return { ...end, tookMs: took() }
   } catch (error) {

@@ -1,0 +1,94 @@
+/** The workload of chaos.ts on three replicas that are killed, stopped and restarted at random. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
+import type { Choice, Executions, Tally } from './chaos.ts'
+import { startCluster } from './cluster.ts'
+import type { Cluster, Member } from './cluster.ts'
+import { startActor } from './fixtures/upstream/actor.ts'
+import type { Actor } from './fixtures/upstream/actor.ts'
+
+/** Longer than a replica's lifetime: the others take it for dead. */
+const STOPPED_MS = 3_600
+const PAUSE_MS = 700
+
+const FAULTS: Readonly<Record<string, (member: Member) => Promise<void>>> = {
+  async kill(member) {
+    await member.end('SIGKILL')
+    await sleep(PAUSE_MS)
+    await member.start()
+  },
+  async stop(member) {
+    member.kill('SIGSTOP')
+    await sleep(STOPPED_MS)
+    member.kill('SIGCONT')
+  },
+  async restart(member) {
+    await member.end('SIGTERM')
+    await member.start()
+  },
+}
+
+/** One replica at a time, until `untilMs`; says what it did. */
+async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<string[]> {
+  const done: string[] = []
+  for (let round = 0; performance.now() < untilMs; round += 1) {
+    const names = Object.keys(FAULTS)
+    const name = round < names.length ? (names[round] ?? '') : choice.pick(names)
+    const member = choice.pick(members)
+    done.push(`${name} ${members.indexOf(member)}`)
+    await FAULTS[name]?.(member)
+    await sleep(PAUSE_MS)
+  }
+  return done
+}
+
+export interface ChaosResult {
+  readonly seed: number
+  readonly faults: readonly string[]
+  readonly ended: Tally['ended']
+  /** Of the refused ones, how many had which code. */
+  readonly refused: Readonly<Record<string, number>>
+  readonly longestMs: number
+  readonly wrong: readonly string[]
+}
+
+/** The whole workload for so long, under faults that `seed` chooses. */
+export async function runChaos({ databaseUrl, args, seconds, seed }: { readonly databaseUrl: string; readonly args: readonly string[]; readonly seconds: number; readonly seed: number }): Promise<ChaosResult> {
+  const executions: Executions = new Map()
+  const actor: Actor = await startActor(['legacy', 'modern'], actsOf(executions, () => actor))
+  const config = { mcpServers: { actor: { url: actor.url } } }
+  const cluster = await startCluster({ databaseUrl, config, args, hasBalancer: false })
+  try {
+    const tally = newTally()
+    let isOver = false
+    const work = { cluster, tally, choice: choiceOf(seed), isOver: () => isOver }
+    // Before anything is lost: what is tried is that they stay.
+    const sessions = await Promise.all(Array.from({ length: 6 }, (_, index) => openSession(`l${index}`, work)))
+    const legacy = sessions.map((session, index) => legacyWorker(`l${index}`, session, work))
+    const modern = Array.from({ length: 2 }, (_, index) => modernWorker(`m${index}`, work))
+    await sleep(1_000)
+    const faults = await wreak(cluster, choiceOf(seed + 1), performance.now() + seconds * 1_000)
+    await sleep(1_000)
+    isOver = true
+    await Promise.all(modern)
+    await judgeAnnouncements(tally, actor, await Promise.all(legacy))
+    judgeExecutions(tally, executions)
+    return { seed, faults, ended: tally.ended, refused: Object.fromEntries(tally.codes), longestMs: Math.round(tally.longestMs), wrong: tally.wrong }
+  } finally {
+    await cluster.close()
+    await actor.close()
+  }
+}
+
+/** Nothing wrong, and what was lost in flight is counted: a few at each fault, no more. */
+export function judgeChaos({ seed, faults, ended, wrong }: ChaosResult, seconds: number): void {
+  expect(wrong, `again with PORTOLAN_CHAOS_SEED=${seed}: ${faults.join(', ')}`).toEqual([])
+  expect(ended.answered).toBeGreaterThan(seconds * 10)
+  expect(ended.unknown + ended.refused + ended.cut).toBeLessThan(ended.answered / 5)
+}
+
+/** What of each adapter of hints stands on a replica's command line. */
+export function hintsArgs(nats: { readonly host: string; readonly port: number } | undefined): [string, readonly string[]][] {
+  return [['LISTEN and NOTIFY', []], ...(nats === undefined ? [] : [['NATS', ['--nats-url', `nats://${nats.host}:${nats.port}`]] satisfies [string, readonly string[]]])]
+}
