@@ -29,11 +29,11 @@ const FAULTS: Readonly<Record<string, (member: Member) => Promise<void>>> = {
   },
 }
 
-/** One replica at a time, until `untilMs`; says what it did. */
+/** One replica at a time, until `untilMs`, and each fault at least once; says what it did. */
 async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<string[]> {
   const done: string[] = []
-  for (let round = 0; performance.now() < untilMs; round += 1) {
-    const names = Object.keys(FAULTS)
+  const names = Object.keys(FAULTS)
+  for (let round = 0; round < names.length || performance.now() < untilMs; round += 1) {
     const name = round < names.length ? (names[round] ?? '') : choice.pick(names)
     const member = choice.pick(members)
     done.push(`${name} ${members.indexOf(member)}`)

@@ -84,7 +84,7 @@ export async function judgeAnnouncements(tally: Tally, actor: Actor, streams: re
   const heard = (): string[][] =>
     streams.map((stream) => stream?.messages().flatMap(({ method, params }) => (method === UPDATED ? [String((params as Json)['uri'])] : [])) ?? [])
   // The way from the server stands some time after the stream.
-  for (let tries = 0; tries < 10 && heard().some((uris) => uris.length === 0); tries += 1) {
+  for (let tries = 0; tries < 40 && heard().some((uris) => uris.length === 0); tries += 1) {
     actor.announce(UPDATED, { uri: `${WATCHED}/${tries}` })
     await sleep(500)
   }

@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
-import { LOG_LEVELS } from '../gateway/log.ts'
+import { LOG_LEVELS } from '../gateway/log-level.ts'
 
 const DEFAULT_CONFIG = 'portolan.json'
 

@@ -6,7 +6,6 @@ import type { LogEvent } from '../../core/gateway/context.ts'
 import { visible } from './visible-text.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
-export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 type Fields = Readonly<Record<string, string | number | boolean>>
 
