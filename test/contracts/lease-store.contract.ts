@@ -41,6 +41,20 @@ export function testLeaseStore(name: string, open: () => Promise<StoreRig<LeaseS
       expect(await store.acquire('a', 'third', 1_000)).toBeUndefined()
     })
 
+    it('says to everybody who holds a name, until nobody does', async () => {
+      const { store, second, pass } = await open()
+      const other = await second()
+      expect(await other.find('a')).toBeUndefined()
+      const lease = await store.acquire('a', 'r1', 1_000)
+      if (lease === undefined) throw new Error('no lease')
+      expect(await other.find('a')).toEqual({ name: 'a', holder: 'r1', epoch: 1 })
+      await store.release(lease)
+      expect(await other.find('a')).toBeUndefined()
+      await store.acquire('a', 'r2', 1_000)
+      await pass(1_100)
+      expect(await other.find('a')).toBeUndefined()
+    })
+
     it('lets its holder take it anew, which ends the former lease', async () => {
       const { store } = await open()
       const first = await store.acquire('a', 'r1', 60_000)

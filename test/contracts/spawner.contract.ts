@@ -132,5 +132,21 @@ export function testSpawner(name: string, open: () => Promise<SpawnerRig>): void
       expect(isAlive(grandchild)).toBe(false)
       expect(exits).toHaveLength(1)
     })
+
+    it.skipIf(process.platform === 'win32')('ends a child whose end has come, with what it started, and no other one', async () => {
+      const script = `const { spawn } = require('node:child_process')
+        const grandchild = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true })
+        process.on('SIGTERM', () => {}); console.log(grandchild.pid); setInterval(() => {}, 1000)`
+      const spawner = await rig()
+      const [ending, moved, other] = [run(spawner, script), run(spawner, script), run(spawner, script)]
+      for (const { out } of [ending, moved, other]) await expect.poll(out, { timeout: 5_000 }).toMatch(/^\d+\n$/)
+      moved.child.expireIn(200)
+      moved.child.expireIn(60_000)
+      ending.child.expireIn(200)
+      await expect.poll(() => ending.exits, { timeout: 5_000 }).toMatchObject([{ signal: 'SIGKILL' }])
+      await expect.poll(() => isAlive(Number(ending.out())), { timeout: 5_000 }).toBe(false)
+      expect([moved, other].map(({ child, out }) => isAlive(child.pid) && isAlive(Number(out())))).toEqual([true, true])
+      await Promise.all([moved, other].map(({ child }) => child.stop(50)))
+    })
   })
 }

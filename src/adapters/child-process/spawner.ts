@@ -46,7 +46,8 @@ export function createSpawner(options: SpawnerOptions = {}): ClosableSpawner {
     const command = prepareCommand(request, caps, wrapper)
     if (!command.ok) return createFailed(command.error, handler)
     count += 1
-    const marker = `${owner}.${count}`
+    // It ends with a point, so that no marker begins with another one.
+    const marker = `${owner}.${count}.`
     try {
       const spawned = spawn(command.file, command.args, {
         cwd: request.cwd,
@@ -75,7 +76,7 @@ export function createSpawner(options: SpawnerOptions = {}): ClosableSpawner {
 
 function createFailed(error: string, handler: ChildHandler): Child {
   queueMicrotask(() => handler.onExit({ code: null, signal: null, error }))
-  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, stop: () => Promise.resolve() }
+  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => Promise.resolve() }
 }
 
 interface ChildContext {
@@ -175,6 +176,7 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
     write: (text) => (child.stdin.writable ? child.stdin.write(text, 'latin1') : true),
     pause: () => void child.stdout.pause(),
     resume: () => void child.stdout.resume(),
+    expireIn: (ms) => watcher?.expire(pid, ms, marker),
     stop,
   }
 }

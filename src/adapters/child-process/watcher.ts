@@ -1,7 +1,8 @@
 /**
  * Ends the children of a Portolan that died without a chance to do it (`kill -9`, out of memory). One small shell per
  * Portolan reads from a pipe which processes lead a group; when the pipe breaks, the owner is gone, and everything that
- * stems from it is ended: SIGTERM, two seconds, SIGKILL. Linux and macOS; on Windows there is none.
+ * stems from it is ended: SIGTERM, two seconds, SIGKILL. What has an end of its own that nobody has moved is ended with SIGKILL then, because
+ * its owner may be stopped and alive. Linux and macOS; on Windows there is none.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -9,6 +10,8 @@ import type { ChildProcess } from 'node:child_process'
 export interface Watcher {
   add(groupId: number): void
   remove(groupId: number): void
+  /** Ends it in `ms` from now, and what has this marker; again: later, or sooner. */
+  expire(groupId: number, ms: number, marker: string): void
   /** Lets it end what is still registered, and itself. */
   close(): void
 }
@@ -21,12 +24,6 @@ export interface Watcher {
 const SCRIPT = `
 marker=$1
 groups=' '
-while read -r op id; do
-  case $op in
-    +) groups="$groups$id " ;;
-    -) case $groups in *" $id "*) groups="\${groups%% $id *} \${groups#* $id }" ;; esac ;;
-  esac
-done
 find_all() {
   [ -d /proc/self ] || return 0
   for file in /proc/[0-9]*/stat; do
@@ -46,6 +43,25 @@ is_any_left() {
   for group in $groups; do kill -0 -- "-$group" 2>/dev/null && return 0; done
   [ -n "$(find_all)" ]
 }
+expire() {
+  groups=" $1 "
+  marker=$3
+  sleep "$2" 2>/dev/null || sleep "\${2%.*}"
+  signal_all KILL
+}
+spare() {
+  eval "timer=\\$timer_$1"
+  [ -z "$timer" ] || { kill "$timer" && wait "$timer"; }
+  eval "timer_$1="
+}
+while read -r op id left its; do
+  case $op in
+    +) groups="$groups$id " ;;
+    -) spare "$id"; case $groups in *" $id "*) groups="\${groups%% $id *} \${groups#* $id }" ;; esac ;;
+    =) spare "$id"; expire "$id" "$left" "$its" & eval "timer_$id=$!" ;;
+  esac
+done
+for group in $groups; do spare "$group"; done
 signal_all TERM
 tries=0
 while [ $tries -lt 10 ]; do
@@ -63,7 +79,8 @@ done
 
 /** Starts it. `marker` stands in the environment of every child and in no other. */
 export function createWatcher(marker: string): Watcher {
-  const groups = new Set<number>()
+  /** With what is to be told of the end of each. */
+  const groups = new Map<number, { readonly atMs: number; readonly marker: string } | undefined>()
   let isClosed = false
   let shell: ChildProcess = start()
 
@@ -81,7 +98,10 @@ export function createWatcher(marker: string): Watcher {
       // Where a shell cannot even start, another one will not either.
       if (isClosed || child !== shell || performance.now() - startedMs < 1_000) return
       shell = start()
-      for (const id of groups) tell('+', id)
+      for (const [id, end] of groups) {
+        tell('+', id)
+        if (end !== undefined) tellEnd(id, end)
+      }
     })
     child.stdin?.on('error', () => undefined)
     child.unref()
@@ -94,13 +114,24 @@ export function createWatcher(marker: string): Watcher {
     shell.stdin?.write(`${op} ${id}\n`)
   }
 
+  function tellEnd(id: number, { atMs, marker }: { readonly atMs: number; readonly marker: string }): void {
+    const leftSec = Math.max(0, atMs - performance.now()) / 1_000
+    shell.stdin?.write(`= ${id} ${leftSec.toFixed(3)} ${marker}\n`)
+  }
+
   return {
     add(groupId) {
-      groups.add(groupId)
+      groups.set(groupId, undefined)
       tell('+', groupId)
     },
     remove(groupId) {
       if (groups.delete(groupId)) tell('-', groupId)
+    },
+    expire(groupId, ms, marker) {
+      if (!groups.has(groupId)) return
+      const end = { atMs: performance.now() + ms, marker }
+      groups.set(groupId, end)
+      tellEnd(groupId, end)
     },
     close() {
       isClosed = true

@@ -23,6 +23,7 @@ export function createLeaseStore(clock: Clock): LeaseStore {
       held.set(name, lease, ms)
       return lease
     },
+    find: async (name) => held.get(name),
     async renew(lease, ms) {
       if (!isHeld(lease)) return false
       held.set(lease.name, lease, ms)

@@ -1,7 +1,7 @@
 /** Leases: a row stays when its lease ends, because its epoch must never start anew. */
 
 import type { LeaseStore } from '../../core/replica/lease-store.ts'
-import { numberOf } from './sql-database.ts'
+import { numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase } from './sql-database.ts'
 
 const ACQUIRE = `
@@ -9,6 +9,8 @@ const ACQUIRE = `
   ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = portolan_lease.epoch + 1, expires_at_ms = excluded.expires_at_ms
   WHERE portolan_lease.holder IS NULL OR portolan_lease.holder = excluded.holder OR portolan_lease.expires_at_ms <= portolan_now_ms()
   RETURNING epoch`
+
+const FIND = 'SELECT holder, epoch FROM portolan_lease WHERE name = $1 AND holder IS NOT NULL AND expires_at_ms > portolan_now_ms()'
 
 const RENEW = `
   UPDATE portolan_lease SET expires_at_ms = portolan_now_ms() + $4
@@ -22,6 +24,10 @@ export function createLeaseStore(database: SqlDatabase): LeaseStore {
     async acquire(name, holder, ms) {
       const [row] = await database.write(ACQUIRE, [name, holder, Math.ceil(ms)])
       return row === undefined ? undefined : { name, holder, epoch: numberOf(row, 'epoch') }
+    },
+    async find(name) {
+      const [row] = await database.read(FIND, [name])
+      return row === undefined ? undefined : { name, holder: textOf(row, 'holder'), epoch: numberOf(row, 'epoch') }
     },
     async renew({ name, holder, epoch }, ms) {
       return (await database.write(RENEW, [name, holder, epoch, Math.ceil(ms)])).length > 0

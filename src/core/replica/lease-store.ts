@@ -14,6 +14,8 @@ export interface Lease {
 export interface LeaseStore {
   /** Undefined where another holds it. Who holds it may take it anew: that raises the epoch too. */
   acquire(name: string, holder: string, ms: number): Promise<Lease | undefined>
+  /** Who holds it now; undefined where nobody does. */
+  find(name: string): Promise<Lease | undefined>
   /** Lives `ms` from now. False where it has expired, was released, or was acquired again. */
   renew(lease: Lease, ms: number): Promise<boolean>
   /** Nothing happens where it is not held any more. */

@@ -24,6 +24,11 @@ export interface Child {
   write(text: string): boolean
   pause(): void
   resume(): void
+  /**
+   * Ends all of it with SIGKILL in `ms` from now, even if this process is stopped or hangs then; each call moves the end. A
+   * machine that stands still as a whole ends it when it goes on. On Windows only `stop` ends it.
+   */
+  expireIn(ms: number): void
   /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone. */
   stop(graceMs: number): Promise<void>
 }
