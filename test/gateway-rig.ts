@@ -29,6 +29,7 @@ import type { Gateway } from '../src/core/gateway/create-gateway.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { HttpServer, Limits, ServerSnapshot, StdioServer, VirtualServerSnapshot } from '../src/core/gateway/snapshot.ts'
 import { createUpstream } from '../src/core/upstream/create-upstream.ts'
+import type { UpstreamDeps } from '../src/core/upstream/create-upstream.ts'
 import { configOf, depsOf, until } from './fixtures/upstream/support.ts'
 
 export interface RigOptions {
@@ -41,6 +42,7 @@ export interface RigOptions {
   readonly listener?: Partial<HttpListenerOptions>
   readonly pageSize?: number
   readonly deps?: Partial<GatewayDeps>
+  readonly upstreamDeps?: Partial<UpstreamDeps>
 }
 
 export interface Rig {
@@ -93,7 +95,7 @@ export async function openRig(options: RigOptions = {}): Promise<OpenRig> {
   const events: LogEvent[] = []
   const egress = createEgress({ env: {} })
   const spawner = createSpawner()
-  const upstreamDeps = depsOf({ egress, spawner }, { clock, limits })
+  const upstreamDeps = depsOf({ egress, spawner }, { clock, limits, ...options.upstreamDeps })
   const servers = Object.entries(options.servers ?? {}).map(([name, target]) => configOf(target, { id: name, name, ...options.server }))
   const gateway = createGateway({
     clock,

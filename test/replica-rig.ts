@@ -1,4 +1,5 @@
 /** Several gateways in the test's own process, over the same stores and one peer network, as replicas behind no balancer at all. */
+import { createLeaseStore } from '../src/adapters/memory/lease-store.ts'
 import { createHints } from '../src/adapters/memory/hints.ts'
 import { createEventStore } from '../src/adapters/memory/event-store.ts'
 import { createPeerNetwork } from '../src/adapters/memory/peer-link.ts'
@@ -8,7 +9,9 @@ import { createSessionStore } from '../src/adapters/memory/session-store.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import type { EventStore } from '../src/core/session/event-store.ts'
 import { LIFETIME_MS } from '../src/core/replica/membership.ts'
+import type { LeaseStore } from '../src/core/replica/lease-store.ts'
 import type { ReplicaStore } from '../src/core/replica/replica-store.ts'
+import { createTenures } from '../src/core/replica/tenure.ts'
 import type { SessionStore } from '../src/core/session/session-store.ts'
 import type { PeerLink, PeerService } from '../src/core/gateway/peer-link.ts'
 import { PortolanError } from '../src/protocol/error.ts'
@@ -39,7 +42,8 @@ export interface Replicas {
 export async function startReplicas(count: number, options: RigOptions = {}, skewMs: readonly number[] = []): Promise<Replicas> {
   const clock = createSystemClock()
   const stores = { sessions: createSessionStore(clock), replicas: createReplicaStore(clock), kept: createEventStore(clock) }
-  const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), ...stores }
+  const leases = createLeaseStore(clock)
+  const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), leases, ...stores }
   const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options, skewMs[index] ?? 0)))
   return { all, stores }
 }
@@ -51,17 +55,20 @@ interface Shared {
   readonly sessions: SessionStore
   readonly replicas: ReplicaStore
   readonly kept: EventStore
+  readonly leases: LeaseStore
 }
 
-async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
+async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept, leases }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
   const gate = { isCut: false, trips: 0, maxTextChars: Number.POSITIVE_INFINITY }
   const clock = createSystemClock()
   const stopped = { forMs: 0, isStopped: false }
   const peers = rejoining(network, id, gate)
+  const replicaClock = { ...clock, nowMs: () => clock.nowMs() + skewMs, ticksMs: () => clock.ticksMs() + stopped.forMs }
   const rig = closeAfter(await openRig({
     ...options,
+    upstreamDeps: { singletons: { tenures: createTenures({ clock: replicaClock, store: through(leases, gate, LEASE_METHODS), replicaId: id, leaseMs: SINGLETON_LEASE_MS }), peers: peers.link }, ...options.upstreamDeps },
     deps: {
-      clock: { ...clock, nowMs: () => clock.nowMs() + skewMs, ticksMs: () => clock.ticksMs() + stopped.forMs },
+      clock: replicaClock,
       hints, replayGuard,
       peers: peers.link,
       sessions: through(sessions, gate),
@@ -95,6 +102,12 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
     },
   }
 }
+
+/** Short, so that a test need not wait for long until another replica has what one had. */
+export const SINGLETON_LEASE_MS = 1_500
+
+/** They are renewed by the clock, for no exchange. */
+const LEASE_METHODS = ['acquire', 'find', 'renew', 'release']
 
 function rejoining(network: Shared['network'], id: string, gate: { trips: number; maxTextChars: number }): { readonly link: PeerLink; rejoin(): void } {
   let joined = network.join(id)

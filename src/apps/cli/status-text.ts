@@ -29,7 +29,7 @@ const STATES: Readonly<Record<ServerStatus['state'], { readonly sign: string; re
 /** Ends with a line break. Without signs and colours where nobody watches. */
 export function statusText(screen: Screen, picture: Picture): string {
   const { status } = picture
-  const parts = [headText(screen, picture), serversText(screen, picture), virtualText(screen, status), ...status.servers.map((server) => troubleText(screen, server))]
+  const parts = [headText(screen, picture), serversText(screen, picture), holdersText(status), virtualText(screen, status), ...status.servers.map((server) => troubleText(screen, server))]
   return parts.filter((part) => part !== '').join('\n')
 }
 
@@ -82,6 +82,16 @@ function serversText(screen: Screen, { status, canUnicode }: Picture): string {
     return [name, transport, `${sign}${state}`, eras.join('+') || '-', countText(counts.tools), countText(counts.prompts), countText(resources), String(children), String(sessions), String(restarts)]
   })
   return tableText(screen, columns, rows)
+}
+
+/** Of servers of which there is one set of children for all replicas: where it is. */
+function holdersText({ servers, replica }: ProcessStatus): string {
+  const lines = servers.flatMap(({ name, holder }) => {
+    if (holder === undefined) return []
+    if (holder === '') return `${safeName(name)} runs at no replica: the next one that needs it starts it`
+    return `${safeName(name)} runs at ${holder === replica?.id ? 'this replica' : `replica ${holder.slice(0, 8)}`}, for all of them`
+  })
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 function stateIn(cell: string): ServerStatus['state'] {

@@ -114,7 +114,7 @@ const serverOptions = z.strictObject({
   era: z.enum(['auto', 'legacy', 'modern']).optional().describe('Which protocol eras to try; `auto` asks the server'),
   share: z.enum(['all', 'principal', 'session']).optional().describe('Who may share one child process or upstream session'),
   state: z.enum(['none', 'replayable', 'opaque']).optional().describe('What a restarted child process has lost'),
-  placement: z.enum(['replica', 'singleton']).optional().describe('One child on each replica, or one in all; the latter is refused with --database-url: it is not built for several replicas yet'),
+  placement: z.enum(['replica', 'singleton']).optional().describe('Of a stdio server, with several replicas: children on each of them, or at one of all, which the others use'),
   trustAnnotations: z.boolean().optional().describe('Believe `idempotentHint` and `readOnlyHint`: such calls may be sent again when their outcome is unknown'),
   timeouts: z
     .strictObject({

@@ -96,7 +96,7 @@ function writtenForm(server: ConfiguredServer): unknown {
 }
 
 /** The settings of a server, defaults filled in. */
-export function settingsOf(server: ConfiguredServer): Omit<ServerSnapshot, 'target'> & { readonly placement: 'replica' | 'singleton' } {
+export function settingsOf(server: ConfiguredServer): Omit<ServerSnapshot, 'target'> {
   const { options, name } = server
   const fallback = DEFAULTS.server
   return {
@@ -145,7 +145,7 @@ function breakerOf(written: NonNullable<ServerOptions['breaker']> = {}): Breaker
 }
 
 function compileServer(server: ConfiguredServer, scope: ReferenceScope, problems: ConfigProblem[]): ServerSnapshot[] {
-  const { placement: _placement, ...settings } = settingsOf(server)
+  const settings = settingsOf(server)
   if (!settings.enabled) return []
   const resolve = resolverOf(server, scope, problems)
   const { target } = server

@@ -109,7 +109,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const replicaPlace = replicaPlaceOf(options.flags, place.databaseUrl, env)
   const data = openDataFolder(options.dataPath)
   const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
-    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock'), hasReplicas: replicaPlace !== undefined })
+    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
   const state = await openState({ place, data, clock: createSystemClock(), log })
@@ -144,7 +144,7 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
   const gateway = wireGateway({
-    keyring: state.keyring, stores: state.stores, ...(links === undefined ? {} : { links: { ...links, replicas: state.stores.replicas } }), config,
+    keyring: state.keyring, stores: state.stores, ...(links === undefined ? {} : { links: { ...links, replicas: state.stores.replicas, leases: state.stores.leases } }), config,
     ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
   const listener = listenerOf(loaded, settings, gateway, log, () => condition.state === 'ready' && state.isReachable())

@@ -7,7 +7,7 @@ const reference = fileURLToPath(new URL('../reference-server/main.ts', import.me
 const env = { PATH: process.env['PATH'] ?? '' }
 function server(target: Partial<StdioServer>): ServerSnapshot {
   return {
-    id: 'a', name: 'a', enabled: true, era: 'auto', share: 'all', state: 'opaque', trustAnnotations: false,
+    id: 'a', name: 'a', enabled: true, era: 'auto', share: 'all', state: 'opaque', placement: 'replica', trustAnnotations: false,
     connectTimeoutMs: 20_000, requestIdleTimeoutMs: 20_000, requestTotalTimeoutMs: 20_000,
     target: { transport: 'stdio', command: process.execPath, args: [], env, cwd: undefined, ...target },
   }

@@ -11,14 +11,6 @@ const paths = (options: Omit<PortolanOptions, 'version'>, flags: Flags = {}) => 
 }
 
 describe('settings', () => {
-  it('refuse one child for several replicas, which would each have their own', () => {
-    const options: PortolanOptions = { version: 1, servers: { files: { placement: 'singleton' }, mail: { placement: 'replica' } } }
-    const paths = { folder: '/etc/portolan', operationsSocket: '/data/operations.sock' }
-    expect(readSettings(options, {}, paths).ok).toBe(true)
-    const read = readSettings(options, {}, { ...paths, hasReplicas: true })
-    expect(read.ok ? [] : read.fault.map(({ path }) => path)).toEqual(['portolan.servers.files.placement'])
-  })
-
   it('are loopback, a token and a private socket where nothing is said', () => {
     expect(read({})).toEqual({
       ok: true,

@@ -36,14 +36,13 @@ export interface Settings {
 export function readSettings(
   options: PortolanOptions,
   flags: Flags,
-  paths: { readonly folder: string; readonly operationsSocket: string; readonly hasReplicas?: boolean },
+  paths: { readonly folder: string; readonly operationsSocket: string },
 ): Result<Settings, readonly ConfigProblem[]> {
   const problems: ConfigProblem[] = []
   const auth = flags.auth ?? options.auth ?? DEFAULTS.auth
   const target = listenTarget(options, flags, paths.folder, problems)
   checkExposure(target, auth, options, problems)
   checkValues(listenerOptions(options, paths.folder), problems)
-  if (paths.hasReplicas === true) checkPlacements(options, problems)
   const operations = options.operations ?? {}
   const operationsHost = operations.host ?? DEFAULTS.operations.host
   if (!isLoopback(operationsHost)) {
@@ -70,18 +69,6 @@ export function readSettings(
         tcp: operations.port === undefined ? undefined : { host: operationsHost, port: operations.port },
       },
     },
-  }
-}
-
-/** Whoever asks for one child has a reason: two at once must not come of it silently. */
-function checkPlacements(options: PortolanOptions, problems: ConfigProblem[]): void {
-  for (const [name, { placement }] of Object.entries(options.servers ?? {})) {
-    if (placement !== 'singleton') continue
-    problems.push({
-      path: `portolan.servers.${name}.placement`,
-      problem: 'one child for several replicas is not built yet: each would have its own',
-      fix: 'Remove it, or run this server behind a Portolan of its own, without --database-url, and name that one here by its URL',
-    })
   }
 }
 

@@ -22,7 +22,9 @@ import type { CustomStage } from '../../core/gateway/custom-stage.ts'
 import { createGateway } from '../../core/gateway/create-gateway.ts'
 import type { Gateway } from '../../core/gateway/create-gateway.ts'
 import type { ServerSnapshot, SnapshotSource } from '../../core/gateway/snapshot.ts'
+import type { LeaseStore } from '../../core/replica/lease-store.ts'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
+import { createTenures } from '../../core/replica/tenure.ts'
 import { createChildPool } from '../../core/upstream/child-pool.ts'
 import { createUpstream } from '../../core/upstream/create-upstream.ts'
 import type { UpstreamDeps, UpstreamEvent } from '../../core/upstream/create-upstream.ts'
@@ -42,7 +44,7 @@ export interface GatewayParts {
   /** Not given: in this process, and gone with it. */
   readonly stores?: Pick<StateStores, 'eras' | 'sessions' | 'keptEvents' | 'replayGuard' | 'tasks'>
   /** Not given: one process that has no others. */
-  readonly links?: Pick<ReplicaLinks, 'self' | 'peers' | 'hints'> & { readonly replicas: ReplicaStore }
+  readonly links?: Pick<ReplicaLinks, 'self' | 'peers' | 'hints'> & { readonly replicas: ReplicaStore; readonly leases: LeaseStore }
   readonly config: SnapshotSource
   readonly authenticator: Authenticator
   readonly ledger: Ledger
@@ -79,7 +81,8 @@ export function wireGateway(parts: GatewayParts): WiredGateway {
   const self = { name: 'portolan', version: parts.version }
   const { eras } = parts.stores ?? {}
   const memoryOf = eras === undefined ? {} : { memoryOf: (server: ServerSnapshot) => createProfileMemory(eras, upstreamKeyOf(server)) }
-  const upstreamDeps = { ...memoryOf, egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
+  const singletons = parts.links === undefined ? {} : { singletons: { tenures: createTenures({ clock, store: parts.links.leases, replicaId: parts.links.self.id }), peers: parts.links.peers } }
+  const upstreamDeps = { ...memoryOf, ...singletons, egress, spawner, clock, random, limits, pool, self, log: (event: UpstreamEvent) => parts.log.event(upstreamEvent(event)) }
   const upstreams = new Set<Upstream>()
   let isWarm = false
   // A server that does not answer has said so in the log and its status.

@@ -37,9 +37,10 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
   }
 }
 
-/** A modern client's next request may come to any replica; what a child remembers, only this one has. Legacy clients come back to their session. */
+/** A modern client's next request may come to any replica; what a child of its own remembers, only this one has. Legacy clients come back to their session. */
 function holderOf({ deps }: GatewayContext, { era }: Exchange, { upstream }: Route, source: Pick<Source, 'era'>): string {
-  return era === 'modern' && source.era === 'modern' && upstream.config.target.transport === 'stdio' ? deps.peers.replicaId : ''
+  const hasOwnChild = upstream.config.target.transport === 'stdio' && upstream.placement === undefined
+  return era === 'modern' && source.era === 'modern' && hasOwnChild ? deps.peers.replicaId : ''
 }
 
 /** What is no handle of this client's must not reach the server, who cannot tell whose task it would name. Throws `task_not_found`. */

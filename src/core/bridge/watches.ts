@@ -35,10 +35,10 @@ export interface Watches {
    * which the client's calls go there: a child of the other era is another process, whose resources are others.
    */
   watchResource(upstream: Upstream, era: Era, uri: string, run: (message: Message) => void): Watch
-  /** A message that came outside any call on a shared session or listen of this era. */
-  announce(upstream: Upstream, era: Era, message: Message): void
-  /** What another replica heard of this upstream. Where this one hears the same by itself, it is told by that. */
-  relayed(upstream: Upstream, era: Era, message: Message): void
+  /** A message that came outside any call on a session or listen of this era. `isOwn`: the session is one client's. */
+  announce(upstream: Upstream, era: Era, message: Message, isOwn?: boolean): void
+  /** What another replica heard of this upstream; `isOnly`: no other one did. What this one hears by itself too, it is told by that. */
+  relayed(upstream: Upstream, era: Era, message: Message, isOnly: boolean): void
   /** Everything of these upstreams is to be taken as changed, at once: they came up, or went away. */
   changed(...upstreams: readonly Upstream[]): void
   /** What was watched at one is watched at its successor from now on; nowhere, where it has none. */
@@ -61,7 +61,7 @@ export interface WatchesDeps {
   readonly self: { readonly name: string; readonly version: string }
   readonly shared: (upstream: Upstream) => Promise<LegacyChannel>
   /** This replica heard it, before anybody here is told. */
-  readonly onHeard: (upstream: Upstream, era: Era, message: Message) => void
+  readonly onHeard: (upstream: Upstream, era: Era, message: Message, isOwn: boolean) => void
 }
 
 /** One upstream's subscriptions, in its own era. */
@@ -110,8 +110,8 @@ export function createWatches(deps: WatchesDeps): Watches {
     watched[era].set(upstream, created)
     return created
   }
-  const heard = (upstream: Upstream, era: Era, message: Message): void => {
-    deps.onHeard(upstream, era, message)
+  const heard = (upstream: Upstream, era: Era, message: Message, isOwn = false): void => {
+    deps.onHeard(upstream, era, message, isOwn)
     announce(upstream, era, message)
   }
   const announce = (upstream: Upstream, era: Era, message: Message): void => {
@@ -214,9 +214,8 @@ export function createWatches(deps: WatchesDeps): Watches {
       }
     },
     announce: heard,
-    relayed(upstream, era, message) {
-      // A server over HTTP tells each session; a child is one of several, and what happens there only its replica hears.
-      const hearsItself = upstream.config.target.transport === 'http' && ERAS.some((one) => watched[one].get(upstream)?.link !== undefined)
+    relayed(upstream, era, message, isOnly) {
+      const hearsItself = !isOnly && ERAS.some((one) => watched[one].get(upstream)?.link !== undefined)
       if (!hearsItself) announce(upstream, era, message)
     },
     changed,

@@ -27,7 +27,9 @@ import { createViews } from '../catalog/view.ts'
 import { virtualStatus } from '../catalog/virtual-report.ts'
 import type { VirtualServerStatus } from '../catalog/virtual-report.ts'
 import { EXCHANGE_TOPIC, startPeerMetrics } from '../replica/carry-exchange.ts'
+import { CHANNEL_TOPIC } from '../replica/channel-texts.ts'
 import { startMembership } from '../replica/membership.ts'
+import { serveChannels } from '../replica/serve-channels.ts'
 import { serveExchange } from '../replica/serve-exchange.ts'
 import { ownAll, shareOwnership } from '../session/ownership.ts'
 import { deliver, deliverUnattributed } from '../session/live-session.ts'
@@ -90,6 +92,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
   const reloads = createReloads(context)
   const entry = createHttpEntry(context, views)
   const stopServing = deps.peers.serve(EXCHANGE_TOPIC, (text, signal) => serveExchange(text, signal, entry.serve))
+  const stopChannels = deps.peers.serve(CHANNEL_TOPIC, serveChannels({ random: deps.random, upstreams: context.upstreams }))
   const stopReload = deps.snapshots.subscribe((snapshot) => reloads.take(snapshot))
   return {
     http: entry,
@@ -102,9 +105,11 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopReload()
       stopSweep()
       await drain(context, 0)
+      for (const upstream of context.upstreams.all()) upstream.retire()
       stopServing()
       // At once: what could not be given back is claimed by others, however long children take to end.
       await context.membership?.leave()
+      stopChannels()
       context.news?.close()
       context.owned?.close()
       context.parked.close()
@@ -121,7 +126,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
   const catalog = createCatalog(deps)
   const inFlight = new LiveMap<string, Exchange>()
-  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (upstream, era, message) => spread(context, upstream, era, message) })
+  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (...heard) => spread(context, ...heard) })
   const taskSessions = createTaskSessions({ clock: deps.clock, self: deps.self, yieldMs: () => deps.snapshots.current().limits.inputYieldMs })
   const pool: LegacyPool = createLegacyPool({
     taskSessions,
@@ -140,7 +145,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     self: deps.self,
     credentials: deps.credentials,
     idleMs: () => deps.snapshots.current().limits.childIdleMs,
-    onAnnounced: (upstream, message) => watches.announce(upstream, 'legacy', message),
+    onAnnounced: (upstream, message) => watches.announce(upstream, 'legacy', message, true),
   })
   const parked = createParkedCalls(() => context)
   const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, replicaId: deps.peers.replicaId, inputMs: () => deps.snapshots.current().limits.requestStateMs })

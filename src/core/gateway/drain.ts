@@ -23,7 +23,7 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   const { clock } = context.deps
   const deadlineTicks = clock.ticksMs() + graceMs
   const attemptsEnded = context.owned?.runner.drain(graceMs)
-  const handovers = [handOverIdle(context, deadlineTicks)]
+  const handovers = [handOverIdle(context, deadlineTicks), ...context.upstreams.all().map(({ placement }) => placement?.handOver(graceMs))]
   while (hasCalls(context) && clock.ticksMs() < deadlineTicks) {
     await new Promise<void>((resolve) => clock.after(20, resolve))
     endStreams(context)

@@ -45,6 +45,8 @@ export interface ServerSnapshot {
   readonly era: 'auto' | 'legacy' | 'modern'
   readonly share: 'all' | 'principal' | 'session'
   readonly state: 'none' | 'replayable' | 'opaque'
+  /** Children on each replica, or at one of all; of stdio servers. */
+  readonly placement: 'replica' | 'singleton'
   readonly trustAnnotations: boolean
   readonly connectTimeoutMs: number
   readonly requestIdleTimeoutMs: number

@@ -19,15 +19,20 @@ export function startSpreading({ clock, hints, peers, replica }: GatewayDeps, co
   })
 }
 
-/** This replica heard it. Changes of lists and resources concern everybody; the rest is for whoever is connected here. */
-export function spread({ news }: GatewayContext, { id }: Upstream, era: Era, { method, text }: Message): void {
-  if (method === 'notifications/resources/updated' || listsChangedBy(method).length > 0) news?.heard({ upstreamId: id, era, text })
+/**
+ * This replica heard it. Changes of lists and resources concern everybody; the rest is for whoever is connected here. `isOwn`: of a
+ * session that one client has.
+ */
+export function spread({ news }: GatewayContext, { id, config, placement }: Upstream, era: Era, { method, text }: Message, isOwn: boolean): void {
+  // A server over HTTP tells each of its sessions, and the one child of all replicas is heard by each that uses it.
+  const isOnly = config.target.transport === 'stdio' && (placement === undefined || isOwn)
+  if (method === 'notifications/resources/updated' || listsChangedBy(method).length > 0) news?.heard({ upstreamId: id, era, isOnly, text })
 }
 
-function takeNews({ catalog, upstreams, watches }: GatewayContext, { upstreamId, era, text }: NewsItem): void {
+function takeNews({ catalog, upstreams, watches }: GatewayContext, { upstreamId, era, isOnly, text }: NewsItem): void {
   const upstream = upstreams.byId(upstreamId)
   const scan = parseMessage(text)
   if (upstream === undefined || !scan.ok) return
   catalog.invalidate(upstream, listsChangedBy(scan.value.method))
-  watches.relayed(upstream, era, scan.value)
+  watches.relayed(upstream, era, scan.value, isOnly ?? upstream.config.target.transport === 'stdio')
 }

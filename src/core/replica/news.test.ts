@@ -9,7 +9,7 @@ import { startNews } from './news.ts'
 import type { News, NewsItem } from './news.ts'
 
 const NO_HINTS: Hints = { publish: () => undefined, subscribe: () => () => undefined }
-const item = (text: string): NewsItem => ({ upstreamId: 'u', era: 'legacy', text })
+const item = (text: string): NewsItem => ({ upstreamId: 'u', era: 'legacy', isOnly: true, text })
 const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
 
 async function createRig(hints: Hints = createHints()) {

@@ -15,6 +15,8 @@ import type { ReplicaStore } from './replica-store.ts'
 export interface NewsItem {
   readonly upstreamId: string
   readonly era: Era
+  /** No other replica hears it of the server by itself; undefined from a replica that does not say. */
+  readonly isOnly: boolean | undefined
   /** The server's notification. */
   readonly text: WireText
 }
@@ -140,7 +142,7 @@ function createNewsList(): NewsList {
     *after(seen) {
       const oldest = kept[0]?.number ?? newest + 1
       if (seen === undefined || seen + 1 < oldest) yield asciiJson({ number: newest, isMissed: seen !== undefined })
-      else for (const { number, item } of kept.filter((one) => one.number > seen)) yield `${asciiJson({ number, upstreamId: item.upstreamId, era: item.era })}\n${item.text}`
+      else for (const { number, item } of kept.filter((one) => one.number > seen)) yield `${asciiJson({ number, upstreamId: item.upstreamId, era: item.era, isOnly: item.isOnly })}\n${item.text}`
     },
   }
 }
@@ -161,9 +163,9 @@ function readTold(text: WireText): Told | undefined {
   const at = text.indexOf('\n')
   const value: unknown = JSON.parse(at < 0 ? text : text.slice(0, at))
   if (!isJsonObject(value) || typeof value['number'] !== 'number') return undefined
-  const { number, upstreamId, era } = value
+  const { number, upstreamId, era, isOnly } = value
   if (at < 0) return { number, isMissed: value['isMissed'] === true, item: undefined }
   // A later version tells of more: what is not understood may have been anything, and must not hold up what comes after it.
   if (typeof upstreamId !== 'string' || (era !== 'legacy' && era !== 'modern')) return { number, isMissed: true, item: undefined }
-  return { number, isMissed: false, item: { upstreamId, era, text: text.slice(at + 1) } }
+  return { number, isMissed: false, item: { upstreamId, era, isOnly: typeof isOnly === 'boolean' ? isOnly : undefined, text: text.slice(at + 1) } }
 }

@@ -27,6 +27,8 @@ import type { ModernVerdict, SelfInfo } from './probe.ts'
 import { createSharedLegacy } from './shared-legacy.ts'
 import type { ProfileMemory } from './profile-memory.ts'
 import { createRedaction } from './redaction.ts'
+import { createSingletonLink } from './singleton-link.ts'
+import type { Singletons } from './singleton-link.ts'
 import type { Spawner } from './spawner.ts'
 import { createStdioLink } from './stdio-link.ts'
 import type { EraProfile, Upstream, UpstreamFault, UpstreamProfile, UpstreamStatus } from './upstream.ts'
@@ -51,6 +53,8 @@ export interface UpstreamDeps {
   readonly log: (event: UpstreamEvent) => void
   /** What servers were found to be before this process; undefined where nothing outlives it. */
   readonly memoryOf?: (config: ServerSnapshot) => ProfileMemory
+  /** Undefined where there are no other replicas. */
+  readonly singletons?: Singletons
   /** How long a silent stdio server may take to be a legacy one; 3 s. */
   readonly probeTimeoutMs?: number
   /** For handshakes and the channels' own messages; 30 s. */
@@ -78,7 +82,8 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
   const breaker = createBreaker(clock, () => config.breaker, noteBreaker)
   const health = createHealth()
   const link = createLink(config, deps, health.channel)
-  const isForAll = config.target.transport === 'stdio' && config.share === 'all'
+  // Where other replicas use its children, two of them may open for the same owner.
+  const isForAll = config.target.transport === 'stdio' && (config.share === 'all' || link.placement !== undefined)
   const shared = createSharedLegacy({ clock, idleMs: limits.childIdleMs, isForAll, open: (...request) => link.openLegacy(...request) })
   const sessions = new Set<LegacyChannel>()
   const memory = deps.memoryOf?.(config)
@@ -324,6 +329,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
     },
     config,
     breaker,
+    placement: link.placement,
     status(): UpstreamStatus {
       openSessions()
       const eras = [...(known?.legacy === undefined ? [] : ['legacy' as const]), ...(known?.modern === undefined ? [] : ['modern' as const])]
@@ -340,6 +346,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
         breaker: breaker.status(),
         processes: link.processes(),
         faults: [...faults],
+        ...(link.placement === undefined ? {} : { holder: link.placement.holder() }),
       }
     },
     profile,
@@ -382,8 +389,8 @@ function isAdoptable(before: ServerSnapshot, next: ServerSnapshot): boolean {
   return isSame(lasting(before), lasting(next))
 }
 
-function lasting({ id, era, share, target }: ServerSnapshot): unknown {
-  return { id, era, share, target: target.transport === 'http' ? { url: target.url } : target }
+function lasting({ id, era, share, placement, target }: ServerSnapshot): unknown {
+  return { id, era, share, placement, target: target.transport === 'http' ? { url: target.url } : target }
 }
 
 function isSame(a: unknown, b: unknown): boolean {
@@ -394,5 +401,9 @@ function createLink(config: ServerSnapshot, deps: UpstreamDeps, health: ChannelH
   const { probeTimeoutMs = 3_000, requestTimeoutMs = 30_000 } = deps
   const { target } = config
   const shared = { ...deps, config, health, probeTimeoutMs, requestTimeoutMs }
-  return target.transport === 'http' ? createHttpLink({ ...shared, target }) : createStdioLink({ ...shared, target })
+  if (target.transport === 'http') return createHttpLink({ ...shared, target })
+  const createLocal = (spawner: Spawner): UpstreamLink => createStdioLink({ ...shared, spawner, target })
+  const { singletons, spawner, clock } = deps
+  if (config.placement !== 'singleton' || singletons === undefined) return createLocal(spawner)
+  return createSingletonLink({ ...singletons, upstreamId: config.id, clock, spawner, createLocal })
 }

@@ -4,6 +4,7 @@ import type { ModernRevision } from '../../protocol/revision.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 import type { ModernVerdict } from './probe.ts'
+import type { Placement } from './placement.ts'
 import type { ChildProcess } from './upstream.ts'
 
 export interface UpstreamLink {
@@ -20,5 +21,7 @@ export interface UpstreamLink {
   children(): number
   processes(): readonly ChildProcess[]
   restarts(): number
+  /** Where there is one set of children for all replicas. */
+  readonly placement?: Placement
   close(): Promise<void>
 }

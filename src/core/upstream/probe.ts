@@ -30,7 +30,7 @@ export type ModernVerdict =
   /** It answered like a legacy server, or not at all over stdio. */
   | { readonly verdict: 'absent'; readonly detail: string }
   /** Nothing is known: do not remember this. */
-  | { readonly verdict: 'unknown'; readonly detail: string }
+  | { readonly verdict: 'unknown'; readonly detail: string; readonly retryAfterSec?: number }
 
 export interface ProbeModernOptions {
   readonly channel: Pick<Channel, 'send' | 'nextId' | 'transport'>
@@ -150,7 +150,7 @@ export function concludeProbe(
     ...(legacy?.ok === false ? [legacy.fault.detail] : []),
     ...(modern !== undefined && modern.verdict !== 'modern' ? [modern.detail] : []),
   ]
-  const retryAfterSec = legacy?.ok === false ? legacy.fault.retryAfterSec : undefined
+  const retryAfterSec = (legacy?.ok === false ? legacy.fault.retryAfterSec : undefined) ?? (modern?.verdict === 'unknown' ? modern.retryAfterSec : undefined)
   return { ok: false, fault: { detail: saidOnce(details), retryAfterSec } }
 }
 

@@ -4,10 +4,12 @@
  * (`share: all`) there is one per owner, revision, capabilities and credentials; elsewhere each opening is its own,
  * because whoever opens it knows whom it is for.
  */
+import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { parseMessage } from '../../protocol/message.ts'
 import { ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
-import type { ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { CallControl, ChannelCall, ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 import { refuseRequest } from './refuse-request.ts'
 
@@ -30,6 +32,8 @@ export interface SharedLegacyOptions {
 interface Entry {
   readonly opened: Promise<Result<LegacyChannel, OpenFault>>
   readonly listeners: Set<ChannelListener>
+  /** Of each resource, the users that are subscribed to it: the session itself is for all of them. */
+  readonly subscribers: Map<string, Set<ChannelListener>>
   channel: LegacyChannel | undefined
   stopIdle: (() => void) | undefined
 }
@@ -54,7 +58,7 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
         for (const each of listeners) each.onClosed(reason)
       },
     }
-    const entry: Entry = { opened: options.open({ ...request, listener }, hurry), listeners, channel: undefined, stopIdle: undefined }
+    const entry: Entry = { opened: options.open({ ...request, listener }, hurry), listeners, subscribers: new Map(), channel: undefined, stopIdle: undefined }
     entries.set(key, entry)
     void entry.opened.then((result) => {
       if (result.ok) entry.channel = result.value
@@ -75,9 +79,10 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
       const result = await entry.opened
       if (!result.ok) return result
       return ok(
-        createView(result.value, () => {
+        createView(result.value, entry, request.listener, () => {
           entry.listeners.delete(request.listener)
-          if (entry.listeners.size > 0) return
+          if (entry.listeners.size > 0) return unsubscribeAll(result.value, entry.subscribers, request.listener)
+          entry.subscribers.clear()
           entry.stopIdle = clock.after(idleMs, () => {
             if (entries.get(key) === entry) entries.delete(key)
             void result.value.close()
@@ -107,7 +112,7 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
 }
 
 /** One user's hold on a shared session: closing it leaves the others theirs. */
-function createView(channel: LegacyChannel, onClose: () => void): LegacyChannel {
+function createView(channel: LegacyChannel, { subscribers }: Entry, user: ChannelListener, onClose: () => void): LegacyChannel {
   let isClosed = false
   return {
     era: 'legacy',
@@ -115,7 +120,7 @@ function createView(channel: LegacyChannel, onClose: () => void): LegacyChannel 
     revision: channel.revision,
     initializeResult: channel.initializeResult,
     nextId: () => channel.nextId(),
-    send: (call) => channel.send(call),
+    send: (call) => (SUBSCRIBES.has(call.method) ? subscribe(channel, subscribers, user, call) : channel.send(call)),
     notify: (text, headers) => channel.notify(text, headers),
     openStream: () => channel.openStream(),
     ...(channel.hold === undefined ? {} : { hold: channel.hold }),
@@ -129,5 +134,38 @@ function createView(channel: LegacyChannel, onClose: () => void): LegacyChannel 
     get closed() {
       return isClosed || channel.closed
     },
+  }
+}
+
+const SUBSCRIBES: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/unsubscribe'])
+const NO_CONTROL: CallControl = { abort: () => undefined, resume: () => undefined }
+
+/** The first of the users subscribes the session, the last unsubscribes it. */
+function subscribe(channel: LegacyChannel, subscribers: Entry['subscribers'], user: ChannelListener, call: ChannelCall): CallControl {
+  const scan = parseMessage(call.text)
+  const uri = scan.ok ? (readString(scan.value.text, member(scan.value.body, 'uri')) ?? '') : ''
+  const users = subscribers.get(uri) ?? new Set()
+  if (call.method === 'resources/subscribe') {
+    subscribers.set(uri, users.add(user))
+    return channel.send(call)
+  }
+  users.delete(user)
+  if (users.size === 0) {
+    subscribers.delete(uri)
+    return channel.send(call)
+  }
+  const answer = parseMessage(`{"jsonrpc":"2.0","id":${call.idText},"result":{}}`)
+  if (answer.ok) queueMicrotask(() => call.handler.onResponse(answer.value))
+  return NO_CONTROL
+}
+
+function unsubscribeAll(channel: LegacyChannel, subscribers: Entry['subscribers'], user: ChannelListener): void {
+  for (const [uri, users] of subscribers) {
+    if (!users.delete(user) || users.size > 0) continue
+    subscribers.delete(uri)
+    if (channel.closed) continue
+    const idText = channel.nextId()
+    const text = `{"jsonrpc":"2.0","id":${idText},"method":"resources/unsubscribe","params":{"uri":${asciiJson(uri)}}}`
+    channel.send({ text, idText, method: 'resources/unsubscribe', progressToken: '', headers: [], handler: { onMessage: () => true, onResponse: () => undefined, onFailure: () => undefined } })
   }
 }

@@ -8,6 +8,7 @@ import type { Era, Revision } from '../../protocol/revision.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
 import type { Breaker, BreakerStatus } from './breaker.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { Placement } from './placement.ts'
 
 /** What probing found for one era. JSON texts are as the server wrote them. */
 export interface EraProfile {
@@ -55,6 +56,8 @@ export interface UpstreamStatus {
   readonly processes: readonly ChildProcess[]
   /** The last five, the newest last. */
   readonly faults: readonly UpstreamFault[]
+  /** The replica that runs its children, '' for nobody as far as is known; undefined where each has its own. */
+  readonly holder?: string
 }
 
 export interface Upstream {
@@ -62,6 +65,8 @@ export interface Upstream {
   readonly name: string
   readonly config: ServerSnapshot
   readonly breaker: Breaker
+  /** Where its children run, if there is one set of them for all replicas. */
+  readonly placement: Placement | undefined
   status(): UpstreamStatus
   /** What the server is. Probes at first use and after a failure; rejects with `upstream_unavailable` when it is down. */
   profile(): Promise<UpstreamProfile>
