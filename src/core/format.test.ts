@@ -16,6 +16,7 @@ const RELEASES: Readonly<Record<string, Release>> = {
       handle: { writes: 1, reads: [1] },
       peer: { writes: 1, reads: [1] },
       exchange: { writes: 1, reads: [1] },
+      channel: { writes: 1, reads: [1] },
       hint: { writes: 1, reads: [1] },
     },
   },

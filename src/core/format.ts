@@ -18,6 +18,8 @@ export const FORMATS = {
   peer: { writes: 1, reads: [1] },
   /** An exchange on its way to the replica that owns what it needs. */
   exchange: { writes: 1, reads: [1] },
+  /** What replicas say of a server's child that one of them runs for all. */
+  channel: { writes: 1, reads: [1] },
   hint: { writes: 1, reads: [1] },
 } as const satisfies Readonly<Record<string, Format>>
 

@@ -9,14 +9,12 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import { parseMessage } from '../../protocol/message.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { Revision } from '../../protocol/revision.ts'
+import { FORMATS, isRead } from '../format.ts'
 import type { ChannelFailure } from '../upstream/channel.ts'
 import type { OpenFault } from '../upstream/legacy-handshake.ts'
 import type { EraProfile } from '../upstream/upstream.ts'
 
 export const CHANNEL_TOPIC = 'channel'
-
-/** During an upgrade replicas of two versions run side by side: a format that is not known is not acted on. */
-const FORMAT = 1
 
 /** Of `initialize`, for a child of the legacy era. */
 export interface LegacyTerms {
@@ -65,14 +63,14 @@ export type ChannelAnswer =
 
 export function writeChannelRequest(request: ChannelRequest): WireText {
   const { text, ...head } = 'text' in request ? request : { ...request, text: '' }
-  return `${asciiJson({ format: FORMAT, ...head })}\n${text}`
+  return `${asciiJson({ format: FORMATS.channel.writes, ...head })}\n${text}`
 }
 
 /** Undefined for what is of another format, or malformed. What it holds was sealed by a replica with the same keys. */
 export function readChannelRequest(text: WireText): ChannelRequest | undefined {
   const at = text.indexOf('\n')
   const head = at < 0 ? undefined : parsed(text.slice(0, at))
-  if (!isJsonObject(head) || head['format'] !== FORMAT) return undefined
+  if (!isJsonObject(head) || !isRead(FORMATS.channel, head['format'])) return undefined
   const { op, upstreamId, legacy, channelId, idText, method, progressToken } = head
   if (op === 'open' && typeof upstreamId === 'string') {
     if (legacy === undefined) return { op, upstreamId, legacy }
