@@ -36,6 +36,9 @@ function textOf(answer: Answer): unknown {
   return JSON.parse(content[0]?.text ?? 'null')
 }
 
+/** A slow call has reached the child. */
+const begun = (replica: ReplicaRig): Promise<void> => expect.poll(async () => textOf(await call(replica, 'begun')), { timeout: 5_000 }).toBe(1)
+
 describe.each(['legacy', 'modern'] as const)('a %s server of which there is one for all replicas', (era) => {
   it('is one process, whichever replicas are asked, first at once', async () => {
     const { all, lives } = await play(era)
@@ -66,8 +69,11 @@ describe.each(['legacy', 'modern'] as const)('a %s server of which there is one 
     expect(stream.messages().map(({ method }) => method)).toEqual([...Array.from({ length: 3 }, () => 'notifications/progress'), undefined])
     expect(stream.messages().slice(0, 3).map(({ params }) => params)).toMatchObject([1, 2, 3].map((progress) => ({ progressToken: 'mine', progress })))
     const slow = modernRequest('tools/call', { name: 'slow', arguments: { ms: 60_000 } }, { path })
-    const leaving = AbortSignal.timeout(300)
-    await expect(fetch(`http://127.0.0.1:${remote.port}${path}`, { method: 'POST', headers: slow.headers, body: slow.body, signal: leaving })).rejects.toThrow()
+    const leaving = new AbortController()
+    const left = expect(fetch(`http://127.0.0.1:${remote.port}${path}`, { method: 'POST', headers: slow.headers, body: slow.body, signal: leaving.signal })).rejects.toThrow()
+    await begun(a)
+    leaving.abort()
+    await left
     await expect.poll(async () => textOf(await call(a, 'cancelled')), { timeout: 5_000 }).toHaveLength(1)
   })
 
@@ -98,8 +104,8 @@ describe.each(['legacy', 'modern'] as const)('a %s server of which there is one 
     const first = textOf(await call(all[0] as ReplicaRig, 'who'))
     const holder = all.find(({ gateway }) => gateway.status().servers[0]?.children === 1) as ReplicaRig
     const [one, other] = all.filter((replica) => replica !== holder) as [ReplicaRig, ReplicaRig]
-    const slow = call(one, 'slow', { ms: 400 })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    const slow = call(one, 'slow', { ms: 1_000 })
+    await begun(other)
     const drained = holder.gateway.drain(3_000)
     const next = await call(other, 'who')
     expect([textOf(await slow), codeOf(next)]).toEqual([first, 0])
@@ -115,7 +121,7 @@ describe.each(['legacy', 'modern'] as const)('a %s server of which there is one 
     const holder = all.find(({ gateway }) => gateway.status().servers[0]?.children === 1) as ReplicaRig
     const other = all.find((replica) => replica !== holder) as ReplicaRig
     const lost = call(other, 'slow', { ms: 60_000 })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await begun(other)
     await holder.kill()
     expect(codeOf(await lost), 'it may have run').toBe(-31024)
     const next = await call(other, 'who')
