@@ -60,7 +60,7 @@ export async function openPortolan(name: PortolanEngine, url: string): Promise<T
     return { abort: (reason) => fail(new Error(reason)) }
   }
   const lost = (reason: string): { readonly errorText: string; readonly message: string } => ({ errorText: JSON.stringify({ code: -32_000, message: reason }), message: reason })
-  const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log: () => undefined, replicaId, begin, lost, leaseMs: LEASE_MS })
+  const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log: () => undefined, replicaId, begin, lost, leaseMs: LEASE_MS, isAlive: async () => false })
   const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText: '{}', onError: fail })
 
   return {

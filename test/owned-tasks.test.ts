@@ -84,6 +84,23 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     }
   })
 
+  it('waits its turn where its owner has enough under way, and keeps nobody else from his', async () => {
+    const { call, calls, store, reach } = await play({ options: { limits: { taskAttempts: 4, taskAttemptsPerPrincipal: 1 } } })
+    const first = await call({ n: 1 })
+    await until(() => calls.length === 1)
+    const second = await call({ n: 2 })
+    expect((await store.list({ count: 5 })).tasks.map(({ phase, epoch }) => [phase, epoch])).toEqual([['running', 1], ['queued', 0]])
+    await call({ n: 3 }, { token: 'bob' })
+    await until(() => calls.length === 2)
+    expect(calls[1]?.args).toEqual({ n: 3 })
+    calls[0]?.answer(done)
+    await reach(first['taskId'], 'completed')
+    await until(() => calls.length === 3)
+    expect(calls[2]?.args).toEqual({ n: 2 })
+    calls[2]?.answer(done)
+    await reach(second['taskId'], 'completed')
+  })
+
   it('is not made for a client that did not declare that it takes one', async () => {
     const { send, calls, store } = await play({ act: (call) => call.answer(done) })
     expect(resultOf(await send('tools/call', { name: 'slow', arguments: {} }, { capabilities: {} }))).toMatchObject({ resultType: 'complete', ...done })

@@ -58,7 +58,6 @@ type Command = fc.AsyncCommand<Model, Real>
 const OWNERS = ['alice', 'bob'] as const
 const REPLICAS = ['r1', 'r2', 'r3'] as const
 const LEASE_MS = 1_000
-const HOME_MS = 500
 const TOMBSTONE_MS = 10_000_000
 const failure = { attempt: 1, atMs: 0, reason: 'transport', message: 'gone' } as const
 
@@ -129,15 +128,20 @@ const create = (owner: string, key: string, digest: string, replica: string | un
     return id
   })
 
-const claim = (replica: string, count: number): Command =>
-  command(`claim(${replica}, ${count})`, async (model, real) => {
+/** `rooms`: of each of `OWNERS`. Who is full keeps nobody else from his; of an owner no more than his room is claimed. */
+const claim = (replica: string, count: number, gone: readonly string[], rooms: readonly number[]): Command =>
+  command(`claim(${replica}, ${count}, [${gone.join()}], [${rooms.join()}])`, async (model, real) => {
+    const roomOf = (owner: string): number => rooms[OWNERS.findIndex((one) => one === owner)] ?? count
     const due = [...model.tasks.values()].filter(({ status, held, dueAtMs, home }) => {
       if (status !== 'working') return false
       if (held !== undefined) return held.untilMs <= model.nowMs
-      return dueAtMs <= model.nowMs && (home === '' || home === replica || dueAtMs <= model.nowMs - HOME_MS)
+      return dueAtMs <= model.nowMs && (home === '' || home === replica || gone.includes(home))
     })
-    const { tasks } = await real.store.claim({ holder: replica, count, leaseMs: LEASE_MS, homeMs: HOME_MS })
-    expect(tasks.length).toBe(Math.min(count, due.length))
+    const { tasks } = await real.store.claim({ holder: replica, count, leaseMs: LEASE_MS, gone, perOwner: count, rooms: new Map(OWNERS.map((owner) => [owner, roomOf(owner)])) })
+    const open = due.filter(({ owner }) => roomOf(owner) > 0)
+    if (OWNERS.every((owner) => roomOf(owner) >= count || roomOf(owner) === 0)) expect(tasks.length).toBe(Math.min(count, open.length))
+    for (const owner of OWNERS) expect(tasks.filter(({ origin }) => origin.ownerKey === owner).length).toBeLessThanOrEqual(roomOf(owner))
+    expect(tasks.length > 0).toBe(open.length > 0)
     for (const task of tasks) {
       const known = due.find(({ id }) => id === task.id)
       if (known === undefined) throw new Error(`${task.id} was not due`)
@@ -192,7 +196,7 @@ function eventOf(kind: (typeof ENDS)[number], task: StoredTask): TaskEvent {
     case 'retry':
       return { kind, epoch, delayMs: 300, failure, isAfresh: true }
     case 'ask':
-      return { kind, epoch, questions: Object.fromEntries(keysOf(task).map((key) => [key, '{}'])), stateText: '"s"' }
+      return { kind, epoch, isHeld: true, questions: Object.fromEntries(keysOf(task).map((key) => [key, '{}'])), stateText: '"s"' }
     default:
       return { kind, epoch }
   }
@@ -267,7 +271,7 @@ const replica = fc.constantFrom(...REPLICAS)
 const owner = fc.constantFrom(...OWNERS)
 const COMMANDS: fc.Arbitrary<Command>[] = [
   fc.tuple(owner, fc.constantFrom('', '', 'k1', 'k2'), fc.constantFrom('d1', 'd2'), fc.option(replica, { nil: undefined })).map((all) => create(...all)),
-  fc.tuple(replica, fc.integer({ min: 1, max: 4 })).map((all) => claim(...all)),
+  fc.tuple(replica, fc.integer({ min: 1, max: 4 }), fc.subarray([...REPLICAS]), fc.array(fc.nat(4), { maxLength: OWNERS.length })).map((all) => claim(...all)),
   fc.tuple(replica, fc.nat(9), fc.constantFrom(...ENDS)).map((all) => act(...all)),
   fc.tuple(replica, fc.nat(9), fc.constantFrom(...ENDS)).map((all) => act(...all)),
   replica.map(renew),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { moveTask } from '../../src/core/task/task-state.ts'
 import type { TaskEvent } from '../../src/core/task/task-state.ts'
 import type { AdoptedFrom, StoredTask, TaskOrigin, TaskTerms } from '../../src/core/task/stored-task.ts'
-import type { NewTask, TaskStore } from '../../src/core/task/task-store.ts'
+import type { NewTask, TaskClaim, TaskStore } from '../../src/core/task/task-store.ts'
 import type { StoreRig } from './store-rig.ts'
 
 export const TERMS: TaskTerms = {
@@ -29,7 +29,7 @@ export function newTask(id: string, more: Partial<NewTask> = {}): NewTask {
   return { id, origin: taskOrigin(), idempotency: undefined, lease: undefined, ...more }
 }
 
-const CLAIM = { holder: 'r1', count: 10, leaseMs: 1_000, homeMs: 500 }
+const CLAIM: TaskClaim = { holder: 'r1', count: 10, perOwner: 100, rooms: new Map(), leaseMs: 1_000, gone: [] }
 const DAY_MS = 24 * 60 * 60_000
 
 export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskStore>>): void {
@@ -146,19 +146,47 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       expect((await store.claim(CLAIM)).tasks).toMatchObject([{ id: 't1', epoch: 2, isDispatched: true }])
     })
 
-    it('leaves a task to the replica that may hold something for it, for a while', async () => {
-      const { store, pass } = await open()
+    it('leaves a task to the replica that holds something for it, until that one is said to be gone', async () => {
+      const { store, second, pass } = await open()
+      const other = await second()
       await store.create(newTask('t1'))
       const [task] = (await store.claim(CLAIM)).tasks
       if (task === undefined) throw new Error('not claimed')
-      const asking = moved(task, { kind: 'ask', epoch: 1, questions: { a: '{}' }, stateText: '"s"' })
+      const asking = moved(task, { kind: 'ask', epoch: 1, isHeld: true, questions: { a: '{}' }, stateText: '"s"' })
       const resumed = moved(asking, { kind: 'resume', answers: { a: '{"x":1}' } })
       expect(await store.write([asking])).toEqual([true])
       expect((await store.claim({ ...CLAIM, holder: 'r2' })).tasks).toEqual([])
       expect(await store.write([resumed])).toEqual([true])
-      expect((await store.claim({ ...CLAIM, holder: 'r2' })).tasks).toEqual([])
-      await pass(600)
-      expect((await store.claim({ ...CLAIM, holder: 'r2' })).tasks).toMatchObject([{ epoch: 2, progress: { attempts: 1, isResuming: true, answers: { a: '{"x":1}' }, stateText: '"s"' } }])
+      await pass(5_000)
+      expect(await other.homes()).toEqual(['r1'])
+      expect((await other.claim({ ...CLAIM, holder: 'r2', gone: ['r3'] })).tasks).toEqual([])
+      expect((await other.claim({ ...CLAIM, holder: 'r2', gone: ['r3', 'r1'] })).tasks).toMatchObject([{ epoch: 2, progress: { attempts: 1, isResuming: true, answers: { a: '{"x":1}' }, stateText: '"s"' } }])
+    })
+
+    it('has everybody go on with a task for which nothing is held, and names no home of it', async () => {
+      const { store } = await open()
+      await store.create(newTask('t1'))
+      const [task] = (await store.claim(CLAIM)).tasks
+      if (task === undefined) throw new Error('not claimed')
+      const asking = moved(task, { kind: 'ask', epoch: 1, isHeld: false, questions: { a: '{}' }, stateText: '"s"' })
+      await store.write([asking])
+      await store.write([moved(asking, { kind: 'resume', answers: { a: '{}' } })])
+      expect(await store.homes()).toEqual([])
+      expect((await store.claim({ ...CLAIM, holder: 'r2' })).tasks).toMatchObject([{ id: 't1', epoch: 2 }])
+    })
+
+    it('gives no owner more than there is room for, and the others what is theirs behind that', async () => {
+      const { store, pass } = await open()
+      const owners = ['alice', 'alice', 'alice', 'alice', 'bob', 'bob', 'carol']
+      for (const [at, ownerKey] of owners.entries()) {
+        await store.create(newTask(`${ownerKey}${at}`, { origin: taskOrigin({ ownerKey }) }))
+        await pass(2)
+      }
+      const rooms = new Map([['alice', 1], ['bob', 0]])
+      expect(idsOf((await store.claim({ ...CLAIM, count: 7, perOwner: 1, rooms })).tasks)).toEqual(['alice0', 'carol6'])
+      expect(idsOf((await store.claim({ ...CLAIM, count: 3, perOwner: 3, rooms: new Map([['alice', 0]]) })).tasks)).toEqual(['bob4', 'bob5'])
+      expect(idsOf((await store.claim({ ...CLAIM, count: 7, perOwner: 2 })).tasks)).toEqual(['alice1', 'alice2'])
+      expect(idsOf((await store.claim(CLAIM)).tasks)).toEqual(['alice3'])
     })
 
     it('writes what was read last, and nothing over what somebody else has written', async () => {
@@ -240,6 +268,14 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       const requestBytes = taskOrigin().requestText.length
       expect(await store.usage('alice', 10)).toEqual({ live: 1, total: 2, bytes: 2 * requestBytes + 5 })
       expect((await store.usage('alice', 1)).total).toBe(1)
+      const [task] = (await store.claim({ ...CLAIM, rooms: new Map([['bob', 0]]) })).tasks
+      if (task === undefined) throw new Error('not claimed')
+      const asking = moved(task, { kind: 'ask', epoch: 1, isHeld: true, questions: { a: '"1234567"', b: '{}' }, stateText: '"s"' })
+      const answered = moved(asking, { kind: 'answer', answers: { [Object.keys(asking.progress.questions)[0] ?? '']: '"12345678901"' } })
+      await store.write([asking])
+      expect((await store.usage('alice', 10)).bytes).toBe(2 * requestBytes + 5 + 9 + 2 + 3)
+      await store.write([answered])
+      expect((await store.usage('alice', 10)).bytes).toBe(2 * requestBytes + 5 + 13 + 2 + 3)
       expect(await store.usage('nobody', 10)).toEqual({ live: 0, total: 0, bytes: 0 })
     })
 

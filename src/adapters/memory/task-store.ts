@@ -5,6 +5,7 @@ import { beginTask } from '../../core/task/new-task.ts'
 import { heldBytes, isOverPhase } from '../../core/task/stored-task.ts'
 import type { StoredTask, TaskPhase } from '../../core/task/stored-task.ts'
 import { isDue, moveTask } from '../../core/task/task-state.ts'
+import type { ClaimRoom } from '../../core/task/task-share.ts'
 import type { TaskQuery, TaskStore } from '../../core/task/task-store.ts'
 
 interface Tombstone {
@@ -46,13 +47,17 @@ export function createTaskStore(clock: Pick<Clock, 'nowMs'>): TaskStore {
       const task = ofKey(ownerKey, key)
       return task === undefined ? { kind: 'unknown', nowMs: clock.nowMs() } : { kind: isGone(task) ? 'expired' : 'found', nowMs: clock.nowMs(), task, ownerKey, expiredAtMs: task.expiresAtMs }
     },
-    async claim({ holder, count, leaseMs, homeMs }) {
+    async claim({ holder, leaseMs, gone, ...room }) {
       const nowMs = clock.nowMs()
-      const isOurs = (task: StoredTask): boolean => task.phase !== 'queued' || task.holder === '' || task.holder === holder || task.runAtMs <= nowMs - homeMs
+      const isOurs = (task: StoredTask): boolean => task.phase !== 'queued' || task.holder === '' || task.holder === holder || gone.includes(task.holder)
       const due = all().filter((task) => isDue(task, nowMs) && isOurs(task)).sort((left, right) => dueAtMs(left) - dueAtMs(right))
-      const tasks = due.slice(0, count).map((task) => claimed(task, holder, leaseMs, nowMs))
+      const tasks = withinRoom(due, room).map((task) => claimed(task, holder, leaseMs, nowMs))
       for (const task of tasks) rows.set(task.id, task)
       return { nowMs, tasks }
+    },
+    async homes() {
+      const nowMs = clock.nowMs()
+      return [...new Set(all().flatMap((task) => (task.phase === 'queued' && task.holder !== '' && isDue(task, nowMs) ? [task.holder] : [])))]
     },
     async renew(leases, leaseMs) {
       const nowMs = clock.nowMs()
@@ -110,6 +115,16 @@ function byAge(left: StoredTask, right: StoredTask): number {
 
 function dueAtMs({ phase, runAtMs, leaseUntilMs }: StoredTask): number {
   return phase === 'queued' ? runAtMs : leaseUntilMs
+}
+
+function withinRoom(due: readonly StoredTask[], { count, perOwner, rooms }: ClaimRoom): readonly StoredTask[] {
+  const taken = new Map<string, number>()
+  const fits = due.filter(({ origin: { ownerKey } }) => {
+    const place = (taken.get(ownerKey) ?? 0) + 1
+    taken.set(ownerKey, place)
+    return place <= (rooms.get(ownerKey) ?? perOwner)
+  })
+  return fits.slice(0, count)
 }
 
 function claimed(task: StoredTask, holder: string, leaseMs: number, nowMs: number): StoredTask {

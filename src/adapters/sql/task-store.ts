@@ -4,7 +4,7 @@ import { beginTask } from '../../core/task/new-task.ts'
 import { heldBytes } from '../../core/task/stored-task.ts'
 import type { StoredTask } from '../../core/task/stored-task.ts'
 import { COUNTED_PHASES } from '../../core/task/task-store.ts'
-import type { NewTask, Sighting, TaskLease, TaskQuery, TaskStore } from '../../core/task/task-store.ts'
+import type { NewTask, Sighting, TaskClaim, TaskLease, TaskQuery, TaskStore } from '../../core/task/task-store.ts'
 import { numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase, SqlRow, SqlValue, Statement } from './sql-database.ts'
 import { CHANGED, changedValues, progressText, taskOf } from './task-row.ts'
@@ -27,18 +27,15 @@ const FIND_TAKEN = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE id = $1 O
 const FIND_TOMBSTONE = `SELECT owner_key, expired_at_ms, ${NOW} FROM portolan_task_tombstone WHERE id = $1`
 const TIME = `SELECT ${NOW}`
 
-/** Materialized: the rows must be picked once, however the update is carried out. */
-const CLAIM = (lock: string): string => `
-  WITH picked AS MATERIALIZED (
-    SELECT id FROM portolan_task
-    WHERE due_at_ms <= portolan_now_ms() AND (phase <> 'queued' OR holder = '' OR holder = $1 OR due_at_ms <= portolan_now_ms() - $4)
-    ORDER BY due_at_ms LIMIT $3${lock})
+const CLAIM = `
   UPDATE portolan_task SET
     phase = 'running', version = version + 1, epoch = epoch + 1, holder = $1,
     lease_until_ms = portolan_now_ms() + $2, due_at_ms = portolan_now_ms() + $2, updated_at_ms = portolan_now_ms(),
     attempts = attempts + CASE WHEN is_resuming = 1 AND phase = 'queued' THEN 0 ELSE 1 END
   WHERE id IN (SELECT id FROM picked)
   RETURNING ${COLUMNS}, ${NOW}`
+
+const HOMES = `SELECT DISTINCT holder FROM portolan_task WHERE due_at_ms <= portolan_now_ms() AND phase = 'queued' AND holder <> ''`
 
 const OVERDUE = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE is_over = 0 AND deadline_at_ms <= portolan_now_ms() ORDER BY deadline_at_ms LIMIT $1`
 const EXPIRED = 'SELECT id FROM portolan_task WHERE is_over = 1 AND expires_at_ms <= portolan_now_ms() ORDER BY expires_at_ms LIMIT $1'
@@ -64,7 +61,6 @@ const OLDEST = `SELECT MIN(due_at_ms) AS due_at_ms, portolan_now_ms() AS now_ms 
 const CHUNK = 64
 
 export function createTaskStore(database: SqlDatabase): TaskStore {
-  const claimSql = CLAIM(database.dialect === 'postgres' ? ' FOR UPDATE SKIP LOCKED' : '')
   const now = async (): Promise<number> => numberOf((await database.read(TIME, []))[0], 'now_ms')
   const inTasks = async (rows: readonly SqlRow[]): Promise<{ readonly nowMs: number; readonly tasks: readonly StoredTask[] }> => {
     const [first] = rows
@@ -93,11 +89,13 @@ export function createTaskStore(database: SqlDatabase): TaskStore {
       return { kind: 'expired', nowMs: numberOf(stone, 'now_ms'), ownerKey: textOf(stone, 'owner_key'), expiredAtMs: numberOf(stone, 'expired_at_ms') }
     },
     findByKey: async (ownerKey, key) => (await find(FIND_BY_KEY, [ownerKey, key])) ?? { kind: 'unknown', nowMs: await now() },
-    async claim({ holder, count, leaseMs, homeMs }) {
-      const rows = await database.write(claimSql, [holder, Math.ceil(leaseMs), count, homeMs])
+    async claim(claim) {
+      const { sql, values } = claimStatement(claim, database.dialect)
+      const rows = await database.write(sql, values)
       const { nowMs, tasks } = await inTasks(rows)
       return { nowMs, tasks: tasks.toSorted((left, right) => left.runAtMs - right.runAtMs || (left.id < right.id ? -1 : 1)) }
     },
+    homes: async () => (await database.read(HOMES, [])).map((row) => textOf(row, 'holder')),
     async renew(leases, leaseMs) {
       const statements = chunked(leases).map((chunk) => renewStatement(chunk, leaseMs))
       const rows = (statements.length === 0 ? [] : await database.writeAll(statements)).flat()
@@ -143,7 +141,7 @@ function insertValues(task: NewTask): readonly SqlValue[] {
   const { ownerKey, terms } = origin
   return [
     id, ownerKey, idempotency?.key ?? null, idempotency?.digest ?? null, JSON.stringify(origin), phase, epoch, holder, Math.ceil(lease?.leaseMs ?? 0),
-    isDispatched ? 1 : 0, Math.ceil(terms.deadlineMs), Math.ceil(terms.ttlMs), progress.attempts, heldBytes({ origin, resultText: '' }), progressText(progress),
+    isDispatched ? 1 : 0, Math.ceil(terms.deadlineMs), Math.ceil(terms.ttlMs), progress.attempts, heldBytes({ origin, resultText: '', progress }), progressText(progress),
   ]
 }
 
@@ -173,6 +171,25 @@ function writeStatement(tasks: readonly StoredTask[]): Statement {
     WHERE portolan_task.id = new.id AND portolan_task.version = new.version - 1
     RETURNING portolan_task.id AS id`
   return { sql, values: tasks.flatMap(changedValues) }
+}
+
+/** Materialized: the rows must be picked once, however the update is carried out. */
+function claimStatement({ holder, leaseMs, count, perOwner, rooms, gone }: TaskClaim, dialect: SqlDatabase['dialect']): Statement {
+  const values: SqlValue[] = [holder, Math.ceil(leaseMs), count]
+  const value = (one: SqlValue): string => `$${values.push(one)}`
+  const open = Array.from(rooms).filter(([, places]) => places > 0)
+  const full = Array.from(rooms.keys()).filter((ownerKey) => rooms.get(ownerKey) === 0)
+  const isOurs = ["phase <> 'queued'", "holder = ''", 'holder = $1', ...(gone.length === 0 ? [] : [`holder IN (${gone.map(value).join(', ')})`])].join(' OR ')
+  const hasRoom = full.length === 0 ? '' : ` AND owner_key NOT IN (${full.map(value).join(', ')})`
+  const due = `
+    SELECT id, owner_key, due_at_ms FROM portolan_task WHERE due_at_ms <= portolan_now_ms() AND (${isOurs})${hasRoom}
+    ORDER BY due_at_ms LIMIT $3${dialect === 'postgres' ? ' FOR UPDATE SKIP LOCKED' : ''}`
+  if (perOwner >= count && open.length === 0) return { sql: `WITH picked AS MATERIALIZED (${due})${CLAIM}`, values }
+  const places = open.map(([ownerKey, room]) => `WHEN ${value(ownerKey)} THEN CAST(${value(room)} AS BIGINT)`)
+  const most = `CAST(${value(perOwner)} AS BIGINT)`
+  const room = places.length === 0 ? most : `CASE owner_key ${places.join(' ')} ELSE ${most} END`
+  const ranked = 'SELECT id, owner_key, ROW_NUMBER() OVER (PARTITION BY owner_key ORDER BY due_at_ms, id) AS place FROM due'
+  return { sql: `WITH due AS MATERIALIZED (${due}), picked AS MATERIALIZED (SELECT id FROM (${ranked}) AS ranked WHERE place <= ${room})${CLAIM}`, values }
 }
 
 function renewStatement(leases: readonly TaskLease[], leaseMs: number): Statement {

@@ -37,7 +37,9 @@ const LIMIT_TEXTS: Readonly<Record<keyof Limits, string>> = {
   bufferedEventAgeMs: 'The same, in milliseconds',
   tasksPerPrincipal: 'Tasks of one principal that Portolan owns and that have not ended; beyond: 503 with Retry-After',
   keptTasksPerPrincipal: 'The same with those whose results are kept',
-  taskBytesPerPrincipal: 'Requests and results of one principal\'s tasks, in bytes',
+  taskBytesPerPrincipal: 'Requests, questions, answers and results of one principal\'s tasks, in bytes',
+  taskAttempts: 'Tasks that one replica tries at a time; beyond: they wait',
+  taskAttemptsPerPrincipal: 'The same of one principal, who never has more than are free beside his own',
 }
 
 /** The longest time and the largest number that any limit takes: setTimeout and buffers go no further. */
@@ -74,6 +76,8 @@ const limits = z.strictObject({
   tasksPerPrincipal: limit('tasksPerPrincipal'),
   keptTasksPerPrincipal: limit('keptTasksPerPrincipal'),
   taskBytesPerPrincipal: limit('taskBytesPerPrincipal'),
+  taskAttempts: limit('taskAttempts'),
+  taskAttemptsPerPrincipal: limit('taskAttemptsPerPrincipal'),
   ratePerPrincipal: z
     .strictObject({
       perSec: perSec.describe('Requests a second of one principal, for a long time; may be a fraction; beyond: 429 with Retry-After'),

@@ -16,7 +16,7 @@ async function play() {
   const operations = createTaskOperations(store, tasks, createSeededRandom(3))
   const ask = (method: string, url: string) => taskAnswer(operations, method, url)
   const { task } = await store.create(newTask('dead'))
-  const { tasks: [claimed = task] } = await store.claim({ holder: 'r', count: 1, leaseMs: 1_000, homeMs: 0 })
+  const { tasks: [claimed = task] } = await store.claim({ holder: 'r', count: 1, perOwner: 1, rooms: new Map(), leaseMs: 1_000, gone: [] })
   const failure = { attempt: 1, atMs: 1, reason: 'transport', message: 'gone' } as const
   await tasks.move(claimed, { kind: 'giveUp', epoch: 1, errorText: '{"code":1}', failure })
   clock.advance(1)

@@ -4,7 +4,7 @@
  *
  *   auto:    call in flight ──answer──▶ the client's
  *                └──afterMs──▶ task made, durably ──▶ its handle is the answer; the call goes on
- *   always:  task made, durably ──▶ its handle is the answer ──▶ first attempt, here
+ *   always:  task made, durably ──▶ its handle is the answer ──▶ first attempt, here where there is room
  */
 
 import { member, readJson } from '../../protocol/json.ts'
@@ -72,7 +72,7 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
     case 'same':
       return createdOutcome(context, exchange, making.task)
     case 'made': {
-      owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
+      if (making.task.phase === 'running') owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
       return createdOutcome(context, exchange, making.task)
     }
   }
@@ -182,7 +182,9 @@ function withdraw(call: OwnCall, { id, idempotency }: Pick<NewTask, 'id' | 'idem
  */
 async function newTask(call: OwnCall, isSent: boolean): Promise<NewTask> {
   const origin = await originOf(call)
-  const lease = { holder: call.owned.replicaId, leaseMs: LEASE_MS, isDispatched: isSent || !origin.terms.isRepeatable }
+  // Of whoever has enough under way here already it waits its turn, at any replica.
+  const isBegun = isSent || call.owned.runner.hasRoom(origin.ownerKey)
+  const lease = isBegun ? { holder: call.owned.replicaId, leaseMs: LEASE_MS, isDispatched: isSent || !origin.terms.isRepeatable } : undefined
   return { id: call.context.deps.random.id(), origin, idempotency: idempotencyOf(call), lease }
 }
 

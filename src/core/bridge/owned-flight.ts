@@ -133,7 +133,7 @@ export function attemptOutcome(outcome: Outcome, terms: TaskTerms): AttemptOutco
       if (!read.ok) return refusedOutcome(new PortolanError('upstream_malformed'))
       const { requests, stateText = '' } = read.value
       const questions = requests.map(({ key, method, paramsText }) => [key, `{"method":"${method}","params":${paramsText}}`] as const)
-      return { kind: 'asks', questions: Object.fromEntries(questions), stateText }
+      return { kind: 'asks', isHeld: false, questions: Object.fromEntries(questions), stateText }
     }
     case 'refused':
       return refusedOutcome(outcome.error)

@@ -10,6 +10,7 @@ import { isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import { LEASE_MS, createTaskRunner } from '../task/task-runner.ts'
 import type { Attempt, AttemptSink } from '../task/attempt.ts'
+import type { AttemptBounds } from '../task/task-share.ts'
 import type { TaskRunner } from '../task/task-runner.ts'
 import { startTaskSweep } from '../task/task-sweep.ts'
 import type { TaskStore } from '../task/task-store.ts'
@@ -46,6 +47,12 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
     const { tasksPerPrincipal, keptTasksPerPrincipal, taskBytesPerPrincipal } = snapshots.current().limits
     return { live: tasksPerPrincipal, total: keptTasksPerPrincipal, bytes: taskBytesPerPrincipal }
   }
+  const attemptBounds = (): AttemptBounds => {
+    const { taskAttempts, taskAttemptsPerPrincipal } = snapshots.current().limits
+    return { attempts: taskAttempts, attemptsPerOwner: taskAttemptsPerPrincipal }
+  }
+  // Without others whoever is not this replica was this one, in a former life.
+  const isAlive = async (id: string): Promise<boolean> => (await context.membership?.isAlive(id)) ?? false
   const tasks = createTasks({ store, clock, hints, bounds })
   const onError = (error: unknown): void => log({ level: 'warn', event: 'task_sweep_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
   const overdueText = errorTexts(new PortolanError('upstream_timeout', { message: 'The deadline of the task has passed' })).errorText
@@ -57,7 +64,7 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
     const exchange = attemptExchange(context, attemptId(task), requestOf(task), waitMs(task), askedBy(task))
     return attemptOf(launch(context, exchange, { prepare: sameTool(prepare, task), dispatch: () => sink.dispatch(), ears: earsOf(task, sink) }))
   }
-  const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log, replicaId, begin: again, lost: lostTexts, leaseMs: LEASE_MS })
+  const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log, replicaId, begin: again, lost: lostTexts, leaseMs: LEASE_MS, isAlive, bounds: attemptBounds })
 
   /** What stays from now until input comes is a call that waits at its server: it is cancelled with its task. */
   const earsOf = (task: StoredTask, sink: AttemptSink): FlightEars => ({
@@ -69,7 +76,7 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
     onDrain: () => undefined,
     ended(outcome) {
       const ended = attemptOutcome(outcome, task.origin.terms)
-      if (ended?.kind === 'asks') cancelWith(context, tasks, task, ended.stateText)
+      if (ended?.kind === 'asks') return sink.end({ ...ended, isHeld: holdFor(context, tasks, task, ended.stateText) })
       // Aborted by nobody who holds the task: nobody knows what has become of it.
       sink.end(ended ?? refusedOutcome(new PortolanError('outcome_unknown')))
     },
@@ -129,16 +136,16 @@ function progressMessage(text: string): string | undefined {
   return scan.ok && scan.value.method === 'notifications/progress' ? readString(text, member(scan.value.body, 'message')) : undefined
 }
 
-/** Only where this process holds the call: elsewhere its replica does the same. */
-function cancelWith(context: GatewayContext, tasks: Tasks, task: StoredTask, stateText: string): void {
-  const { keyring, clock } = context.deps
+/** Whether what the state names is in this process: a call that waits open, which ends with its task, or a child that knows the state. */
+function holdFor(context: GatewayContext, tasks: Tasks, task: StoredTask, stateText: string): boolean {
+  const { keyring, clock, peers } = context.deps
   const { upstreamId, tool, scope, bindingKey, ownerKey } = task.origin
   const handle: unknown = stateText === '' ? undefined : JSON.parse(utf8Of(stateText))
   const { principal } = askedBy(task)
-  if (typeof handle !== 'string' || principal === undefined) return
+  if (typeof handle !== 'string' || principal === undefined) return false
   const opened = openState(keyring, principal, { upstreamId, method: 'tools/call', subject: tool, scope }, handle, clock.nowMs())
   const parked = readParkedState(opened?.state)
-  if (parked === undefined) return
+  if (parked === undefined) return opened?.heldBy === peers.replicaId
   const look = async (): Promise<void> => {
     const found = await tasks.find(ownerKey, task.id)
     const now = found?.kind === 'found' ? found.task : undefined
@@ -150,4 +157,5 @@ function cancelWith(context: GatewayContext, tasks: Tasks, task: StoredTask, sta
   }
   // A hint may be late, or anybody's: the store knows. Also now and then, for one that was lost, or a store that was away.
   const stop = tasks.watch(task.id, () => void look().catch(() => undefined))
+  return true
 }

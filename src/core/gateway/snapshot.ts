@@ -123,6 +123,8 @@ export interface Limits {
   readonly tasksPerPrincipal: number
   readonly keptTasksPerPrincipal: number
   readonly taskBytesPerPrincipal: number
+  readonly taskAttempts: number
+  readonly taskAttemptsPerPrincipal: number
 }
 
 /** Defaults of design §6 and §4. */
@@ -151,6 +153,8 @@ export const DEFAULT_LIMITS: Limits = {
   tasksPerPrincipal: 1_000,
   keptTasksPerPrincipal: 10_000,
   taskBytesPerPrincipal: 256 * 1024 * 1024,
+  taskAttempts: 512,
+  taskAttemptsPerPrincipal: 256,
 }
 
 export interface Snapshot {

@@ -43,6 +43,6 @@ describe('the retry rule', () => {
 
   it('gives each question a key that is never used again', () => {
     const asked = { ...task(), progress: { ...task().progress, rounds: 2 } }
-    expect(endEvent(asked, { kind: 'asks', questions: { name: '{}' }, stateText: '"s"' }, 0, () => 0)).toMatchObject({ kind: 'ask', questions: { '3.name': '{}' } })
+    expect(endEvent(asked, { kind: 'asks', isHeld: true, questions: { name: '{}' }, stateText: '"s"' }, 0, () => 0)).toMatchObject({ kind: 'ask', questions: { '3.name': '{}' } })
   })
 })

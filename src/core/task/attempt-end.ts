@@ -11,8 +11,8 @@ import type { TaskEvent } from './task-state.ts'
 
 export type AttemptOutcome =
   | { readonly kind: 'completed'; readonly resultText: WireText; readonly said?: TaskState }
-  /** By the server's own keys. */
-  | { readonly kind: 'asks'; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
+  /** By the server's own keys. `isHeld`: the call waits open at this replica, or what it needs does. */
+  | { readonly kind: 'asks'; readonly isHeld: boolean; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
   | AttemptFailure
   /** An adopted one, at its server. */
   | { readonly kind: 'cancelled'; readonly said: TaskState }
@@ -42,7 +42,7 @@ export function endEvent(task: StoredTask, outcome: AttemptOutcome, nowMs: numbe
     case 'completed':
       return { kind: 'complete', epoch, resultText: outcome.resultText, said: outcome.said }
     case 'asks':
-      return { kind: 'ask', epoch, questions: keyed(outcome.questions, progress.rounds + 1), stateText: outcome.stateText }
+      return { kind: 'ask', epoch, isHeld: outcome.isHeld, questions: keyed(outcome.questions, progress.rounds + 1), stateText: outcome.stateText }
     case 'cancelled':
       return { kind: 'cancel', said: outcome.said }
     case 'unbegun':

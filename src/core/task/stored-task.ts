@@ -156,6 +156,10 @@ export const NO_PROGRESS: TaskProgress = {
 }
 
 /** What its owner's quota counts. */
-export function heldBytes({ origin, resultText }: Pick<StoredTask, 'origin' | 'resultText'>): number {
-  return origin.requestText.length + resultText.length
+export function heldBytes({ origin, resultText, progress: { questions, answers, stateText } }: Pick<StoredTask, 'origin' | 'resultText' | 'progress'>): number {
+  return origin.requestText.length + resultText.length + stateText.length + textsBytes(questions) + textsBytes(answers)
+}
+
+export function textsBytes(texts: Readonly<Record<string, WireText>>): number {
+  return Object.values(texts).reduce((sum, text) => sum + text.length, 0)
 }

@@ -12,14 +12,17 @@ export interface TaskBounds {
   /** Those that have not ended. */
   readonly live: number
   readonly total: number
-  /** Of requests and results. */
+  /** Of requests, questions, answers and results. */
   readonly bytes: number
 }
 
 export interface TaskQuota {
   /** Which bound is reached; undefined for none. */
   fullOf(ownerKey: string, bounds: TaskBounds): Promise<keyof TaskBounds | undefined>
+  /** Whether so many bytes more may be kept of his tasks. */
+  hasRoom(ownerKey: string, bounds: TaskBounds, bytes: number): Promise<boolean>
   added(ownerKey: string, task: StoredTask): void
+  grown(ownerKey: string, bytes: number): void
 }
 
 const FRESH_MS = 1_000
@@ -52,15 +55,27 @@ export function createTaskQuota(store: TaskStore, clock: Clock): TaskQuota {
     return counting
   }
 
+  const countedOf = (ownerKey: string, bounds: TaskBounds): Promise<Counted> => {
+    const before = owners.get(ownerKey)
+    return before !== undefined && isFresh(before) ? before : count(ownerKey, bounds)
+  }
+  const knownOf = (ownerKey: string): Counted | undefined => {
+    const counting = owners.get(ownerKey)
+    return counting === undefined ? undefined : known.get(counting)
+  }
+
   return {
     async fullOf(ownerKey, bounds) {
-      const before = owners.get(ownerKey)
-      const counted = await (before !== undefined && isFresh(before) ? before : count(ownerKey, bounds))
+      const counted = await countedOf(ownerKey, bounds)
       return (['live', 'total', 'bytes'] as const).find((what) => counted[what] >= bounds[what])
     },
+    hasRoom: async (ownerKey, bounds, bytes) => (await countedOf(ownerKey, bounds)).bytes + bytes <= bounds.bytes,
+    grown(ownerKey, bytes) {
+      const counted = knownOf(ownerKey)
+      if (counted !== undefined) counted.bytes += bytes
+    },
     added(ownerKey, task) {
-      const counting = owners.get(ownerKey)
-      const counted = counting === undefined ? undefined : known.get(counting)
+      const counted = knownOf(ownerKey)
       if (counted === undefined) return
       counted.live += 1
       counted.total += 1

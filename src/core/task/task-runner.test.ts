@@ -14,6 +14,7 @@ import type { StoredTask, TaskTerms } from './stored-task.ts'
 import { createTaskRunner } from './task-runner.ts'
 import type { AttemptSink, BeginAttempt } from './attempt.ts'
 import type { TaskRunner } from './task-runner.ts'
+import type { AttemptBounds } from './task-share.ts'
 import type { TaskStore } from './task-store.ts'
 import { startTaskSweep } from './task-sweep.ts'
 import { createTasks } from './tasks.ts'
@@ -39,11 +40,13 @@ interface World {
   writes: number
   /** Makes every call of the store fail. */
   isDown: boolean
+  readonly gone: Set<string>
+  attempts: AttemptBounds
   start(replica: string): TaskRunner
   /** As a replica begins what it makes: leased, and marked. */
   takeNew(runner: TaskRunner, replica: string, id: string): Promise<void>
   pass(ms: number): Promise<void>
-  make(id: string, terms?: Partial<TaskTerms>): Promise<void>
+  make(id: string, terms?: Partial<TaskTerms>, ownerKey?: string): Promise<void>
   phase(id: string): Promise<StoredTask>
 }
 
@@ -76,9 +79,10 @@ function createWorld(): World {
     return known
   }
   const world: World = {
-    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false,
+    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
     start: (replica) => createTaskRunner({
       store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: () => undefined, replicaId: replica, leaseMs: LEASE_MS,
+      isAlive: async (id) => !world.gone.has(id), bounds: () => world.attempts,
       lost: (reason) => ({ errorText: `"${reason}"`, message: reason }),
       begin: begin(replica),
     }),
@@ -93,8 +97,8 @@ function createWorld(): World {
         await settle()
       }
     },
-    async make(id, terms = {}) {
-      await tasks.make(newTask(id, { origin: taskOrigin({ terms: { ...TERMS, ...terms } }) }))
+    async make(id, terms = {}, ownerKey = 'alice') {
+      await tasks.make(newTask(id, { origin: taskOrigin({ ownerKey, terms: { ...TERMS, ...terms } }) }))
       await settle()
     },
     async phase(id) {
@@ -288,13 +292,70 @@ describe('trying tasks', () => {
     const world = createWorld()
     world.start('r1')
     await world.make('t')
-    world.tried[0]?.sink.end({ kind: 'asks', questions: { name: '{"method":"roots/list"}' }, stateText: '"s"' })
+    world.tried[0]?.sink.end({ kind: 'asks', isHeld: true, questions: { name: '{"method":"roots/list"}' }, stateText: '"s"' })
     await settle()
     expect(await world.phase('t')).toMatchObject({ phase: 'asking', progress: { questions: { '1.name': '{"method":"roots/list"}' } } })
     expect(await world.tasks.answer('bob', 't', { '1.name': '{}' })).toBeUndefined()
     await world.tasks.answer('alice', 't', { '1.name': '{"roots":[]}' })
     await settle()
     expect(world.tried[1]?.task).toMatchObject({ epoch: 2, progress: { attempts: 1, isResuming: true, answers: { '1.name': '{"roots":[]}' }, stateText: '"s"' } })
+  })
+
+  it('leaves what its answers wake to the replica that holds its call, however long that one takes, until it is gone', async () => {
+    const world = createWorld()
+    const home = world.start('r1')
+    await world.make('t')
+    world.start('r2')
+    world.tried[0]?.sink.end({ kind: 'asks', isHeld: true, questions: { name: '{"method":"roots/list"}' }, stateText: '"s"' })
+    await settle()
+    // It lives, and claims nothing: stopped, or busy.
+    home.close()
+    await world.tasks.answer('alice', 't', { '1.name': '{}' })
+    await world.pass(12_000)
+    expect(world.tried).toHaveLength(1)
+    world.gone.add('r1')
+    await world.pass(5_250)
+    expect(world.tried.at(-1)).toMatchObject({ replica: 'r2', task: { epoch: 2 } })
+  })
+
+  it('goes on within a second with what waits for a replica that is gone', async () => {
+    const world = createWorld()
+    const home = world.start('r1')
+    await world.make('t')
+    world.tried[0]?.sink.end({ kind: 'asks', isHeld: true, questions: { name: '{}' }, stateText: '"s"' })
+    await settle()
+    home.close()
+    world.gone.add('r1')
+    world.start('r2')
+    await settle()
+    // So soon after it looked at its start.
+    await world.pass(250)
+    await world.tasks.answer('alice', 't', { '1.name': '{}' })
+    await world.pass(1_000)
+    expect(world.tried.at(-1)).toMatchObject({ replica: 'r2' })
+  })
+
+  it('leaves room for others however many tasks one owner has, and takes up his as there is room again', async () => {
+    const world = createWorld()
+    world.attempts = { attempts: 8, attemptsPerOwner: 100 }
+    const runner = world.start('r1')
+    for (let at = 0; at < 20; at += 1) await world.make(`a${at}`)
+    await world.pass(250)
+    const ofAlice = (): number => world.tried.filter(({ task, aborted }) => task.origin.ownerKey === 'alice' && aborted === '').length
+    expect(ofAlice()).toBe(4)
+    expect(runner.hasRoom('alice')).toBe(false)
+    expect(runner.hasRoom('bob')).toBe(true)
+    await world.make('b', {}, 'bob')
+    expect(world.tried.at(-1)?.task.id).toBe('b')
+    for (const { task, sink } of world.tried) if (task.origin.ownerKey === 'alice') sink.end(completed)
+    await world.pass(250)
+    expect(ofAlice()).toBeGreaterThanOrEqual(7)
+    expect(runner.count).toBeLessThanOrEqual(8)
+    for (let round = 0; round < 8; round += 1) {
+      for (const { sink } of world.tried) sink.end(completed)
+      await world.pass(250)
+    }
+    expect(ofAlice()).toBe(20)
   })
 
   it('says what an attempt is about, and not for each of its words', async () => {

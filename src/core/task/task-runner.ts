@@ -15,12 +15,18 @@ import { isOverPhase } from './stored-task.ts'
 import type { SaidOf, StoredTask, TaskPhase } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
 import type { TaskEvent } from './task-state.ts'
+import { createTaskClaims } from './task-claims.ts'
+import type { TaskClaimsDeps } from './task-claims.ts'
+import { createTaskShare } from './task-share.ts'
+import type { AttemptBounds } from './task-share.ts'
 import type { TaskStore } from './task-store.ts'
 import type { Made, Tasks } from './tasks.ts'
 
 export interface TaskRunner {
   /** Attempts under way here. */
   readonly count: number
+  /** Whether one more of this owner's may begin here. */
+  hasRoom(ownerKey: string): boolean
   /** Goes on with a task that was made with a lease for this replica. */
   take(made: Pick<Made, 'task' | 'askedAtTicks'>, begin: BeginAttempt): void
   /** Goes on with a call that was sent, and has become a task since. */
@@ -41,21 +47,19 @@ export interface TaskRunnerDeps {
   readonly begin: BeginAttempt
   /** The error that a client gets of a task whose outcome nobody knows. */
   readonly lost: (reason: 'lost' | 'timeout') => Pick<AttemptFailure, 'errorText' | 'message'>
+  readonly isAlive: TaskClaimsDeps['isAlive']
   readonly leaseMs?: number
-  /** Attempts at a time. */
-  readonly maxAttempts?: number
+  readonly bounds?: () => AttemptBounds
 }
 
 export const LEASE_MS = 15_000
-const MAX_ATTEMPTS = 256
+const BOUNDS: AttemptBounds = { attempts: 512, attemptsPerOwner: 256 }
 /** Of the lease: so much before its end an attempt that could not renew it is given up. */
 const MARGIN = 1 / 6
 /** Every third of the lease: one renewal may fail. */
 const TICKS_PER_RENEWAL = 2
-const HOME_MS = 500
-const CLAIM_COUNT = 64
 const NOTE_MS = 1_000
-/** A claim that failed is tried again so soon; so is an end that could not be written. */
+/** An end that could not be written is tried again so soon. */
 const AGAIN_MS = 1_000
 
 const STOPPING = 'shutting down'
@@ -78,12 +82,10 @@ interface Running {
 
 export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const { store, tasks, clock, random, telemetry, log, replicaId } = deps
-  const { leaseMs = LEASE_MS, maxAttempts = MAX_ATTEMPTS } = deps
+  const { leaseMs = LEASE_MS, bounds = () => BOUNDS } = deps
+  const share = createTaskShare(bounds)
   const running = new Map<string, Running>()
   const idle = new Set<() => void>()
-  let isDraining = false
-  let isClaiming = false
-  let isRung = false
   let stopRenewal = (): void => undefined
   const timers = new Set<() => void>()
 
@@ -102,10 +104,11 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const leave = (entry: Running): void => {
     entry.isOver = true
     for (const stop of entry.stops.splice(0)) stop()
-    if (running.get(entry.task.id) === entry) running.delete(entry.task.id)
+    if (running.get(entry.task.id) !== entry) return
+    running.delete(entry.task.id)
+    if (takesRoom(entry.task)) share.ended(entry.task.origin.ownerKey)
     if (running.size === 0) for (const run of idle) run()
-    // Whoever was due while there was no room.
-    if (isRung) claim()
+    claims.goOn()
   }
 
   /** Not ours any more: nothing of it is written, and nothing more is sent. */
@@ -136,7 +139,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       move(entry, event).then(
         (isTaken) => {
           count(entry, isTaken ? event.kind : 'stale')
-          if (isTaken && event.kind === 'retry') after(event.delayMs, claim)
+          if (isTaken && event.kind === 'retry') after(event.delayMs, claims.claim)
           leave(entry)
         },
         () => {
@@ -198,6 +201,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     const before = running.get(task.id)
     if (before !== undefined) lose(before, 'its lease had passed')
     running.set(task.id, entry)
+    if (takesRoom(task)) share.begun(task.origin.ownerKey)
     entry.stops.push(tasks.watch(task.id, (phase) => {
       if (phase !== undefined && isOverPhase(phase)) look(entry)
     }))
@@ -238,39 +242,6 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     take(task, leasedAtTicks, deps.begin)
   }
 
-  const claim = (): void => {
-    isRung = true
-    if (isClaiming || isDraining) return
-    isClaiming = true
-    claimAll().then(
-      () => (isClaiming = false),
-      (error: unknown) => {
-        isClaiming = false
-        log({ level: 'warn', event: 'task_claim_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
-        after(AGAIN_MS, claim)
-      },
-    )
-  }
-
-  /** What is only followed takes nobody's room. */
-  const tried = (): number => Array.from(running.values()).filter(({ task }) => task.origin.adopted === undefined).length
-
-  const claimAll = async (): Promise<void> => {
-    while (isRung && !isDraining) {
-      const free = Math.min(CLAIM_COUNT, maxAttempts - tried())
-      if (free <= 0) return
-      isRung = false
-      const ticks = clock.ticksMs()
-      const { nowMs, tasks: claimed } = await store.claim({ holder: replicaId, count: free, leaseMs, homeMs: HOME_MS })
-      tasks.time.note(nowMs, ticks)
-      for (const task of claimed) {
-        if (takeOver(task) === 'lost') lostBefore(task, ticks)
-        else takeClaimed(task, ticks)
-      }
-      if (claimed.length === free) isRung = true
-    }
-  }
-
   const keepLeases = (ticksPassed = 1): void => {
     stopRenewal()
     stopRenewal = after(leaseMs * MARGIN, () => {
@@ -308,23 +279,28 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     }
   }
 
+  const claims = createTaskClaims({
+    store, tasks, clock, log, replicaId, leaseMs, share, after, isAlive: deps.isAlive,
+    take: (task, ticks) => (takeOver(task) === 'lost' ? lostBefore(task, ticks) : takeClaimed(task, ticks)),
+  })
   const stopDue = tasks.onDue(() => {
     dropLate()
-    claim()
+    claims.claim()
   })
-  claim()
+  claims.claim()
 
   return {
     get count() {
       return running.size
     },
+    hasRoom: (ownerKey) => share.hasRoom(ownerKey),
     take: ({ task, askedAtTicks }, begin) => take(task, askedAtTicks, begin),
     adopt: ({ task, askedAtTicks }, begin) => take(task, askedAtTicks, begin, true),
     async drain(graceMs) {
-      isDraining = true
+      claims.stop()
       stopDue()
       // What goes on without us is not waited for: another replica follows it at once.
-      await Promise.all(Array.from(running.values()).filter(({ task }) => task.origin.adopted !== undefined).map((entry) => giveUp(entry)))
+      await Promise.all(Array.from(running.values()).filter(({ task }) => !takesRoom(task)).map((entry) => giveUp(entry)))
       await new Promise<void>((resolve) => {
         if (running.size === 0) return resolve()
         const done = (): void => {
@@ -338,7 +314,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       await Promise.all([...running.values()].map((entry) => giveUp(entry)))
     },
     close() {
-      isDraining = true
+      claims.stop()
       stopDue()
       for (const entry of running.values()) lose(entry, STOPPING)
       for (const stop of timers) stop()
@@ -354,4 +330,9 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     }
     await entry.writing
   }
+}
+
+/** What is only followed at its server takes nobody's room. */
+function takesRoom({ origin }: StoredTask): boolean {
+  return origin.adopted === undefined
 }

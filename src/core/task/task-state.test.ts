@@ -35,7 +35,7 @@ describe('the states of a task', () => {
 
   it('refuse every event of a lease that has passed on', () => {
     const events: TaskEvent[] = [
-      { kind: 'dispatch', epoch: 0 }, { kind: 'note', epoch: 2, statusMessage: '' }, { kind: 'ask', epoch: 0, questions: {}, stateText: '' },
+      { kind: 'dispatch', epoch: 0 }, { kind: 'note', epoch: 2, statusMessage: '' }, { kind: 'ask', epoch: 0, isHeld: true, questions: {}, stateText: '' },
       { kind: 'complete', epoch: 0, resultText: '' }, { kind: 'fail', epoch: 0, errorText: '', message: '' }, { kind: 'giveUp', epoch: 0, errorText: '', failure },
       { kind: 'retry', epoch: 0, delayMs: 0, failure, isAfresh: true }, { kind: 'release', epoch: 0 },
     ]
@@ -52,14 +52,14 @@ describe('the states of a task', () => {
 
   it('count no attempt that was never made, and none for input that continues one', () => {
     expect(after([claim, { kind: 'release', epoch: 1 }]).progress.attempts).toBe(0)
-    const asked = after([claim, { kind: 'dispatch', epoch: 1 }, { kind: 'ask', epoch: 1, questions: { a: '1', b: '2' }, stateText: '"s"' }])
+    const asked = after([claim, { kind: 'dispatch', epoch: 1 }, { kind: 'ask', epoch: 1, isHeld: true, questions: { a: '1', b: '2' }, stateText: '"s"' }])
     expect(asked).toMatchObject({ phase: 'asking', isDispatched: false, holder: 'r1' })
     const resumed = after([{ kind: 'answer', answers: { a: 'x', other: 'y' } }, { kind: 'resume', answers: { b: 'z' } }, claim], asked)
     expect(resumed).toMatchObject({ phase: 'running', epoch: 2, progress: { attempts: 1, rounds: 1, answers: { a: 'x', b: 'z' }, questions: {}, stateText: '"s"' } })
   })
 
   it('tell the last answer from the others, and ignore what answers nothing', () => {
-    const asked = after([claim, { kind: 'ask', epoch: 1, questions: { a: '1', b: '2' }, stateText: '' }])
+    const asked = after([claim, { kind: 'ask', epoch: 1, isHeld: true, questions: { a: '1', b: '2' }, stateText: '' }])
     expect(answerEvent(asked, { c: 'x' })).toBeUndefined()
     expect(answerEvent(asked, { a: 'x' })?.kind).toBe('answer')
     expect(answerEvent(asked, { a: 'x', b: 'y', c: 'z' })?.kind).toBe('resume')

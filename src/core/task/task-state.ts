@@ -22,7 +22,8 @@ export type TaskEvent =
   | { readonly kind: 'claim'; readonly holder: string; readonly leaseMs: number }
   | { readonly kind: 'dispatch'; readonly epoch: number }
   | { readonly kind: 'note'; readonly epoch: number; readonly statusMessage: string; readonly heard?: SaidOf | undefined }
-  | { readonly kind: 'ask'; readonly epoch: number; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
+  /** `isHeld`: what its next run needs is at the replica that held it. */
+  | { readonly kind: 'ask'; readonly epoch: number; readonly isHeld: boolean; readonly questions: Readonly<Record<string, WireText>>; readonly stateText: WireText }
   | { readonly kind: 'complete'; readonly epoch: number; readonly resultText: WireText; readonly said?: TaskState | undefined }
   | { readonly kind: 'fail'; readonly epoch: number; readonly errorText: WireText; readonly message: string; readonly said?: TaskState | undefined }
   | { readonly kind: 'giveUp'; readonly epoch: number; readonly errorText: WireText; readonly failure: TaskFailure }
@@ -104,7 +105,7 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
       return progressing({ statusMessage: event.statusMessage, ...event.heard })
     case 'ask':
       return {
-        isDispatched: false,
+        isDispatched: false, holder: event.isHeld ? task.holder : '',
         ...progressing({ rounds: progress.rounds + 1, questions: event.questions, answers: {}, stateText: event.stateText, isResuming: false }),
       }
     case 'answer':

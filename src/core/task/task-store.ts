@@ -4,6 +4,7 @@
  * store's own clock makes times of them; `nowMs` is what that clock said. All methods reject with `state_unavailable`.
  */
 
+import type { ClaimRoom } from './task-share.ts'
 import type { StoredTask, TaskIdempotency, TaskOrigin, TaskPhase } from './stored-task.ts'
 
 export interface NewTask {
@@ -29,12 +30,12 @@ export interface Tasks {
   readonly tasks: readonly StoredTask[]
 }
 
-export interface TaskClaim {
+/** No more than its room, of anybody and of each owner. */
+export interface TaskClaim extends ClaimRoom {
   readonly holder: string
-  readonly count: number
   readonly leaseMs: number
-  /** A task that another replica may hold something for is left to it for so long. */
-  readonly homeMs: number
+  /** Replicas that are gone: what waits for one of them is anybody's. What waits for another one is left to it. */
+  readonly gone: readonly string[]
 }
 
 export interface TaskLease {
@@ -76,6 +77,8 @@ export interface TaskStore {
   findByKey(ownerKey: string, key: string): Promise<Sighting>
   /** Due ones, the longest due first, each to one claimant only: `claim` of `task-state.ts`. */
   claim(claim: TaskClaim): Promise<Tasks>
+  /** Replicas that due tasks wait for: where their input came, what their next run needs is there. */
+  homes(): Promise<readonly string[]>
   /** Those whose lease is still this one, and goes on for `leaseMs` from now. */
   renew(leases: readonly TaskLease[], leaseMs: number): Promise<{ readonly nowMs: number; readonly ids: ReadonlySet<string> }>
   /**

@@ -4,10 +4,11 @@
  */
 
 import type { WireText } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
 import type { Hints } from '../event/hints.ts'
-import { TASK_PHASES, isOverPhase } from './stored-task.ts'
+import { TASK_PHASES, isOverPhase, textsBytes } from './stored-task.ts'
 import type { StoredTask, TaskPhase } from './stored-task.ts'
 import { createStoreTime } from './store-time.ts'
 import type { StoreTime } from './store-time.ts'
@@ -36,7 +37,7 @@ export interface Tasks {
   readonly time: StoreTime
   make(task: NewTask): Promise<Making>
   find(ownerKey: string, id: string): Promise<Found>
-  /** Takes what answers an open question; what does not is ignored. Undefined as `find`. */
+  /** Takes what answers an open question; what does not is ignored. Undefined as `find`. Rejects with `overloaded` where the owner's tasks have no room for it. */
   answer(ownerKey: string, id: string, answers: Readonly<Record<string, WireText>>): Promise<StoredTask | undefined>
   /** One that has ended stays what it is. Undefined as `find`. */
   cancel(ownerKey: string, id: string): Promise<StoredTask | undefined>
@@ -183,7 +184,12 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     async answer(ownerKey, id, answers) {
       const found = await read(ownerKey, id)
       if (found?.kind !== 'found') return undefined
-      const moved = await moveBy(found.task, (task) => (task.phase === 'asking' ? answerEvent(task, answers) : undefined))
+      const eventFor = (task: StoredTask): TaskEvent | undefined => (task.phase === 'asking' ? answerEvent(task, answers) : undefined)
+      const isTaken = eventFor(found.task) !== undefined
+      const bytes = textsBytes(answers)
+      if (isTaken && !(await quota.hasRoom(ownerKey, bounds(), bytes))) throw new PortolanError('overloaded', { retryAfterSec: 1, message: NO_ROOM })
+      const moved = await moveBy(found.task, eventFor)
+      if (isTaken && moved.ok) quota.grown(ownerKey, bytes)
       return moved.ok ? moved.value : undefined
     },
     async cancel(ownerKey, id) {
@@ -213,6 +219,8 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     },
   }
 }
+
+const NO_ROOM = 'Too much is kept of your tasks: wait until results of some have expired'
 
 function sameOrNot(made: StoredTask, asked: NewTask): Making {
   return made.idempotency?.digest === asked.idempotency?.digest ? { kind: 'same', task: made } : { kind: 'differs' }
