@@ -36,7 +36,7 @@ export interface ManyServersResult {
   readonly warmListP99: number
   /** When all 20 servers are asked for their lists again. */
   readonly staleList: number
-  /** Of `POST /reload`. */
+  /** Of `POST /api/v1/reload`. */
   readonly reload: number
   /** From the reload until a list has the changed server's tools. */
   readonly listAfterReload: number
@@ -175,7 +175,7 @@ async function measureReloads(gateway: Gateway): Promise<Pick<ManyServersResult,
   const socketPath = join(gateway.folder, 'data', 'operations.sock')
   for (let round = 1; round <= RELOADS; round += 1) {
     writeConfig(gateway.folder, round)
-    reloads.push(await timed(() => send({ socketPath, path: '/reload' }, '')))
+    reloads.push(await timed(() => send({ socketPath, path: '/api/v1/reload' }, '')))
     lists.push(await listUntil(gateway, (tools) => tools.length === TOOL_COUNT && tools.some(({ title }) => title.endsWith(`changed-${round}`))))
     await sleep(300)
   }

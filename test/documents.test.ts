@@ -150,8 +150,8 @@ describe('the documents', () => {
     const flags = new Map(sections.map((section) => [/^`portolan ([^`]+)`/.exec(section)?.[1] ?? '', new Set([...section.matchAll(/(?<=`|, )(--?[\w-]+)/g)].map(([flag]) => flag))]))
     const inFences = fences.filter(({ mark, language }) => language === 'sh' && /^(run|background|terminal|not run)/.test(mark)).flatMap(({ at, text }) => text.replaceAll('\\\n', ' ').split('\n').map((line) => ({ path: at, span: line.trim() })))
     const wrong = [...spans, ...inFences].filter(({ span }) => {
-      const [, command = '', rest = ''] = /^(?:\$ )?(?:portolan|npm run -s portolan --) ((?:(?:config|key|state|task) )?[a-z]+)(?=\s|$)([^|;&]*)/.exec(span) ?? []
-      if (['', 'config', 'key', 'state', 'task'].includes(command)) return false
+      const [, command = '', rest = ''] = /^(?:\$ )?(?:portolan|npm run -s portolan --) ((?:(?:config|key|state|task|operator) )?[a-z]+)(?=\s|$)([^|;&]*)/.exec(span) ?? []
+      if (['', 'config', 'key', 'state', 'task', 'operator'].includes(command)) return false
       const own = rest.split(' -- ')[0]?.replaceAll(/"[^"]*"|'[^']*'/g, '') ?? ''
       const used = [...own.matchAll(/(?<=\s)--?[a-z][\w-]*/g)].map(([flag]) => flag)
       const there = flags.get(command)

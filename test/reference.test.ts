@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_CAPS } from '../src/adapters/child-process/command.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
+import { BASE_PATH } from '../src/apps/admin/admin-app.ts'
+import { PROBLEMS } from '../src/apps/admin/problem.ts'
+import { ROUTES } from '../src/apps/admin/routes.ts'
 import { RESERVED_NAMES } from '../src/apps/gateway/config-name.ts'
 import { readDocument, rowsBelow } from './document.ts'
 
@@ -114,9 +117,26 @@ describe('docs/reference/endpoints.md', () => {
   it('has each path that the listeners answer, and no others', () => {
     const paths = [...rowsBelow(readDocument('docs/reference/endpoints.md'), 'For clients'), ...rowsBelow(readDocument('docs/reference/endpoints.md'), 'For operators')]
       .flatMap(([cell = '']) => [...cell.matchAll(/`(\/[^`]*)`/g)].map(([, path = '']) => path))
-    const served = ['/mcp', '/<name>/mcp', '/sse', '/<name>/sse', ...sources.flatMap(({ path, text }) =>
+    const served = [BASE_PATH, '/mcp', '/<name>/mcp', '/sse', '/<name>/sse', ...sources.flatMap(({ path, text }) =>
       /^src\/(adapters\/http|apps\/gateway|core\/gateway)\//.test(path) ? [...text.matchAll(/(?:path: |pathname === |url === )'(\/[\w/.-]+)'/g)].map(([, found = '']) => found) : [])]
     expect(new Set(paths)).toEqual(new Set(served))
+  })
+})
+
+describe('docs/reference/admin-api.md', () => {
+  const page = 'docs/reference/admin-api.md'
+
+  it('has each route with its query and sentence, in the order of the document', () => {
+    const rows = ROUTES.map(({ verb, path, query, summary }) => [`\`${verb.toUpperCase()} ${path}\``, Object.keys(query).map((name) => `\`${name}\``).join(', '), summary])
+    const [head, ...shown] = readDocument(page).split('## Routes')[1]?.split('\n\n| query')[0]?.match(/^\| .* \|$/gm)?.map((row) => row.slice(2, -2).split(' | ')) ?? []
+    expect(head).toHaveLength(3)
+    expect(shown.map((row) => row.map((cell) => cell.trim()))).toEqual(rows)
+    const parameters = tableOf(page, 'Routes').map(([cell = '']) => named(cell))
+    for (const name of new Set(ROUTES.flatMap(({ query }) => Object.keys(query)))) expect(parameters).toContain(name)
+  })
+
+  it('has each problem', () => {
+    expect(tableOf(page, 'Problems')).toEqual(Object.entries(PROBLEMS).map(([code, { status, title }]) => [`\`${code}\``, String(status), title]))
   })
 })
 

@@ -1,10 +1,13 @@
-/** What the listener serves itself, at exact paths, before MCP. */
+/** What the listener serves itself, before MCP: at exact paths, or everything below one. */
 import type { HttpRequest, HttpResponse } from '../../core/gateway/http-exchange.ts'
 
 export interface ControlRoute {
+  /** One that ends with a slash takes all paths that begin with it. */
   readonly path: string
   /** True for what probes ask by address: Host and Origin are not looked at, and it answers while draining. */
   readonly open: boolean
+  /** True: no page of another origin is told that it may ask or read, whatever the listener allows elsewhere. */
+  readonly sameOrigin?: boolean
   handle(request: HttpRequest, response: HttpResponse): void
 }
 

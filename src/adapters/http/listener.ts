@@ -187,6 +187,12 @@ export type Receive = (incoming: IncomingMessage, outgoing: ServerResponse, awai
 /** What happens to each request, whoever listens. */
 export function createReceiver({ parts, connections, hosts, cors, context, busy }: Receiver): Receive {
   const routes = new Map(parts.routes.map((route) => [route.path, route]))
+  const trees = parts.routes.filter(({ path }) => path.endsWith('/'))
+
+  function treeAt(path: string): ControlRoute | undefined {
+    for (const tree of trees) if (path.startsWith(tree.path)) return tree
+    return undefined
+  }
 
   function hostAllowed(request: NodeRequest): boolean {
     const { targetAuthority } = request
@@ -198,14 +204,14 @@ export function createReceiver({ parts, connections, hosts, cors, context, busy 
     if (awaitsContinue) request.awaitsContinue(outgoing)
     const origin = request.header('origin')
     const originAllowed = origin === undefined || cors.allows(origin)
-    const corsHeaders = origin !== undefined && originAllowed ? cors.answerHeaders(origin) : undefined
-    const response = new NodeResponse(incoming, outgoing, request, connections.of(incoming.socket), corsHeaders)
-    const route = routes.get(request.path)
+    const route = routes.get(request.path) ?? treeAt(request.path)
+    const isShared = origin !== undefined && originAllowed && route?.sameOrigin !== true
+    const response = new NodeResponse(incoming, outgoing, request, connections.of(incoming.socket), isShared ? cors.answerHeaders(origin) : undefined)
     try {
       if (route?.open === true) route.handle(request, response)
       else if (!hostAllowed(request)) parts.mcp.handle(request, response, { code: 'forbidden_host' })
       else if (!originAllowed) parts.mcp.handle(request, response, { code: 'forbidden_origin' })
-      else if (origin !== undefined && isPreflight(request)) response.answer(204, cors.preflightHeaders(origin, request), '')
+      else if (isShared && isPreflight(request)) response.answer(204, cors.preflightHeaders(origin, request), '')
       else if (route !== undefined) route.handle(request, response)
       else parts.mcp.handle(request, response, busy())
     } catch (error) {

@@ -17,6 +17,6 @@ export function createSeededRandom(seed: number): Random {
 
   return {
     fraction,
-    id: () => Array.from({ length: ID_LENGTH }, () => ALPHABET.charAt(Math.floor(fraction() * ALPHABET.length))).join(''),
+    id: () => Array.from({ length: ID_LENGTH }, () => ALPHABET.charAt(Math.floor(fraction() * ALPHABET.length))).join('').replace(/^-/, '_'),
   }
 }

@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, Row>> = {
     takes: '', does: 'the tasks that Portolan owns: calls that outlive their connection',
     load: async () => (await import('./task.ts')).taskCommand(),
   },
+  operator: {
+    takes: '', does: 'who may operate this Portolan over HTTP, with a token of his own',
+    load: async () => (await import('./operator.ts')).operatorCommand(),
+  },
   reload: {
     takes: '[options]', does: 'have the running gateway read its configuration again; a bad one changes nothing',
     load: async () => (await import('./reload.ts')).reloadCommand(),

@@ -1,60 +1,30 @@
 /** `portolan reload`: has the running gateway read its configuration again, and says what came of it. */
 
-import { request } from 'node:http'
-import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { isEmptyChange } from '../gateway/config-change.ts'
 import type { ConfigChange, ReloadReport } from '../gateway/config-change.ts'
 import { formatProblems } from '../gateway/config-problem.ts'
-import { defaultDataPath } from '../gateway/data-folder.ts'
 import { visible } from '../gateway/visible-text.ts'
-import { dataOption } from './option.ts'
+import { openOperatorClient, withOperatorOptions } from './operator-client.ts'
+import type { OperatorOptions } from './operator-client.ts'
 
-interface ReloadOptions {
-  readonly data?: string
-  readonly socket?: string
+interface ReloadOptions extends OperatorOptions {
   readonly json?: boolean
 }
 
-const ANSWER_MS = 30_000
 const EXIT_REFUSED = 2
 
 export function reloadCommand(): Command {
-  return new Command('reload')
+  return withOperatorOptions(new Command('reload'))
     .description('have the running gateway read its configuration again; a bad one changes nothing')
-    .addOption(dataOption())
-    .option('--socket <path>', 'the operations socket, where the configuration moved it')
     .option('--json', 'print what changed, or every problem, as JSON')
     .action(async (options: ReloadOptions) => {
-      const folder = resolve(options.data ?? defaultDataPath(process.env))
-      const text = await postReload(options.socket ?? join(folder, 'operations.sock'))
-      const report: ReloadReport = JSON.parse(text)
+      const report: ReloadReport = await openOperatorClient(options).post('/reload')
       if (report.outcome === 'refused') process.exitCode = EXIT_REFUSED
-      if (options.json === true) process.stdout.write(text)
+      if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`)
       else if (report.outcome === 'refused') process.stderr.write(reportText(report))
       else process.stdout.write(reportText(report))
     })
-}
-
-function postReload(socketPath: string): Promise<string> {
-  return new Promise((accept, reject) => {
-    const asked = request({ socketPath, path: '/reload', method: 'POST', timeout: ANSWER_MS }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8')
-        if (response.statusCode === 200) accept(text)
-        else reject(new Error(`The gateway at ${socketPath} cannot be told to reload: it answered ${response.statusCode}. Is it of an older version? Send it SIGHUP.`))
-      })
-      response.on('error', reject)
-    })
-    asked.on('timeout', () => asked.destroy(new Error(`The gateway at ${socketPath} does not answer.`)))
-    asked.on('error', (error) => {
-      const isAbsent = 'code' in error && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
-      reject(isAbsent ? new Error(`No gateway runs at ${socketPath}. Start one with: portolan up (and give reload the same --data)`) : error)
-    })
-    asked.end()
-  })
 }
 
 /** For people; ends with a newline. */

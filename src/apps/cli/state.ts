@@ -50,7 +50,7 @@ async function backup({ data, to }: Pick<CopyOptions, 'data' | 'to'>): Promise<v
   const { backupSqlite } = await import('../../adapters/sqlite/backup.ts')
   const [folder, target] = [resolve(data ?? defaultDataPath(process.env)), resolve(to)]
   backupSqlite(folder, target)
-  for (const name of ['token', 'key-ring.json']) if (existsSync(join(folder, name))) copyFileSync(join(folder, name), join(target, name))
+  for (const name of ['token', 'operators', 'key-ring.json']) if (existsSync(join(folder, name))) copyFileSync(join(folder, name), join(target, name))
   process.stdout.write(`Copied the state of ${folder} to ${target}. It holds the token and the keys: let nobody else read it.\n`)
 }
 

@@ -1,13 +1,11 @@
-/** `portolan status`: asks the running gateway over its operations socket, once or every second. */
+/** `portolan status`: asks the running gateway over its admin API, once or every second. */
 
-import { request } from 'node:http'
-import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { nearest } from '../gateway/config-problem.ts'
-import { defaultDataPath } from '../gateway/data-folder.ts'
 import type { ProcessStatus } from '../gateway/status.ts'
-import { dataOption } from './option.ts'
+import { openOperatorClient, withOperatorOptions } from './operator-client.ts'
+import type { OperatorClient, OperatorOptions } from './operator-client.ts'
 import { serverText, virtualServerText } from './status-server-text.ts'
 import { statusText } from './status-text.ts'
 import { createInterrupt } from './terminal/interrupt.ts'
@@ -16,29 +14,23 @@ import type { Screen, Terminal } from './terminal/terminal.ts'
 import { countTraffic, trafficBetween } from './traffic.ts'
 import type { TrafficCount } from './traffic.ts'
 
-interface StatusOptions {
-  readonly data?: string
-  readonly socket?: string
+interface StatusOptions extends OperatorOptions {
   readonly watch?: boolean
   readonly json?: boolean
 }
 
-const ANSWER_MS = 5_000
 const REFRESH_MS = 1_000
 
 export function statusCommand(): Command {
-  return new Command('status')
+  return withOperatorOptions(new Command('status'))
     .description('show how the running gateway and its servers are doing')
     .argument('[server]', 'one server in detail')
-    .addOption(dataOption())
-    .option('--socket <path>', 'the operations socket, where the configuration moved it')
     .option('-w, --watch', 'show it again every second, until Ctrl+C')
     .option('--json', 'print everything as JSON')
     .action(async (server: string | undefined, options: StatusOptions) => {
-      const folder = resolve(options.data ?? defaultDataPath(process.env))
-      const socketPath = options.socket ?? join(folder, 'operations.sock')
+      const client = openOperatorClient(options)
       const terminal = createTerminal(process)
-      const show = { socketPath, server, isJson: options.json === true, terminal }
+      const show = { client, server, isJson: options.json === true, terminal }
       try {
         if (options.watch === true) await watch(show)
         else {
@@ -53,7 +45,7 @@ export function statusCommand(): Command {
 }
 
 interface Show {
-  readonly socketPath: string
+  readonly client: OperatorClient
   /** One server; undefined for all. */
   readonly server: string | undefined
   readonly isJson: boolean
@@ -68,8 +60,8 @@ interface Look {
 }
 
 /** Rejects where no gateway answers, or has no such server. */
-async function look({ socketPath, server, isJson, terminal }: Show, before: Look | undefined, screen: Screen): Promise<Look> {
-  const [statusJson, metrics] = await Promise.all([ask(socketPath, '/status'), isJson || server !== undefined ? '' : ask(socketPath, '/metrics').catch(() => undefined)])
+async function look({ client, server, isJson, terminal }: Show, before: Look | undefined, screen: Screen): Promise<Look> {
+  const [statusJson, metrics] = await Promise.all([client.text('/status'), isJson || server !== undefined ? '' : client.text('/metrics').catch(() => undefined)])
   const status: ProcessStatus = JSON.parse(statusJson)
   const nowMs = Date.now()
   const count = metrics === undefined || metrics === '' ? undefined : countTraffic(metrics)
@@ -132,21 +124,4 @@ async function watch(show: Show): Promise<void> {
   }
   // The last picture stays.
   if (isLive && before !== undefined) terminal.err.write(before.text)
-}
-
-function ask(socketPath: string, path: string): Promise<string> {
-  return new Promise((accept, reject) => {
-    const asked = request({ socketPath, path, timeout: ANSWER_MS }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => accept(Buffer.concat(chunks).toString('utf8')))
-      response.on('error', reject)
-    })
-    asked.on('timeout', () => asked.destroy(new Error(`The gateway at ${socketPath} does not answer.`)))
-    asked.on('error', (error) => {
-      const isAbsent = 'code' in error && (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
-      reject(isAbsent ? new Error(`No gateway runs at ${socketPath}. Start one with: portolan up (and give status the same --data)`) : error)
-    })
-    asked.end()
-  })
 }

@@ -8,7 +8,7 @@ import { ok, problem, shellText, shellWord, warning } from './check.ts'
 import type { Check, Finding } from './check.ts'
 import { may, nearestExisting, statOf } from './file-stat.ts'
 
-const PRIVATE_FILES = ['token', 'key-ring.json', 'state.db', 'cache.db', 'ledger.jsonl', 'operations.sock']
+const PRIVATE_FILES = ['token', 'operators', 'key-ring.json', 'state.db', 'cache.db', 'ledger.jsonl', 'operations.sock']
 
 export const dataCheck: Check = {
   id: 'data',

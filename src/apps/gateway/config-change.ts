@@ -17,7 +17,7 @@ export interface ConfigChange {
   readonly atNextStart: readonly string[]
 }
 
-/** What the operations socket answers to `POST /reload`. */
+/** What the admin API answers to `POST /reload`. */
 export type ReloadReport =
   | { readonly outcome: 'changed' | 'unchanged'; readonly source: string; readonly digest: string; readonly change: ConfigChange }
   | { readonly outcome: 'refused'; readonly source: string; readonly problems: readonly ConfigProblem[] }

@@ -4,6 +4,7 @@
  */
 
 import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
+import type { ControlRoute } from '../../adapters/http/control-route.ts'
 import { ListenError } from '../../adapters/http/bind.ts'
 import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
@@ -11,7 +12,11 @@ import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
 import { readStamp, watchFiles } from '../../adapters/node/file-watch.ts'
 import type { FileStamp } from '../../adapters/node/file-watch.ts'
+import { createSystemRandom } from '../../adapters/node/random.ts'
 import type { Result } from '../../protocol/result.ts'
+import { createAdminDoor } from '../admin/admin-door.ts'
+import type { AdminDoor } from '../admin/admin-door.ts'
+import { OPERATORS_FILE } from '../admin/operators.ts'
 import { bannerText } from './banner.ts'
 import type { ReloadReport } from './config-change.ts'
 import { watchServedConfig } from './config-drift.ts'
@@ -84,6 +89,7 @@ export interface Opened {
   readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
   readonly gateway: WiredGateway
+  readonly door: AdminDoor
   readonly listener: HttpListener
   readonly log: Log
 }
@@ -147,12 +153,17 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
     keyring: state.keyring, stores: state.stores, ...(links === undefined ? {} : { links: { ...links, replicas: state.stores.replicas, leases: state.stores.leases } }), config,
     ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
-  const listener = listenerOf(loaded, settings, gateway, log, () => condition.state === 'ready' && state.isReachable())
-  const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
-  const opened: Opened = { config, settings, settingsOf, data, state, links, drift, token, authenticator, ledger, gateway, listener, log }
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
+  const metricsNow = (): string => metricsText(metrics, status())
   const take = (): ReloadReport => reload(opened, condition)
-  const operations = await listen(opened, condition, { status, metrics: () => metricsText(metrics, status()), reload: take, config: createServedConfig(config, configPath), tasks: gateway.tasks })
+  const door = createAdminDoor(
+    { status, metrics: metricsNow, reload: take, replicas: async () => (links === undefined ? [] : state.stores.replicas.live()), tasks: gateway.tasks, ledger, clock: createSystemClock(), random: createSystemRandom(), log },
+    { operatorsPath: data.file(OPERATORS_FILE), publicUrl: settings.listener.publicUrl },
+  )
+  const listener = listenerOf(loaded, settings, gateway, [healthRoute(), readyRoute(() => condition.state === 'ready' && state.isReachable()), door.publicRoute], log)
+  const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
+  const opened: Opened = { config, settings, settingsOf, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, log }
+  const operations = await listen(opened, condition, { status, metrics: metricsNow, config: createServedConfig(config, configPath), api: door.socketRoute, log })
   const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),
@@ -176,8 +187,7 @@ function stampsOf({ config, data }: Opened, condition: Condition): ReadonlyMap<s
   return condition.auth === 'none' ? config.files() : new Map([...config.files(), [data.file('token'), condition.tokenStamp]])
 }
 
-function listenerOf(loaded: LoadedConfig, settings: Settings, gateway: WiredGateway, log: Log, isReady: () => boolean): HttpListener {
-  const routes = [healthRoute(), readyRoute(isReady)]
+function listenerOf(loaded: LoadedConfig, settings: Settings, gateway: WiredGateway, routes: readonly ControlRoute[], log: Log): HttpListener {
   const { limits } = loaded.snapshot
   try {
     return createHttpListener({ ...settings.listener, limits }, { mcp: gateway.http, routes, log, clock: createSystemClock() })
@@ -284,9 +294,10 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
   return metrics.text()
 }
 
-async function stop({ listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ door, listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
+  door.close()
   await Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
   await gateway.close()
   drift?.close()

@@ -3,7 +3,8 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { ReloadReport } from './config-change.ts'
+import type { ControlRoute } from '../../adapters/http/control-route.ts'
+import { createLog } from './log.ts'
 import type { ConfigModel } from './config-diff.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
@@ -14,9 +15,10 @@ const status: ProcessStatus = {
   version: '1', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', store: { name: 'SQLite in /data', reachable: true }, replica: null, sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, memoryBytes: 1, servers: [], virtualServers: [],
   config: { source: 'x', digest: 'd', loadedAtMs: 0, refusal: '', elsewhere: '' },
 }
-const report: ReloadReport = { outcome: 'refused', source: 'x', problems: [] }
 const model: ConfigModel = { source: 'x', path: '/x', digest: 'd', salt: 's', servers: [], settings: {} }
-const source = { status: () => status, metrics: () => 'portolan_up 1\n', reload: () => report, config: () => model }
+const api: ControlRoute = { path: '/api/', open: false, handle: ({ verb, path }, response) => response.answer(200, {}, `${verb} ${path}`) }
+const log = createLog({ level: 'silent', human: false, colour: false, write: () => {} })
+const source = { status: () => status, metrics: () => 'portolan_up 1\n', config: () => model, api, log }
 
 let folder = ''
 let operations: Operations | undefined
@@ -52,13 +54,14 @@ describe('the operations listener', () => {
     expect((await ask({ socketPath }, '/status', { method: 'POST' })).status).toBe(405)
   })
 
-  it('reloads on the socket only: a port of loopback can be reached by any page and any user', async () => {
+  it('has the admin API on the socket only: a port of loopback can be reached by any page and any user', async () => {
     const socketPath = join(folder, 'o.sock')
     operations = await openOperations([{ socketPath }, { host: '127.0.0.1', port: 0 }], source)
     const { hostname, port } = new URL(operations.addresses[1] ?? '')
-    expect(JSON.parse((await ask({ socketPath }, '/reload', { method: 'POST' })).text)).toEqual(report)
-    expect((await ask({ socketPath }, '/reload')).status).toBe(404)
-    expect((await ask({ hostname, port }, '/reload', { method: 'POST' })).status).toBe(405)
+    expect(await ask({ socketPath }, '/api/v1/reload', { method: 'POST' })).toEqual({ status: 200, text: 'POST /api/v1/reload' })
+    expect((await ask({ socketPath }, '/api/v1/reload', { method: 'POST', host: 'evil.example' })).status).toBe(403)
+    expect((await ask({ hostname, port }, '/api/v1/reload', { method: 'POST' })).status).toBe(405)
+    expect((await ask({ hostname, port }, '/api/v1/tasks')).status).toBe(404)
   })
 
   it('tells the configuration on the socket, and not on a port', async () => {

@@ -1,19 +1,21 @@
 /**
  * The operations listener: `/status` and `/metrics` on a unix socket that only its owner can open, and on a loopback port
- * where asked for. It never shares a port with clients. What changes something (`POST /reload`), the configuration
- * (`/config`) and tasks (`/tasks`) are served on the socket only.
+ * where asked for. It never shares a port with clients. The configuration (`/config`) and the admin API (`/api/v1`) are served on the
+ * socket only.
  */
 
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { isLoopback } from '../../adapters/http/allowed-host.ts'
 import { bind } from '../../adapters/http/bind.ts'
+import type { ControlRoute } from '../../adapters/http/control-route.ts'
+import { createRequestHandler } from '../../adapters/http/request-handler.ts'
+import type { RequestHandler } from '../../adapters/http/request-handler.ts'
+import { createSystemClock } from '../../adapters/node/clock.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
-import type { ReloadReport } from './config-change.ts'
 import type { ConfigModel } from './config-diff.ts'
-import type { TaskOperations } from '../../core/task/task-operations.ts'
+import type { Log } from './log.ts'
 import type { ProcessStatus } from './status.ts'
-import { taskAnswer } from './task-answer.ts'
 
 export interface Operations {
   /** Base URLs or socket paths. */
@@ -24,15 +26,16 @@ export interface Operations {
 export interface OperationsSource {
   status(): ProcessStatus
   metrics(): string
-  /** Reads the configuration again. */
-  reload(): ReloadReport
   /** What is served, without a secret. */
   config(): ConfigModel
-  readonly tasks?: TaskOperations | undefined
+  /** The admin API, which asks nobody for a token here. */
+  readonly api: ControlRoute
+  readonly log: Log
 }
 
 /** Rejects with ListenError; nothing is bound then. */
 export async function openOperations(targets: readonly ListenTarget[], source: OperationsSource): Promise<Operations> {
+  const api = apiHandler(source)
   const servers: Server[] = []
   const addresses: string[] = []
   const close = async (): Promise<void> => {
@@ -44,7 +47,7 @@ export async function openOperations(targets: readonly ListenTarget[], source: O
   try {
     for (const target of targets) {
       const bound = await bind(target, () => {
-        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source, 'socketPath' in target))
+        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source, 'socketPath' in target ? api : undefined))
         servers.push(server)
         return server
       })
@@ -61,25 +64,21 @@ function hostText(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource, isPrivate: boolean): void {
+function apiHandler({ api, log }: OperationsSource): RequestHandler {
+  return createRequestHandler({}, { mcp: { handle: (_request, response) => response.answer(404, {}, '') }, routes: [api], log, clock: createSystemClock() })
+}
+
+/** `api` undefined: any page and any user of the machine can send something to a port of loopback. */
+function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource, api: RequestHandler | undefined): void {
   // A page whose name resolves to this machine must not read it (DNS rebinding).
   const named = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
   if (named !== '' && !isLoopback(named)) return send(response, 403, 'text/plain', 'Host is not allowed\n')
-  // Any page and any user of the machine can send something to a port of loopback.
-  if (isPrivate && request.method === 'POST' && request.url === '/reload') return send(response, 200, 'application/json', `${JSON.stringify(source.reload())}\n`)
-  if (isPrivate && request.url?.startsWith('/tasks') === true) return answerTasks(request, response, source.tasks)
+  if (api !== undefined && request.url?.startsWith(source.api.path) === true) return api.handle(request, response)
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'Only GET is answered here\n')
   if (request.url === '/status') return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`)
   if (request.url === '/metrics') return send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', source.metrics())
-  if (isPrivate && request.url === '/config') return send(response, 200, 'application/json', `${JSON.stringify(source.config())}\n`)
+  if (api !== undefined && request.url === '/config') return send(response, 200, 'application/json', `${JSON.stringify(source.config())}\n`)
   send(response, 404, 'text/plain', 'Here are /status and /metrics\n')
-}
-
-function answerTasks({ method = '', url = '' }: IncomingMessage, response: ServerResponse, tasks: TaskOperations | undefined): void {
-  taskAnswer(tasks, method, url).then(
-    ({ status, body }) => send(response, status, 'application/json', `${JSON.stringify(body)}\n`),
-    (error: unknown) => send(response, 503, 'application/json', `${JSON.stringify({ error: error instanceof Error ? error.message : String(error) })}\n`),
-  )
 }
 
 function send(response: ServerResponse, status: number, type: string, text: string): void {

@@ -4,7 +4,8 @@ export interface LedgerRecord {
   readonly exchangeId: string
   readonly receivedAtMs: number
   readonly durationMs: number
-  readonly transport: 'http' | 'sse' | 'stdio'
+  /** `socket`: the operations socket. */
+  readonly transport: 'http' | 'sse' | 'stdio' | 'socket'
   readonly era: 'legacy' | 'modern' | ''
   readonly revision: string
   /** '' where nobody was authenticated. */

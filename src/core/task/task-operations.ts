@@ -3,7 +3,7 @@
 import type { Result } from '../../protocol/result.ts'
 import type { Random } from '../random.ts'
 import { isOverPhase } from './stored-task.ts'
-import type { StoredTask } from './stored-task.ts'
+import type { StoredTask, TaskPhase } from './stored-task.ts'
 import { TASK_TABLE } from './task-state.ts'
 import type { TaskQuery, TaskStore } from './task-store.ts'
 import { TOMBSTONE_MS } from './tasks.ts'
@@ -12,8 +12,25 @@ import type { Tasks } from './tasks.ts'
 /** `not_now`: it has ended, or cannot be retried or removed as it is; `retried`: it was, and this is the task. */
 export type OperationFault = { readonly reason: 'unknown' | 'not_now' } | { readonly reason: 'retried'; readonly as: string }
 
+/** What is not given is not asked for. */
+export interface TaskFilter {
+  readonly phases?: readonly TaskPhase[] | undefined
+  /** The server's id. */
+  readonly server?: string | undefined
+  readonly tool?: string | undefined
+  /** As records name the principal. */
+  readonly owner?: string | undefined
+}
+
+export interface TaskPage {
+  /** By creation, the oldest first. */
+  readonly tasks: readonly StoredTask[]
+  /** Where the next page begins; undefined for none. There may be one though this page is not full. */
+  readonly next: TaskQuery['after']
+}
+
 export interface TaskOperations {
-  list(query: Omit<TaskQuery, 'ownerKey'>): Promise<readonly StoredTask[]>
+  page(filter: TaskFilter, count: number, after?: TaskQuery['after']): Promise<TaskPage>
   find(id: string): Promise<StoredTask | undefined>
   /** Reaches its server, at whichever replica. */
   cancel(id: string): Promise<Result<StoredTask, OperationFault>>
@@ -21,6 +38,30 @@ export interface TaskOperations {
   retry(id: string): Promise<Result<StoredTask, OperationFault>>
   /** Only what has ended. Its owner is told that it has expired. */
   drop(id: string): Promise<Result<StoredTask, OperationFault>>
+}
+
+/** Read at once, so that on SQLite others are served in between; and for one page, however rare what is looked for. */
+const CHUNK = 200
+const MAX_LOOKED_AT = 2_000
+
+async function pageOf(store: TaskStore, { phases, ...filter }: TaskFilter, count: number, from: TaskQuery['after']): Promise<TaskPage> {
+  const found: StoredTask[] = []
+  let after = from
+  for (let lookedAt = 0; lookedAt < MAX_LOOKED_AT; lookedAt += CHUNK) {
+    const { tasks } = await store.list({ phases, after, count: CHUNK })
+    for (const task of tasks) {
+      after = { createdAtMs: task.createdAtMs, id: task.id }
+      if (isMeant(task, filter)) found.push(task)
+      if (found.length === count) return { tasks: found, next: after }
+    }
+    if (tasks.length < CHUNK) return { tasks: found, next: undefined }
+  }
+  return { tasks: found, next: after }
+}
+
+function isMeant({ origin: { upstreamId, tool, label } }: StoredTask, filter: Omit<TaskFilter, 'phases'>): boolean {
+  const { server = upstreamId, tool: wanted = tool, owner = label } = filter
+  return server === upstreamId && wanted === tool && owner === label
 }
 
 export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Random): TaskOperations {
@@ -35,7 +76,7 @@ export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Ran
   }
 
   return {
-    list: async (query) => (await store.list(query)).tasks,
+    page: (filter, count, after) => pageOf(store, filter, count, after),
     find,
     async cancel(id) {
       const task = await find(id)
