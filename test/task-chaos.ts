@@ -114,8 +114,24 @@ async function allEnded(store: ReturnType<typeof createTaskStore>, isMeant: (tas
   }
 }
 
+/** What came of it. */
+export interface ChaosCounts {
+  readonly seed: number
+  readonly tookSec: number
+  /** Those that replicas made, and began at once, among them. */
+  readonly tasks: number
+  readonly kills: number
+  readonly stops: number
+  readonly completed: number
+  /** Of unknown outcome: sent, or marked as sent, and their replica lost. */
+  readonly dead: number
+  /** That may run twice, and did. */
+  readonly repeated: number
+}
+
 /** All have ended, every result is kept, and nothing ran twice that must not (guarantee 1). A failure names its seed. */
-export async function checkChaos(url: string, count: number, withinMs: number): Promise<void> {
+export async function checkChaos(url: string, count: number, withinMs: number): Promise<ChaosCounts> {
+  const startedMs = performance.now()
   const seed = Number(process.env['CHAOS_SEED'] ?? Date.now() % 1_000_000)
   const { tasks, runs, kills, stops } = await runChaos({ url, count, seed, withinMs })
   expect(tasks.filter(({ id }) => id.startsWith('t')), `CHAOS_SEED=${seed}`).toHaveLength(count)
@@ -129,5 +145,10 @@ export async function checkChaos(url: string, count: number, withinMs: number): 
     if (origin.terms.isRepeatable) expect(phase, label).toBe('completed')
     else expect(times, label).toBeLessThanOrEqual(1)
     if (phase === 'completed') expect(times, label).toBeGreaterThanOrEqual(1)
+  }
+  const completed = tasks.filter(({ phase }) => phase === 'completed').length
+  return {
+    seed, tookSec: Math.round((performance.now() - startedMs) / 1_000), tasks: tasks.length, kills, stops, completed, dead: tasks.length - completed,
+    repeated: Array.from(runs.values()).filter((times) => times > 1).length,
   }
 }

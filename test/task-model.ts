@@ -282,13 +282,15 @@ const COMMANDS: fc.Arbitrary<Command>[] = [
   fc.integer({ min: 1, max: 50 }).map(tidy),
 ]
 
-/** Each run on a store of its own; `open` gives an empty one. */
-export async function checkTasks(runs: number, open: () => Promise<StoreRig<TaskStore>>): Promise<void> {
-  const { TASK_SEED: seed, TASK_PATH: path } = process.env
+/** Each run on a store of its own; `open` gives an empty one. Returns the seed of all. */
+export async function checkTasks(runs: number, open: () => Promise<StoreRig<TaskStore>>): Promise<number> {
+  const { TASK_SEED, TASK_PATH: path } = process.env
+  const seed = TASK_SEED === undefined ? Date.now() % 1_000_000_000 : Number(TASK_SEED)
   const property = fc.asyncProperty(fc.commands(COMMANDS, { maxCommands: 60, size: 'max' }), async (commands) => {
     await fc.asyncModelRun(() => setUp(open), commands)
   })
-  await fc.assert(property, { numRuns: runs, ...(seed === undefined ? {} : { seed: Number(seed) }), ...(path === undefined ? {} : { path }) })
+  await fc.assert(property, { numRuns: runs, seed, ...(path === undefined ? {} : { path }) })
+  return seed
 }
 
 async function setUp(open: () => Promise<StoreRig<TaskStore>>): Promise<{ model: Model; real: Real }> {
