@@ -1,6 +1,8 @@
 // What many replicas and many stored sessions cost: CPU per request with 1, 2 and 4 replicas on one PostgreSQL, and of one replica
-// with 0, 10,000 and 100,000 sessions in it. All of them are up at once and take turns, so figures are compared within one run.
-// `node scripts/run.mjs bench/replicas.ts [rounds] [seconds]` needs `npm run build`, PostgreSQL and wrk; it writes the results.
+// with 0, 10,000 and 100,000 sessions in it. Beside them as many bare relays, which share the core in the same way and know nothing of
+// each other: what both pay for it is not Portolan's. All are up at once and take turns, so figures are compared within one run.
+// `node scripts/run.mjs bench/replicas.ts [rounds] [seconds]` needs `npm run build`, PostgreSQL and wrk; it takes less than ten minutes
+// and writes the results.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { tmpdir } from 'node:os'
@@ -12,6 +14,7 @@ import { createSessionStore } from '../src/adapters/sql/session-store.ts'
 import type { SessionStore } from '../src/core/session/session-store.ts'
 import { startPostgres } from '../test/services/start-postgres.ts'
 import { DEFAULT_CASES, FIRST_ID } from './cases.ts'
+import type { Target } from './cases.ts'
 import { createConnection } from './connection.ts'
 import { answers, CONTENDER_CORE, freePort, OTHER_CORE, portolanConfig, targetOf } from './contenders.ts'
 import type { Surroundings } from './contenders.ts'
@@ -25,23 +28,48 @@ import { runWrk, writeWrkScript } from './wrk.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const CONNECTIONS = 64
-/** For each replica: those that share a core are each asked so much less, and V8 optimizes by calls. */
-const WARM_SECONDS = 6
+/** For each process: those that share a core are each asked so much less, and V8 optimizes by calls. */
+const WARM_SECONDS = 4
 const STORED_LIFETIME_MS = 3_600_000
 const FILLERS_AT_ONCE = 64
 
-interface Setting {
-  readonly name: string
-  readonly replicaCount: number
+interface Installation {
+  readonly what: 'replica' | 'relay'
+  readonly count: number
   readonly storedSessions: number
 }
 
+const ONE: Installation = { what: 'replica', count: 1, storedSessions: 0 }
+const TWO: Installation = { what: 'replica', count: 2, storedSessions: 0 }
+const FOUR: Installation = { what: 'replica', count: 4, storedSessions: 0 }
+const TEN_THOUSAND: Installation = { what: 'replica', count: 1, storedSessions: 10_000 }
+const HUNDRED_THOUSAND: Installation = { what: 'replica', count: 1, storedSessions: 100_000 }
+const ONE_RELAY: Installation = { what: 'relay', count: 1, storedSessions: 0 }
+const TWO_RELAYS: Installation = { what: 'relay', count: 2, storedSessions: 0 }
+const FOUR_RELAYS: Installation = { what: 'relay', count: 4, storedSessions: 0 }
+const INSTALLATIONS = [ONE, TWO, FOUR, TEN_THOUSAND, HUNDRED_THOUSAND, ONE_RELAY, TWO_RELAYS, FOUR_RELAYS]
+
+interface Setting {
+  readonly name: string
+  readonly installation: Installation
+  /** Of the same kind, as many as this one has, where there is one. */
+  readonly relays?: Installation
+  /** At each process. Fewer at each are smaller batches for it, which cost more a call. */
+  readonly connectionsEach: number
+}
+
+/** The first is what the others are compared with. */
 const SETTINGS: readonly Setting[] = [
-  { name: '1 replica', replicaCount: 1, storedSessions: 0 },
-  { name: '2 replicas', replicaCount: 2, storedSessions: 0 },
-  { name: '4 replicas', replicaCount: 4, storedSessions: 0 },
-  { name: '1 replica, 10,000 sessions stored', replicaCount: 1, storedSessions: 10_000 },
-  { name: '1 replica, 100,000 sessions stored', replicaCount: 1, storedSessions: 100_000 },
+  { name: '1 replica', installation: ONE, relays: ONE_RELAY, connectionsEach: CONNECTIONS },
+  { name: '2 replicas', installation: TWO, relays: TWO_RELAYS, connectionsEach: CONNECTIONS / 2 },
+  { name: '4 replicas', installation: FOUR, relays: FOUR_RELAYS, connectionsEach: CONNECTIONS / 4 },
+  { name: '2 replicas, 64 connections each', installation: TWO, connectionsEach: CONNECTIONS },
+  { name: '4 replicas, 64 connections each', installation: FOUR, connectionsEach: CONNECTIONS },
+  { name: '1 replica, 10,000 sessions stored', installation: TEN_THOUSAND, connectionsEach: CONNECTIONS },
+  { name: '1 replica, 100,000 sessions stored', installation: HUNDRED_THOUSAND, connectionsEach: CONNECTIONS },
+  { name: '1 bare relay', installation: ONE_RELAY, connectionsEach: CONNECTIONS },
+  { name: '2 bare relays', installation: TWO_RELAYS, connectionsEach: CONNECTIONS / 2 },
+  { name: '4 bare relays', installation: FOUR_RELAYS, connectionsEach: CONNECTIONS / 4 },
 ]
 
 /** `anywhere`: one session, whose calls come to all replicas in equal parts; `owner`: each replica is asked for sessions of its own. */
@@ -52,22 +80,20 @@ const CASES = [
 ] as const
 type Case = (typeof CASES)[number]
 
-interface Replica {
+interface Process {
   readonly started: Started
-  readonly port: number
+  readonly target: Target
   readonly folder: string
   readonly scripts: Map<string, string>
 }
 
-interface Cluster {
-  readonly setting: Setting
-  readonly replicas: readonly Replica[]
-}
+type Cluster = readonly Process[]
+type Clusters = ReadonlyMap<Installation, Cluster>
 
 export interface ReplicasResult {
   readonly setting: Setting
   readonly caseName: Case['name']
-  /** Microseconds of all replicas' CPU by answered request. */
+  /** Microseconds of all its processes' CPU by answered request. */
   readonly best: number
   readonly median: number
 }
@@ -100,22 +126,31 @@ async function newDatabase(adminUrl: string, name: string, storedSessions: numbe
   return url
 }
 
-async function startReplica(keeper: Keeper, folder: string, url: string, configPath: string): Promise<Replica> {
-  mkdirSync(folder, { recursive: true })
-  const port = await freePort()
-  const main = join(root, 'dist/apps/cli/main.js')
-  const args = ['--max-semi-space-size=16', main, 'up', '--config', configPath, '--port', String(port), '--auth', 'none', '--no-watch', '--database-url', url, '--data', join(folder, 'data')]
-  const started = keeper.start({ command: process.execPath, args, core: CONTENDER_CORE, cwd: folder, logPath: join(folder, 'log'), env: { ...process.env, NODE_ENV: 'production' } })
-  if (!(await answers(started, port, '/readyz'))) throw new Error(`a replica did not start: ${folder}`)
-  return { started, port, folder, scripts: new Map() }
+/** What all of a run is started with. */
+interface Around {
+  readonly keeper: Keeper
+  readonly temp: string
+  readonly adminUrl: string
+  readonly configPath: string
+  readonly upstreamPort: number
 }
 
-async function prepare({ replicas }: Cluster, { name, benchCase, session }: Case): Promise<void> {
+async function startProcess({ keeper, configPath, upstreamPort }: Around, { what }: Installation, folder: string, url: string): Promise<Process> {
+  mkdirSync(folder, { recursive: true })
+  const port = await freePort()
+  const replica = [join(root, 'dist/apps/cli/main.js'), 'up', '--config', configPath, '--port', String(port), '--auth', 'none', '--no-watch', '--database-url', url, '--data', join(folder, 'data')]
+  const relay = [join(root, 'bench/relay.ts'), String(port), `http://127.0.0.1:${upstreamPort}/mcp`]
+  const args = ['--max-semi-space-size=16', ...(what === 'relay' ? relay : replica)]
+  const started = keeper.start({ command: process.execPath, args, core: CONTENDER_CORE, cwd: folder, logPath: join(folder, 'log'), env: { ...process.env, NODE_ENV: 'production' } })
+  if (!(await answers(started, port, '/readyz'))) throw new Error(`a ${what} did not start: ${folder}`)
+  return { started, target: targetOf(port, what === 'relay' ? '/mcp' : '/bench/mcp'), folder, scripts: new Map() }
+}
+
+async function prepare(cluster: Cluster, { name, benchCase, session }: Case): Promise<void> {
   const found = DEFAULT_CASES.find((one) => one.name === benchCase)
   if (found === undefined) throw new Error(`no case ${benchCase}`)
   let shared: string | undefined
-  for (const [index, { port, folder, scripts }] of replicas.entries()) {
-    const target = targetOf(port, '/bench/mcp')
+  for (const [index, { target, folder, scripts }] of cluster.entries()) {
     const connection = createConnection(target)
     const id = session === 'none' ? null : session === 'owner' ? await openSession(connection, target) : (shared ??= await openSession(connection, target))
     connection.close()
@@ -125,39 +160,48 @@ async function prepare({ replicas }: Cluster, { name, benchCase, session }: Case
   }
 }
 
-/** Microseconds by request, over all replicas, each asked by a wrk of its own. */
-async function measure(keeper: Keeper, { replicas }: Cluster, { name }: Case, seconds: number): Promise<number> {
-  const meters = (): Map<number, number> => cpuUsByPid(replicas.flatMap(({ started }) => processTree(started.pid)))
+/** Microseconds by request, over all processes, each asked by a wrk of its own. */
+async function measure({ keeper }: Around, cluster: Cluster, { name }: Case, connectionCount: number, seconds: number): Promise<number> {
+  const meters = (): Map<number, number> => cpuUsByPid(cluster.flatMap(({ started }) => processTree(started.pid)))
   const before = meters()
   const runs = await Promise.all(
-    replicas.map(({ port, scripts }) =>
-      runWrk({ keeper, script: scripts.get(name) ?? '', target: targetOf(port, '/bench/mcp'), connectionCount: CONNECTIONS / replicas.length, seconds, core: OTHER_CORE }),
-    ),
+    cluster.map(({ target, scripts }) => runWrk({ keeper, script: scripts.get(name) ?? '', target, connectionCount, seconds, core: OTHER_CORE })),
   )
   const after = meters()
   return cpuUsBetween(before, after) / runs.reduce((sum, run) => sum + run.requestCount, 0)
 }
 
-async function openClusters(keeper: Keeper, temp: string, adminUrl: string, configPath: string): Promise<Cluster[]> {
-  const clusters: Cluster[] = []
-  for (const [index, setting] of SETTINGS.entries()) {
-    console.error(`starting ${setting.name}`)
-    const url = await newDatabase(adminUrl, `bench_${index}`, setting.storedSessions)
-    const replicas: Replica[] = []
-    for (let at = 0; at < setting.replicaCount; at += 1) replicas.push(await startReplica(keeper, join(temp, `${index}-${at}`), url, configPath))
-    clusters.push({ setting, replicas })
+async function openClusters(around: Around): Promise<Clusters> {
+  const clusters = new Map<Installation, Cluster>()
+  for (const [index, installation] of INSTALLATIONS.entries()) {
+    const { what, count, storedSessions } = installation
+    console.error(`starting ${count} × ${what}, ${storedSessions} sessions stored`)
+    const url = what === 'relay' ? '' : await newDatabase(around.adminUrl, `bench_${index}`, storedSessions)
+    const cluster: Process[] = []
+    for (let at = 0; at < count; at += 1) cluster.push(await startProcess(around, installation, join(around.temp, `${index}-${at}`), url))
+    clusters.set(installation, cluster)
   }
   return clusters
 }
 
 function tableText(results: readonly ReplicasResult[]): string {
-  const cell = (setting: Setting, { name }: Case): string => {
-    const found = results.find((one) => one.setting === setting && one.caseName === name)
-    const base = results.find((one) => one.setting === SETTINGS[0] && one.caseName === name)
-    return found === undefined || base === undefined ? '–' : `${found.best.toFixed(1)} / ${found.median.toFixed(1)} (× ${(found.best / base.best).toFixed(2)})`
+  const of = (setting: Setting | undefined, { name }: Case): ReplicasResult | undefined => results.find((one) => one.setting === setting && one.caseName === name)
+  const times = (setting: Setting, one: Case, base: Setting | undefined): number => (of(setting, one)?.best ?? Number.NaN) / (of(base, one)?.best ?? Number.NaN)
+  const cell = (setting: Setting, one: Case): string => {
+    const found = of(setting, one)
+    if (found === undefined) return '–'
+    const first = SETTINGS.find(({ installation }) => installation.what === setting.installation.what)
+    return `${found.best.toFixed(1)} / ${found.median.toFixed(1)} (× ${times(setting, one, first).toFixed(2)})`
   }
-  const rows = SETTINGS.map((setting) => `| ${[setting.name, ...CASES.map((one) => cell(setting, one))].join(' | ')} |`)
-  return [`| CPU µs/request, best / median | ${CASES.map(({ name }) => name).join(' | ')} |`, `|---|${'---:|'.repeat(CASES.length)}`, ...rows].join('\n')
+  /** Against what as many relays cost, in multiples of what the same is for one. */
+  const own = (setting: Setting, one: Case): string => {
+    const against = (each: Setting | undefined): number => (each === undefined ? Number.NaN : times(each, one, SETTINGS.find(({ installation }) => installation === each.relays)))
+    const share = against(setting) / against(SETTINGS[0])
+    return Number.isNaN(share) ? '–' : `× ${share.toFixed(2)}`
+  }
+  const rows = SETTINGS.map((setting) => `| ${[setting.name, ...CASES.flatMap((one) => [cell(setting, one), own(setting, one)])].join(' | ')} |`)
+  const heads = CASES.flatMap(({ name }) => [name, 'own'])
+  return [`| CPU µs/request, best / median | ${heads.join(' | ')} |`, `|---|${'---:|'.repeat(heads.length)}`, ...rows].join('\n')
 }
 
 async function run(keeper: Keeper, temp: string, rounds: number, seconds: number): Promise<ReplicasResult[]> {
@@ -171,30 +215,31 @@ async function run(keeper: Keeper, temp: string, rounds: number, seconds: number
     mkdirSync(around.pidFolder)
     const configPath = join(temp, 'portolan.json')
     writeFileSync(configPath, JSON.stringify(portolanConfig(around)))
-    const clusters = await openClusters(keeper, temp, `postgres://${user}@${host}:${port}/postgres`, configPath)
-    return await measureAll(keeper, clusters, rounds, seconds)
+    const all: Around = { keeper, temp, configPath, adminUrl: `postgres://${user}@${host}:${port}/postgres`, upstreamPort: Number(upstreamPort) }
+    return await measureAll(all, await openClusters(all), rounds, seconds)
   } finally {
     await keeper.stopAll()
     await postgres.stop?.()
   }
 }
 
-async function measureAll(keeper: Keeper, clusters: readonly Cluster[], rounds: number, seconds: number): Promise<ReplicasResult[]> {
+async function measureAll(around: Around, clusters: Clusters, rounds: number, seconds: number): Promise<ReplicasResult[]> {
   const results: ReplicasResult[] = []
+  const of = ({ installation }: Setting): Cluster => clusters.get(installation) ?? []
   for (const one of CASES) {
-    const samples = new Map<Cluster, number[]>()
-    for (const cluster of clusters) {
+    const samples = new Map<Setting, number[]>()
+    for (const cluster of clusters.values()) {
       await prepare(cluster, one)
-      await measure(keeper, cluster, one, WARM_SECONDS * cluster.replicas.length)
+      await measure(around, cluster, one, CONNECTIONS / cluster.length, WARM_SECONDS * cluster.length)
     }
     for (let round = 0; round < rounds; round += 1) {
-      for (const cluster of round % 2 === 0 ? clusters : clusters.toReversed()) {
-        const costUs = await measure(keeper, cluster, one, seconds)
-        samples.set(cluster, [...(samples.get(cluster) ?? []), costUs])
-        console.error(`${one.name}, ${cluster.setting.name}: ${costUs.toFixed(1)} µs`)
+      for (const setting of round % 2 === 0 ? SETTINGS : SETTINGS.toReversed()) {
+        const costUs = await measure(around, of(setting), one, setting.connectionsEach, seconds)
+        samples.set(setting, [...(samples.get(setting) ?? []), costUs])
+        console.error(`${one.name}, ${setting.name}: ${costUs.toFixed(1)} µs`)
       }
     }
-    for (const [{ setting }, own] of samples) results.push({ setting, caseName: one.name, ...lowest(own) })
+    for (const [setting, own] of samples) results.push({ setting, caseName: one.name, ...lowest(own) })
   }
   return results
 }
@@ -204,7 +249,7 @@ async function firstLine({ child }: Started): Promise<string> {
   throw new Error('the upstream server ended before it listened')
 }
 
-const [, , rounds = '5', seconds = '2'] = process.argv
+const [, , rounds = '4', seconds = '2'] = process.argv
 const keeper = createKeeper()
 const temp = mkdtempSync(join(tmpdir(), 'portolan-replicas-'))
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => void keeper.stopAll().finally(() => process.exit(130)))
