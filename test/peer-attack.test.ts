@@ -344,6 +344,14 @@ describe('a peer that dies or hangs', () => {
     expect(served).toEqual(['before'])
   })
 
+  it('that ends in order says first that nobody knows what becomes of the calls it has, and that it takes no others', async () => {
+    const far = await replica()
+    const spoken = speak(far, HELLO + frameText('call', 1, 'hang\nx'))
+    await expect.poll(() => served).toEqual(['x'])
+    await far.close()
+    expect((await spoken).slice(1)).toEqual(['taken 1 ', 'message 1 begun', 'cut 1 ', 'closing 0 '])
+  })
+
   it('that was stopped acts on nothing that was given up meanwhile, and is asked again once it goes on', async () => {
     const near = await replica({ beatMs: 300 })
     const far = await startReplica()

@@ -92,7 +92,8 @@ export function member(node: JsonNode | undefined, key: string): JsonNode | unde
 
 /** JSON in plain ASCII (other characters escaped), so that it can stand in a `WireText` as it is. */
 export function asciiJson(value: unknown): WireText {
-  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const text = JSON.stringify(value)
+  return isAscii(text) && !text.includes('\u007f') ? text : text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Any string as wire text. */

@@ -30,6 +30,9 @@ export interface AskedCallOptions {
   readonly onOver: () => void
 }
 
+const CANCELLED = (): PortolanError => neverDelivered('it was cancelled')
+const ENDED = (): PortolanError => neverDelivered('the answer has ended')
+
 /** Says it at once. */
 export function createAskedCall({ connection, stream, topic, text: first, maxTextChars, onFate, onOver }: AskedCallOptions): AskedCall {
   const { promise, resolve, reject } = Promise.withResolvers<PeerAnswer>()
@@ -37,22 +40,26 @@ export function createAskedCall({ connection, stream, topic, text: first, maxTex
   const window = createWindow()
   const tellRead = createRoomTeller((chars) => connection.post('room', stream, String(chars)))
   let parts = ''
-  let over: PortolanError | undefined
+  /** Made only where somebody asks: an error with its stack costs more than the rest of a call here. */
+  let over: (() => PortolanError) | undefined
 
-  function end(error: PortolanError): void {
-    over = error
+  function end(why: () => PortolanError): void {
+    over = why
     window.close()
     onOver()
   }
+  function refuseOver(): void {
+    if (over !== undefined) throw over()
+  }
   function fail(error: PortolanError): void {
-    end(error)
+    end(() => error)
     reject(error)
     messages.end(error)
   }
   function cancel(): void {
     messages.close()
     if (over !== undefined) return
-    end(neverDelivered('it was cancelled'))
+    end(CANCELLED)
     connection.drop(stream)
     connection.post('cancel', stream)
   }
@@ -90,7 +97,7 @@ export function createAskedCall({ connection, stream, topic, text: first, maxTex
         case 'room':
           return window.give(Number(text))
         case 'end':
-          end(neverDelivered('the answer has ended'))
+          end(ENDED)
           return messages.end()
         case 'failed':
           return fail(readError(whole(text)))
@@ -112,11 +119,11 @@ export function createAskedCall({ connection, stream, topic, text: first, maxTex
 
   async function write(text: string): Promise<void> {
     if (text.length > maxTextChars) throw new PortolanError('body_too_large')
-    if (over !== undefined) throw over
+    refuseOver()
     const room = window.add(text.length)
     connection.post('more', stream, text)
     if (room === undefined) return
     await room
-    if (over !== undefined) throw over
+    refuseOver()
   }
 }

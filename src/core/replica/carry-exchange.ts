@@ -28,7 +28,7 @@ export async function carryExchange(context: GatewayContext, exchange: Exchange,
   if (http === undefined || response === undefined || principal === undefined) throw new PortolanError('internal')
   const { verb, path, query, remoteAddress } = http
   const text = writeRequest({
-    exchangeId: exchange.id, verb, path, query: query.toString(), headers: http.headersWith(''), remoteAddress, principal, body: exchange.text,
+    exchangeId: exchange.id, verb, path, query: query.size === 0 ? '' : query.toString(), headers: http.headersWith(''), remoteAddress, principal, body: exchange.text,
   })
   let answer: PeerAnswer
   try {

@@ -31,7 +31,7 @@ export function writeRequest({ body, principal, headers, ...fields }: CarriedReq
   const head = {
     format: FORMATS.exchange.writes,
     ...fields,
-    headers: headers.filter(([name]) => !KEPT_BACK.has(name.toLowerCase())).map(([name, value]) => [name, value]),
+    headers: headers.filter(([name]) => !KEPT_BACK.has(name.toLowerCase())),
     principal: { ...principal, scopes: [...principal.scopes] },
   }
   return `${asciiJson(head)}\n${body}`

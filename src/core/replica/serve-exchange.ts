@@ -42,7 +42,9 @@ function requestOf({ verb, path, query, headers, remoteAddress, body }: CarriedR
   return {
     verb,
     path,
-    query: new URLSearchParams(query),
+    get query() {
+      return new URLSearchParams(query)
+    },
     remoteAddress,
     header: (lowerCaseName) => byName.get(lowerCaseName),
     headersWith: (prefix) => headers.filter(([name]) => name.startsWith(prefix)),
