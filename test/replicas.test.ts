@@ -189,6 +189,23 @@ describe('a replica that drains', () => {
     expect(b.gateway.status().sessions).toBe(1)
   })
 
+  it('has a listener hear what was written and did not arrive, also where that was the first of all', async () => {
+    const { a, b, c, actor } = await play()
+    const session = await openSession(a.port)
+    const get = await openStream(b.port, getRequest(session))
+    const beside = await openStream(a.port, getRequest(await openSession(a.port)))
+    await until(() => get.events.length === 1 && actor.streamCount > 0)
+    get.incoming.pause()
+    actor.announce('notifications/tools/list_changed')
+    await beside.count(1)
+    get.drop()
+    beside.drop()
+    await a.gateway.drain(1_000)
+    const again = await openStream(c.port, getRequest(session, { 'last-event-id': lastId(get) }))
+    expect(await again.count(1)).toMatchObject([{ method: 'notifications/tools/list_changed' }])
+    again.drop()
+  })
+
   it('lets the calls in flight end, also those that another replica brought', async () => {
     const scene = await play()
     const { a, b } = scene

@@ -2,6 +2,7 @@
 
 import { PortolanError } from '../../protocol/error.ts'
 import { HEADER } from '../../protocol/header.ts'
+import { traitsOf } from '../../protocol/revision.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { asciiJson } from '../../protocol/json.ts'
 import { ensureLists, partyOf } from '../bridge/party.ts'
@@ -31,7 +32,7 @@ export function openGetStream(context: GatewayContext, exchange: Exchange, reque
   const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
   begin(exchange, response)
   if (replay?.kind === 'events') writeAll(response, replay.events)
-  keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : `${GET_STREAM}${exchange.id}`)
+  keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : undefined)
   if (replay !== undefined && replay.kind !== 'events') for (const text of whatMayHaveChanged(context, session)) context.deliver(session, text)
 }
 
@@ -70,9 +71,17 @@ function goOnWithAnswer(context: GatewayContext, exchange: Exchange, session: Li
   finish(context, exchange, { kind: 'ended' })
 }
 
-function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, streamId: string): void {
-  const stream = createGetStream(response, context.deps.events, { sessionId: session.data.id, streamId })
-  const remove = addStream(session, { ...stream, end: () => finish(context, exchange, { kind: 'ended' }) })
+/** `resumedId`: the stream that the client goes on with; undefined for a new one. */
+function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, resumedId: string | undefined): void {
+  const stream = createGetStream(response, context.deps.events, { sessionId: session.data.id, streamId: resumedId ?? `${GET_STREAM}${exchange.id}` })
+  const isPrimed = traitsOf(session.data.revision).primingEvents
+  const end = (): void => {
+    // Whoever heard nothing for long names an event that is remembered still.
+    if (isPrimed) stream.prime()
+    finish(context, exchange, { kind: 'ended' })
+  }
+  if (isPrimed && resumedId === undefined) stream.prime()
+  const remove = addStream(session, { ...stream, end })
   exchange.onFinished.push(remove)
   response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
   for (const upstream of upstreamsAt(context, session.data.endpoint)) {

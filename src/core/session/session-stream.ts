@@ -4,7 +4,8 @@ import type { WireText } from '../../protocol/json.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
 import { createBoundedWrite } from './bounded-write.ts'
 import type { EventBuffer } from './event-buffer.ts'
-import { SSE_KEEP_ALIVE, sseText } from '../../protocol/sse.ts'
+import { SSE_KEEP_ALIVE, ssePrime, sseText } from '../../protocol/sse.ts'
+import { RETRY_MS } from './stream-reply.ts'
 
 export interface SessionStream {
   /** False: the client is slow. The message is on its way all the same. */
@@ -14,14 +15,20 @@ export interface SessionStream {
   end(): void
 }
 
+export interface GetStream extends SessionStream {
+  /** An event of nothing but an id: what is written after it and does not arrive is asked for by it (2025-11-25, Transports, Resumability). */
+  prime(): void
+}
+
 /** A GET stream of Streamable HTTP: every message is kept for resumption under `streamId`. */
 export function createGetStream(
   response: HttpResponse,
   events: EventBuffer,
   ids: { readonly sessionId: string; readonly streamId: string },
-): SessionStream {
+): GetStream {
   const write = createBoundedWrite(response)
   return {
+    prime: () => void write(ssePrime(events.append(ids.sessionId, ids.streamId, ''), RETRY_MS)),
     write: (text) => write(sseText(text, events.append(ids.sessionId, ids.streamId, text))),
     keepAlive: () => void response.write(SSE_KEEP_ALIVE),
     onDrain: (run) => response.onDrain(run),

@@ -33,7 +33,7 @@ export interface StreamReplyOptions {
 }
 
 /** What a primed client is told to wait before it comes back, unless the upstream says otherwise. */
-const RETRY_MS = 1_000
+export const RETRY_MS = 1_000
 
 export function createStreamReply(options: StreamReplyOptions): StreamReply {
   const { events, sessionId, streamId, priming } = options
