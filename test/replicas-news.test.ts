@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { startActor } from './fixtures/upstream/actor.ts'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { closeAfter } from './gateway-rig.ts'
+import { loneServer } from './lone-server.ts'
 import type { HttpServer, StdioServer } from '../src/core/gateway/snapshot.ts'
-import { getRequest, legacy, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import { getRequest, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
@@ -66,6 +67,31 @@ describe('what one child of a server announces', () => {
     await modern(c.port, 'tools/call', { name: 'touch', arguments: { uri: 'test://one' } }, { path })
     await until(() => times(stream, UPDATED) === 1)
     await stream.close()
+  })
+})
+
+describe.each(['legacy', 'modern'] as const)('what a %s child of another replica announces only where it is asked', (era) => {
+  const tool = ({ port }: ReplicaRig, name: string, args: object = {}) => modern(port, 'tools/call', { name, arguments: args }, { path })
+  const subscribed = async (replica: ReplicaRig): Promise<unknown> => JSON.stringify(messageOf(await tool(replica, 'subscribed')))
+
+  it('is told to whoever listens to it anywhere, once for each child, for as long as somebody does', async () => {
+    const lone = closeAfter(loneServer(era))
+    const { all } = await startReplicas(3, { servers: { files: lone.server }, server: { era } })
+    const [a, b, c] = all as [ReplicaRig, ReplicaRig, ReplicaRig]
+    for (const replica of all) await tool(replica, 'subscribed')
+    const listen = modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true, resourceSubscriptions: ['test://one'] } }, { path })
+    const stream = await openStream(a.port, listen)
+    await stream.count(1)
+    for (const other of [b, c]) await expect.poll(() => subscribed(other), { timeout: 5_000 }).toContain('test://one')
+    for (const replica of all) await tool(replica, 'touch', { uri: 'test://one' })
+    await until(() => times(stream, UPDATED) >= 3)
+    for (const other of [b, c]) await tool(other, 'touch')
+    await until(() => times(stream, CHANGED) >= 2)
+    await tool(b, 'touch', { uri: 'test://other' })
+    await sleep(150)
+    expect([times(stream, UPDATED), times(stream, CHANGED)]).toEqual([3, 2])
+    await stream.close()
+    for (const other of [b, c]) await expect.poll(() => subscribed(other), { timeout: 5_000 }).not.toContain('test://one')
   })
 })
 

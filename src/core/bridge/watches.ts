@@ -3,18 +3,20 @@
  * number of clients costs one subscription (bridge-rulings §4, Subscriptions).
  */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
-import { parseMessage } from '../../protocol/message.ts'
+import { member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { covers } from '../../protocol/subscription.ts'
 import { LISTS, listsChangedBy } from '../catalog/list-kind.ts'
 import type { ListKind } from '../catalog/list-kind.ts'
 import type { Clock } from '../clock.ts'
 import type { Era } from '../../protocol/revision.ts'
+import type { Interest } from '../replica/interests.ts'
 import type { LegacyChannel } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { createLegacyWatch } from './legacy-watch.ts'
 import { createModernWatch } from './modern-watch.ts'
+import { NOTHING, isSameInterest, missedNews, ownInterests, updateOf } from './others-interest.ts'
+import type { InterestByServer, OthersInterest } from './others-interest.ts'
 
 export interface Watch {
   /** True once the upstream agreed; false where it refused or has no such thing. */
@@ -54,6 +56,10 @@ export interface Watches {
   lost(upstream: Upstream, channel: LegacyChannel | undefined, wasIdle: boolean): void
   /** A shared session was opened. */
   opened(upstream: Upstream): void
+  /** What clients here listen to at servers with children of their own on each replica. */
+  interests(): readonly Interest[]
+  /** The same of all other replicas: the children here are asked for it too, because a call that they serve may change it. */
+  othersListen(wanted: InterestByServer): void
 }
 
 export interface WatchesDeps {
@@ -62,6 +68,8 @@ export interface WatchesDeps {
   readonly shared: (upstream: Upstream) => Promise<LegacyChannel>
   /** This replica heard it, before anybody here is told. */
   readonly onHeard: (upstream: Upstream, era: Era, message: Message, isOwn: boolean) => void
+  /** What clients here listen to has changed. */
+  readonly onInterest: () => void
 }
 
 /** One upstream's subscriptions, in its own era. */
@@ -79,6 +87,8 @@ interface Watched {
   readonly uris: Map<string, Set<(message: Message) => void>>
   link: Promise<UpstreamWatch> | undefined
   wantsLists: boolean
+  /** What is listened to at other replicas. */
+  others: OthersInterest
   /** There was a link: what happened since is not known. */
   isBroken: boolean
   /** In a row. */
@@ -97,7 +107,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const followers = new WeakMap<Upstream, Map<LegacyChannel, UpstreamWatch>>()
 
   const syncFollowers = (upstream: Upstream): void => {
-    const uris = new Set(watched.legacy.get(upstream)?.uris.keys())
+    const uris = watchedUris(watched.legacy.get(upstream))
     for (const [channel, follower] of followers.get(upstream) ?? []) {
       if (channel.closed) followers.get(upstream)?.delete(channel)
       else void follower.sync(uris, undefined).catch(() => undefined)
@@ -106,7 +116,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const entry = (upstream: Upstream, era: Era): Watched => {
     const known = watched[era].get(upstream)
     if (known !== undefined) return known
-    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false, isBroken: false, failures: 0 }
+    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false, others: NOTHING, isBroken: false, failures: 0 }
     watched[era].set(upstream, created)
     return created
   }
@@ -135,7 +145,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   }
   const open = async (upstream: Upstream, asked: Era): Promise<UpstreamWatch> => {
     const era = await spokenBy(upstream, asked)
-    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message), onMissed: () => tellMissed(watched[asked].get(upstream)) })
+    if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message), onMissed: () => tellMissed(watched[asked].get(upstream), era) })
     return createLegacyWatch(await deps.shared(upstream), deps, { holds: true })
   }
   const linkOf = (upstream: Upstream, era: Era, state: Watched): Promise<UpstreamWatch> => {
@@ -154,10 +164,12 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (era === 'legacy') syncFollowers(upstream)
     try {
       const link = await linkOf(upstream, era, state)
-      const isHonoured = await link.sync(new Set(state.uris.keys()), uri)
-      if (state.isBroken) tellMissed(state)
+      const isHonoured = await link.sync(watchedUris(state), uri)
+      if (state.isBroken) tellMissed(state, era)
       return isHonoured
     } catch {
+      // Others cannot know when this replica's children are well again.
+      if (state.others.lists || state.others.uris.size > 0) state.isBroken = true
       retry(state, era)
       return false
     }
@@ -175,7 +187,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     })
   }
   /** What happened while nobody listened is not known: all that is watched is told as changed (bridge-rulings §4, Subscriptions). */
-  const tellMissed = (state: Watched | undefined): void => {
+  const tellMissed = (state: Watched | undefined, era: Era): void => {
     if (state?.upstream === undefined) return
     state.isBroken = false
     state.failures = 0
@@ -184,6 +196,7 @@ export function createWatches(deps: WatchesDeps): Watches {
       const message = updateOf(uri)
       if (message !== undefined) for (const run of runs) run(message)
     }
+    for (const message of missedNews(state.others)) deps.onHeard(state.upstream, era, message, false)
   }
 
   return {
@@ -195,12 +208,14 @@ export function createWatches(deps: WatchesDeps): Watches {
       const state = entry(upstream, era)
       if (state.wantsLists) return
       state.wantsLists = true
+      deps.onInterest()
       void sync(state, era, undefined)
     },
     watchResource(upstream, era, uri, run) {
       const state = entry(upstream, era)
       const { uris } = state
       const runs = uris.get(uri) ?? new Set()
+      if (runs.size === 0) deps.onInterest()
       uris.set(uri, runs.add(run))
       const ready = sync(state, era, uri)
       return {
@@ -209,6 +224,7 @@ export function createWatches(deps: WatchesDeps): Watches {
           runs.delete(run)
           if (runs.size > 0 || uris.get(uri) !== runs) return
           uris.delete(uri)
+          deps.onInterest()
           void sync(state, era, undefined)
         },
       }
@@ -260,14 +276,26 @@ export function createWatches(deps: WatchesDeps): Watches {
       const state = watched.legacy.get(upstream)
       if (state?.isBroken === true && state.link === undefined && isWanted(state)) void sync(state, 'legacy', undefined)
     },
+    interests: () => ERAS.flatMap((era) => ownInterests(era, watched[era])),
+    othersListen(wanted) {
+      for (const era of ERAS) {
+        for (const upstream of new Set([...watched[era].keys(), ...wanted[era].keys()])) {
+          const state = entry(upstream, era)
+          const others = wanted[era].get(upstream) ?? NOTHING
+          if (isSameInterest(state.others, others)) continue
+          state.others = others
+          // A legacy server says of its lists without being asked to whoever has a session: no child is started for that.
+          if (state.link !== undefined || others.uris.size > 0 || (era === 'modern' && others.lists)) void sync(state, era, undefined)
+        }
+      }
+    },
   }
 }
 
-function isWanted({ wantsLists, uris }: Watched): boolean {
-  return wantsLists || uris.size > 0
+function watchedUris(state: Watched | undefined): ReadonlySet<string> {
+  return state === undefined ? NOTHING.uris : new Set([...state.uris.keys(), ...state.others.uris])
 }
 
-function updateOf(uri: string): Message | undefined {
-  const scan = parseMessage(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(uri)}}}`)
-  return scan.ok ? scan.value : undefined
+function isWanted({ wantsLists, uris, others }: Watched): boolean {
+  return wantsLists || uris.size > 0 || others.lists || others.uris.size > 0
 }

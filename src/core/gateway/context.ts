@@ -22,6 +22,7 @@ import type { Limiter } from '../policy/limiter.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Random } from '../random.ts'
 import type { Membership } from '../replica/membership.ts'
+import type { Interests } from '../replica/interests.ts'
 import type { News } from '../replica/news.ts'
 import type { Replica, ReplicaStore } from '../replica/replica-store.ts'
 import type { EventBuffer } from '../session/event-buffer.ts'
@@ -84,6 +85,8 @@ export interface GatewayContext {
   readonly membership: Membership | undefined
   /** What servers announce, to and from the others. */
   readonly news: News | undefined
+  /** What clients of all replicas listen to. */
+  readonly interests: Interests | undefined
   readonly upstreams: UpstreamSet
   readonly sessions: Sessions
   readonly catalog: Catalog

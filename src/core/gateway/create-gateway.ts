@@ -52,7 +52,7 @@ import { createPipe } from './pipe.ts'
 import type { Pipe } from './pipe.ts'
 import { afterAll, createReloads } from './reload.ts'
 import { drain, endStreams } from './drain.ts'
-import { spread, startSpreading } from './spread-news.ts'
+import { spread, startListening, startSpreading } from './spread-news.ts'
 import { prepare, stagesWith } from './stages.ts'
 import { isAsked, startSweep } from './sweep.ts'
 import { createUpstreamSet } from './upstream-set.ts'
@@ -111,6 +111,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       await context.membership?.leave()
       stopChannels()
       context.news?.close()
+      context.interests?.close()
       context.owned?.close()
       context.parked.close()
       context.tasksAtLegacy.close()
@@ -126,7 +127,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const upstreams = createUpstreamSet(deps.snapshots, deps.upstreams)
   const catalog = createCatalog(deps)
   const inFlight = new LiveMap<string, Exchange>()
-  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (...heard) => spread(context, ...heard) })
+  const watches: Watches = createWatches({ clock: deps.clock, self: deps.self, shared: (upstream) => Promise.resolve(pool.shared(upstream, '')), onHeard: (...heard) => spread(context, ...heard), onInterest: () => context.interests?.changed() })
   const taskSessions = createTaskSessions({ clock: deps.clock, self: deps.self, yieldMs: () => deps.snapshots.current().limits.inputYieldMs })
   const pool: LegacyPool = createLegacyPool({
     taskSessions,
@@ -168,7 +169,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, taskSessions, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, taskSessions, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), interests: startListening(deps, () => context), draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

@@ -3,7 +3,10 @@
 import { parseMessage } from '../../protocol/message.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { Era } from '../../protocol/revision.ts'
+import { interestByServer } from '../bridge/others-interest.ts'
 import { listsChangedBy } from '../catalog/list-kind.ts'
+import { startInterests } from '../replica/interests.ts'
+import type { Interests } from '../replica/interests.ts'
 import { startNews } from '../replica/news.ts'
 import type { News, NewsItem } from '../replica/news.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -16,6 +19,16 @@ export function startSpreading({ clock, hints, peers, replica }: GatewayDeps, co
     clock, hints, peers, replicas: replica.store,
     onNews: (item) => takeNews(context(), item),
     onMissed: () => context().watches.changed(...context().upstreams.all()),
+  })
+}
+
+/** What clients of other replicas listen to; undefined for a replica without others. */
+export function startListening({ clock, hints, peers, replica }: GatewayDeps, context: () => GatewayContext): Interests | undefined {
+  if (replica === undefined) return undefined
+  return startInterests({
+    clock, hints, peers, replicas: replica.store,
+    own: () => context().watches.interests(),
+    onOthers: (interests) => context().watches.othersListen(interestByServer((id) => context().upstreams.byId(id), interests)),
   })
 }
 

@@ -1,16 +1,14 @@
 /**
- * What one replica hears of a server reaches all replicas, once. Each keeps a numbered list of what it heard. A hint says
- * that there is more, the others ask for what they do not have; they ask every few seconds in any case, because hints get lost.
+ * What one replica hears of a server reaches all replicas, once. Each keeps a numbered list of what it heard; the others ask for
+ * what they do not have.
  */
 
 import { isJsonObject } from '../../protocol/json-value.ts'
 import { asciiJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era } from '../../protocol/revision.ts'
-import type { Clock } from '../clock.ts'
-import type { Hints } from '../event/hints.ts'
-import type { PeerLink } from '../gateway/peer-link.ts'
-import type { ReplicaStore } from './replica-store.ts'
+import { followPeers } from './follow-peers.ts'
+import type { FollowPeersDeps } from './follow-peers.ts'
 
 export interface NewsItem {
   readonly upstreamId: string
@@ -27,11 +25,7 @@ export interface News {
   close(): void
 }
 
-export interface NewsDeps {
-  readonly clock: Clock
-  readonly hints: Hints
-  readonly peers: PeerLink
-  readonly replicas: Pick<ReplicaStore, 'live'>
+export interface NewsDeps extends FollowPeersDeps {
   readonly onNews: (item: NewsItem) => void
   /** So much happened that some of it was forgotten before it was asked for: everything may have changed. */
   readonly onMissed: () => void
@@ -40,8 +34,6 @@ export interface NewsDeps {
 const TOPIC = 'news'
 /** Together within this time is one hint. */
 const GATHER_MS = 20
-/** Behind each hint (design §5). */
-const POLL_MS = 5_000
 const KEPT_ITEMS = 1_000
 const KEPT_CHARS = 1024 * 1024
 
@@ -50,72 +42,43 @@ interface Asked {
   readonly seen: number | undefined
 }
 
-export function startNews({ clock, hints, peers, replicas, onNews, onMissed }: NewsDeps): News {
-  const self = peers.replicaId
+export function startNews(deps: NewsDeps): News {
+  const { peers, onNews, onMissed } = deps
   const own = createNewsList()
   /** Of each replica, the newest that was taken. */
   const seen = new Map<string, number>()
-  const asking = new Map<string, Promise<void>>()
-  let isHinting = false
   let isClosed = false
-  let stopTimer = (): void => {}
 
-  const take = async (replicaId: string, isFirstLook: boolean): Promise<void> => {
-    const known = seen.get(replicaId) ?? (isFirstLook ? undefined : 0)
-    const answer = await peers.send(replicaId, TOPIC, asciiJson({ seen: known }))
-    for await (const text of answer.messages) {
-      const told = readTold(text)
-      if (told === undefined || isClosed) return answer.cancel()
-      if (told.item !== undefined) onNews(told.item)
-      else if (told.isMissed) onMissed()
-      seen.set(replicaId, told.number)
-    }
-  }
-  /** One at a time for each replica: what comes meanwhile is asked for after it. */
-  const ask = (replicaId: string, isFirstLook = false): Promise<void> => {
-    if (replicaId === self || isClosed) return Promise.resolve()
-    const before = asking.get(replicaId) ?? Promise.resolve()
-    const next = before.then(() => take(replicaId, isFirstLook)).catch(() => undefined)
-    asking.set(replicaId, next)
-    void next.then(() => asking.get(replicaId) === next && asking.delete(replicaId))
-    return next
-  }
-  const askAll = async (isFirstLook: boolean): Promise<void> => {
-    const live = await replicas.live().catch(() => undefined)
-    if (live === undefined) return
-    for (const id of seen.keys()) if (!live.some((one) => one.id === id)) seen.delete(id)
-    await Promise.all(live.map(({ id }) => ask(id, isFirstLook)))
-  }
-  const poll = (isFirstLook: boolean): void => {
-    if (isClosed) return
-    void askAll(isFirstLook).then(() => {
-      if (!isClosed) stopTimer = clock.after(POLL_MS, () => poll(false))
-    })
-  }
-
-  const stopHints = hints.subscribe(TOPIC, ({ revision }) => {
-    const from = revision.slice(0, Math.max(0, revision.lastIndexOf(':')))
-    void (from === '' ? askAll(false) : ask(from))
+  const following = followPeers(deps, {
+    topic: TOPIC,
+    async take(replicaId, isFirstLook) {
+      const known = seen.get(replicaId) ?? (isFirstLook ? undefined : 0)
+      const answer = await peers.send(replicaId, TOPIC, asciiJson({ seen: known }))
+      for await (const text of answer.messages) {
+        const told = readTold(text)
+        if (told === undefined || isClosed) return answer.cancel()
+        if (told.item !== undefined) onNews(told.item)
+        else if (told.isMissed) onMissed()
+        seen.set(replicaId, told.number)
+      }
+    },
+    onLive(ids) {
+      for (const id of seen.keys()) if (!ids.has(id)) seen.delete(id)
+    },
+    newest: () => own.newest(),
   })
   const stopServing = peers.serve(TOPIC, async function* (text) {
     yield* own.after(readAsked(text).seen)
   })
-  poll(true)
 
   return {
     heard(item) {
       own.add(item)
-      if (isHinting || isClosed) return
-      isHinting = true
-      clock.after(GATHER_MS, () => {
-        isHinting = false
-        if (!isClosed) hints.publish({ topic: TOPIC, revision: `${self}:${own.newest()}` })
-      })
+      following.tell(GATHER_MS)
     },
     close() {
       isClosed = true
-      stopTimer()
-      stopHints()
+      following.close()
       stopServing()
     },
   }
