@@ -8,22 +8,22 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('node_modules/.cache
 
 /**
  * Tiers: `unit` sits beside the source and in test/ (seconds); `e2e` starts real processes and sockets (minutes); `long` is what
- * `npm run test:long` adds. Most tests wait more than they compute, so two files run at once: each takes ports and folders of its
- * own. Databases and brokers are started once for a run, when a test asks (test/services/).
+ * `npm run test:long` adds. Tests wait more than they compute, those of a unit more than half of the time: on two cores three of
+ * their files run at once, and two of the others, so each takes ports and folders of its own. Databases and brokers are started
+ * once for a run, when a test asks (test/services/).
  */
 const EACH = {
   globalSetup: ['test/services/global-setup.ts'],
   // What is waited for comes at once on an idle machine. A limit says only that it will never come.
   expect: { poll: { timeout: 15_000 } },
-  maxWorkers: 2,
 }
 
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
-      { test: { ...EACH, name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 } },
-      { test: { ...EACH, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { ...EACH, name: 'unit', include: ['src/**/*.test.ts', 'test/*.test.ts', 'test/pins/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000, maxWorkers: 3 } },
+      { test: { ...EACH, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2 } },
       { test: { ...EACH, name: 'long', include: ['test/long/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 60_000, fileParallelism: false } },
     ],
   },

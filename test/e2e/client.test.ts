@@ -1,13 +1,15 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import type { ReferenceServerProcess } from '../reference-server-process.ts'
+import { openTcpProxy } from '../tcp-proxy.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -81,7 +83,7 @@ describe.each(WAYS.filter(({ era }) => era === 'modern'))('a $era server\'s task
   })
 })
 
-describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
+describe.each(WAYS)('the client in the $era era, $way', ({ ask }) => {
   it('lists tools, and shows one with its arguments', async () => {
     const [list, one] = await Promise.all([ask('tools', ''), ask('tools', 'test_x_mcp_header')])
     expect(list).toMatchObject({ code: 0 })
@@ -89,18 +91,6 @@ describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
     expect(list.stdout).not.toContain('\t')
     expect(one.stdout).toMatch(/^region +string +optional/m)
     expect(one.stdout).toMatch(/^Example:\n {2}portolan call (reference\/)?test_x_mcp_header region=/m)
-  })
-
-  it('prints what the server sent with --json', async () => {
-    const { stdout, code } = await ask('call', 'test_simple_text', '--json')
-    expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ content: [{ type: 'text', text: expect.stringContaining('simple text') }] })
-    expect('resultType' in JSON.parse(stdout)).toBe(era === 'modern')
-  })
-
-  it('mirrors arguments into headers, which the server compares', async () => {
-    const { code, stderr } = await ask('call', 'test_x_mcp_header', 'region=Zürich', 'depth=3')
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
 
   it('answers a form, a model and roots from the command line', async () => {
@@ -112,6 +102,38 @@ describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
     expect(form.stdout, form.stderr).toContain('Ada')
     expect(model.stdout, model.stderr).toContain('Good day')
     expect(roots.stdout, roots.stderr).toContain(`file://${folder}`)
+  })
+
+  it('reads resources, gets prompts, completes', async () => {
+    const [read, get, complete] = await Promise.all([
+      ask('read', 'test://static-text'),
+      ask('get', 'test_prompt_with_arguments', 'arg1=a', 'arg2=5', '--json'),
+      ask('complete', 'test_prompt_with_arguments', 'arg1=te'),
+    ])
+    expect(read.stdout).toBe('This is the content of the static text resource.')
+    expect(get.stdout).toContain(`arg1='a', arg2='5'`)
+    expect(complete.stdout).toContain('testAlpha\n')
+  })
+
+  it('shows log messages beside the result', async () => {
+    const { stdout, stderr } = await ask('call', 'test_tool_with_logging', '--log-level', 'debug')
+    expect(stdout).toContain('executed successfully')
+    expect(stderr).toMatch(/info: Tool execution started\n/)
+  })
+})
+
+// A child process is two processes: what does not hang on the way to a server is not shown on it again.
+describe.each(WAYS.filter(({ way }) => way !== 'as a child process'))('the client in the $era era, $way, too,', ({ era, ask }) => {
+  it('prints what the server sent with --json', async () => {
+    const { stdout, code } = await ask('call', 'test_simple_text', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ content: [{ type: 'text', text: expect.stringContaining('simple text') }] })
+    expect('resultType' in JSON.parse(stdout)).toBe(era === 'modern')
+  })
+
+  it('mirrors arguments into headers, which the server compares', async () => {
+    const { code, stderr } = await ask('call', 'test_x_mcp_header', 'region=Zürich', 'depth=3')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
 
   it('declines what it is not told, and says how to answer', async () => {
@@ -130,23 +152,6 @@ describe.each(WAYS)('the client in the $era era, $way', ({ era, ask }) => {
     expect(code).toBe(1)
     expect(stdout).toContain('intentionally')
     expect(stderr).toMatch(/reports an error/)
-  })
-
-  it('reads resources, gets prompts, completes', async () => {
-    const [read, get, complete] = await Promise.all([
-      ask('read', 'test://static-text'),
-      ask('get', 'test_prompt_with_arguments', 'arg1=a', 'arg2=5', '--json'),
-      ask('complete', 'test_prompt_with_arguments', 'arg1=te'),
-    ])
-    expect(read.stdout).toBe('This is the content of the static text resource.')
-    expect(get.stdout).toContain(`arg1='a', arg2='5'`)
-    expect(complete.stdout).toContain('testAlpha\n')
-  })
-
-  it('shows log messages beside the result', async () => {
-    const { stdout, stderr } = await ask('call', 'test_tool_with_logging', '--log-level', 'debug')
-    expect(stdout).toContain('executed successfully')
-    expect(stderr).toMatch(/info: Tool execution started\n/)
   })
 })
 
@@ -223,11 +228,13 @@ describe('Ctrl+C', () => {
 
   it.each(['legacy', 'modern'])('cancels the call at the server, in the %s era, and ends with 130', async (era) => {
     const before = await cancelled(reference.url, era)
-    const call = runPortolan(['call', 'test_wait', 'milliseconds=20000', '--url', reference.url, '--era', era])
-    await new Promise((resolve) => setTimeout(resolve, 2_500))
+    const wire = await openTcpProxy({ host: '127.0.0.1', port: Number(new URL(reference.url).port) })
+    const call = runPortolan(['call', 'test_wait', 'milliseconds=20000', '--url', `http://127.0.0.1:${wire.port}/mcp`, '--era', era])
+    await expect.poll(wire.seen).toMatch(/"name":"test_wait"/)
     call.child.kill('SIGINT')
     expect(await call.exited).toEqual({ code: 130, signal: null })
     expect(call.stderr()).toBe('cancelled\n')
+    wire.close()
     await expect.poll(() => cancelled(reference.url, era)).toBe(before + 1)
   })
 })
@@ -299,32 +306,35 @@ describe('what went wrong is said with the next step', () => {
 })
 
 describe('completion in bash', () => {
-  const complete = (line: string): string[] => {
+  /** What each line may go on with, of one shell. */
+  const complete = async (...lines: readonly string[]): Promise<string[][]> => {
     const script = `
 portolan() { "${process.execPath}" "${main}" "$@"; }
 compopt() { echo "open"; }
 source <(portolan completion bash)
-COMP_LINE=$1; COMP_POINT=\${#COMP_LINE}; COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
-_portolan_complete; printf '%s\\n' "\${COMPREPLY[@]}"`
-    const { stdout } = spawnSync('bash', ['-c', script, 'bash', line], { encoding: 'utf8', timeout: RUN_MS, cwd: folder })
-    return stdout.split('\n').filter((one) => one !== '')
+COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+for COMP_LINE in "$@"; do COMP_POINT=\${#COMP_LINE}; COMPREPLY=(); _portolan_complete; printf '%s\\n' "\${COMPREPLY[@]}" '--'; done`
+    const { stdout } = await promisify(execFile)('bash', ['-c', script, 'bash', ...lines], { timeout: RUN_MS, cwd: folder })
+    return stdout.split('--\n').slice(0, -1).map((part) => part.split('\n').filter((one) => one !== ''))
   }
   const data = (): string => `--data ${join(folder, 'data')}`
 
-  it('knows commands, servers, tools, arguments and their values', () => {
-    expect(complete('portolan ca')).toEqual(['call'])
-    expect(complete(`portolan call ${data()} ev`)).toEqual(['open', 'everything/'])
-    expect(complete(`portolan call ${data()} everything/get-s`)).toEqual(['everything/get-structured-content', 'everything/get-sum'])
-    expect(complete(`portolan call ${data()} everything/get-sum `)).toEqual(['open', 'a=', 'b='])
-    expect(complete(`portolan call ${data()} everything/get-sum a=1 `)).toEqual(['open', 'b='])
-    expect(complete(`portolan call ${data()} everything/get-annotated-message messageType=e`)).toEqual(['error'])
-    expect(complete(`portolan read ${data()} reference test://static-t`)).toEqual(['//static-text'])
-    expect(complete('portolan call --era m')).toEqual(['modern'])
+  it('knows commands, servers, tools, arguments and their values', async () => {
+    const expected = {
+      'portolan ca': ['call'],
+      [`portolan call ${data()} ev`]: ['open', 'everything/'],
+      [`portolan call ${data()} everything/get-s`]: ['everything/get-structured-content', 'everything/get-sum'],
+      [`portolan call ${data()} everything/get-sum `]: ['open', 'a=', 'b='],
+      [`portolan call ${data()} everything/get-sum a=1 `]: ['open', 'b='],
+      [`portolan call ${data()} everything/get-annotated-message messageType=e`]: ['error'],
+      [`portolan read ${data()} reference test://static-t`]: ['//static-text'],
+      'portolan call --era m': ['modern'],
+    }
+    expect(await complete(...Object.keys(expected))).toEqual(Object.values(expected))
   })
 
-  it('runs nothing of what is typed, and is silent without a Portolan', () => {
-    expect(complete('portolan call "$(touch evil)" `touch evil` ')).toEqual([])
+  it('runs nothing of what is typed, and is silent without a Portolan', async () => {
+    expect(await complete('portolan call "$(touch evil)" `touch evil` ', 'portolan call --data /nonexistent re')).toEqual([[], []])
     expect(readdirSync(folder)).not.toContain('evil')
-    expect(complete('portolan call --data /nonexistent re')).toEqual([])
   })
 })
