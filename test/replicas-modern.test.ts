@@ -8,11 +8,12 @@ import { createTaskStore } from '../src/adapters/memory/task-store.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { sha256 } from '../src/adapters/node/digest.ts'
 import type { StdioServer } from '../src/core/gateway/snapshot.ts'
+import type { TaskStore } from '../src/core/task/task-store.ts'
 import { META } from '../src/protocol/meta.ts'
 import { TERMS } from './contracts/task-store.contract.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act } from './fixtures/upstream/actor.ts'
-import { http, until } from './fixtures/upstream/support.ts'
+import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter } from './gateway-rig.ts'
 import { codeOf, messageOf, modern } from './mcp-client.ts'
@@ -70,6 +71,53 @@ describe('a call that waits for its client', () => {
     const { a, b, call, retry, runs } = await play()
     await a.kill()
     expect(codeOf(await call(b, retry))).toBe(-31024)
+    expect(runs()).toBe(1)
+  })
+})
+
+describe('a durable task that waits for input with its call open', () => {
+  async function play() {
+    let runs = 0
+    const answers = (): unknown => actor.requests.map(({ json }) => json as unknown as Record<string, unknown>).find((one) => one['id'] === 'q' && one['method'] === undefined)
+    const ask: Act = (call) => {
+      runs += 1
+      call.send({ id: 'q', method: 'elicitation/create', params: FORM })
+      void until(() => answers() !== undefined).then(() => call.answer({ content: [], got: answers() }), () => undefined)
+    }
+    const actor = closeAfter(await startActor(['legacy'], { ask }))
+    const inner = createTaskStore(createSystemClock())
+    const slow = { ms: 0 }
+    // The replica that has the call, however busy it is.
+    const store: TaskStore = { ...inner, claim: async (claim) => (claim.holder === 'r0' && (await sleep(slow.ms)), inner.claim(claim)) }
+    const tasks = [{ pattern: '*', mode: 'always', afterMs: 10_000, terms: TERMS }] as const
+    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store, sha256 } } })
+    const [a, b] = all as [ReplicaRig, ReplicaRig]
+    const meta = { [META.clientCapabilities]: { elicitation: { form: {} }, ...DECLARED } }
+    const send = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
+      const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
+      return resultOf(await modern(port, method, params, { meta, headers }))
+    }
+    const { taskId } = await send(a, 'tools/call', { name: 'actor__ask', arguments: {} })
+    await expect.poll(() => send(b, 'tasks/get', { taskId })).toMatchObject({ status: 'input_required' })
+    const { inputRequests } = await send(b, 'tasks/get', { taskId })
+    const give = () => send(b, 'tasks/update', { taskId, inputResponses: Object.fromEntries(Object.keys(inputRequests as object).map((key) => [key, answer])) })
+    return { a, b, slow, give, get: () => send(b, 'tasks/get', { taskId }), runs: () => runs }
+  }
+
+  it('goes on with it where it is open, however long its replica takes', async () => {
+    const { slow, give, get, runs } = await play()
+    slow.ms = 1_500
+    await give()
+    await expect.poll(get, { interval: 100 }).toMatchObject({ status: 'completed', result: { got: { result: answer } } })
+    expect(runs()).toBe(1)
+  })
+
+  it('is lost with its replica, as a call of unknown outcome, and is not run again', async () => {
+    const { a, slow, give, get, runs } = await play()
+    slow.ms = 10_000
+    await a.kill()
+    await give()
+    await expect.poll(get, { interval: 100 }).toMatchObject({ status: 'failed', error: { code: -31_024 } })
     expect(runs()).toBe(1)
   })
 })
