@@ -38,7 +38,9 @@ export async function answerByWeb(request: Request, response: HttpResponse, gone
 
 async function pass(body: ReadableStream<Uint8Array>, response: HttpResponse, begin: () => void, gone: AbortSignal): Promise<void> {
   const reader = body.getReader()
-  gone.addEventListener('abort', () => void reader.cancel().catch(() => undefined), { once: true })
+  const cancel = (): void => void reader.cancel().catch(() => undefined)
+  if (gone.aborted) return cancel()
+  gone.addEventListener('abort', cancel, { once: true })
   begin()
   for (;;) {
     const { done, value } = await reader.read()

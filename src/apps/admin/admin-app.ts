@@ -19,6 +19,7 @@ export interface AdminVisit {
   /** For the ledger. */
   readonly operator: string
   readonly isStillWelcome: () => boolean
+  readonly signal: AbortSignal
   record(record: AdminRecord): void
 }
 
@@ -50,7 +51,7 @@ async function serve(source: AdminSource, route: AdminRoute, context: Visit): Pr
   const { env: visit } = context
   const params = context.req.param()
   const startedTicks = source.clock.ticksMs()
-  const result = await resultOf(source, () => taken.value.run({ source, params, isStillWelcome: visit.isStillWelcome }))
+  const result = await resultOf(source, () => taken.value.run({ source, params, isStillWelcome: visit.isStillWelcome, signal: visit.signal }))
   const status = 'problem' in result ? PROBLEMS[result.problem.code].status : result.status
   if (taken.value.isRecorded) {
     visit.record({

@@ -77,7 +77,7 @@ export function createAdminDoor(source: AdminSource, { operatorsPath, publicUrl 
     if (webRequest === undefined) return refuse(transport, response, { code: 'not_found', detail: 'Write the path without dots and escapes' })
     const { name, isStillWelcome } = guest.value
     const app = await load()
-    const visit = { operator: name, isStillWelcome: () => !ends.signal.aborted && isStillWelcome(), record: (record: Parameters<typeof recordAdmin>[2]) => recordAdmin(source, transport, record) }
+    const visit = { operator: name, isStillWelcome, signal: ends.signal, record: (record: Parameters<typeof recordAdmin>[2]) => recordAdmin(source, transport, record) }
     await answerByWeb(webRequest, response, gone, (given) => app(given, visit))
   }
   const routeFor = (transport: AdminTransport, letIn: LetIn): ControlRoute => ({

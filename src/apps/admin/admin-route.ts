@@ -48,8 +48,10 @@ export interface AdminCall {
   readonly source: AdminSource
   /** By their names in the path. */
   readonly params: Readonly<Record<string, string>>
-  /** False from when the operator was taken out, or the process ends. */
+  /** False once the operator was taken out. */
   readonly isStillWelcome: () => boolean
+  /** The process ends. */
+  readonly signal: AbortSignal
 }
 
 export interface AdminAnswerShape {

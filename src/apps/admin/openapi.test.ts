@@ -78,6 +78,7 @@ describe('every route', () => {
     }
     if (shape.schema !== undefined) expect(shape.schema.safeParse(await answer.json())).toMatchObject({ success: true })
     else if (shape.type !== undefined) expect(answer.headers.get('content-type')).toContain(shape.type)
+    if (!answer.bodyUsed) await answer.body?.cancel()
   })
 
   it.each(ROUTES.map((route) => [`${route.verb.toUpperCase()} ${route.path}`, route] as const))('%s refuses by problem details', async (_name, route) => {

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   internal: { status: 500, title: 'Internal error' },
   no_task_store: { status: 501, title: 'This gateway has no store for tasks' },
   state_unavailable: { status: 503, title: 'The state store cannot be reached' },
+  too_many_streams: { status: 503, title: 'Too many open streams' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>
 
 export type ProblemCode = keyof typeof PROBLEMS

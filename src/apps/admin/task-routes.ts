@@ -6,10 +6,12 @@ import type { StoredTask } from '../../core/task/stored-task.ts'
 import type { OperationFault, TaskOperations } from '../../core/task/task-operations.ts'
 import type { TaskQuery } from '../../core/task/task-store.ts'
 import type { Result } from '../../protocol/result.ts'
+import { SSE_HEADERS } from '../../protocol/sse.ts'
 import { route } from './admin-route.ts'
 import type { AdminCall, AdminResult, AdminRoute, AdminSource } from './admin-route.ts'
 import type { Problem } from './problem.ts'
 import { RESOURCES } from './resource-schema.ts'
+import { taskEvents } from './task-events.ts'
 import { detailOf, rowOf } from './task-resource.ts'
 import type { TaskList } from './task-resource.ts'
 
@@ -48,6 +50,12 @@ export const TASK_ROUTES: readonly AdminRoute[] = [
     run: ({ source }, query) => withTasks(source, (tasks) => list(source, tasks, query)),
   }),
   route({
+    id: 'watchTasks', verb: 'get', path: '/tasks/events', summary: 'Tasks as they change, as Server-Sent Events.',
+    params: {}, query: z.strictObject({}), isRecorded: false, problems: ['no_task_store', 'too_many_streams'],
+    answers: { 200: { description: 'Events `task`, `synced` and `gone`', type: 'text/event-stream' } },
+    run: (call) => withTasks(call.source, async (tasks) => watch(call, tasks)),
+  }),
+  route({
     id: 'getTask', verb: 'get', path: '/tasks/{id}', summary: 'One task in full: what `portolan task show --json` prints.',
     params: id, query: showQuery, isRecorded: ({ content }) => content === 'true', problems: ['no_task_store', 'task_not_found', 'state_unavailable'],
     answers: { 200: { description: 'The task', schema: RESOURCES.TaskDetail } },
@@ -84,6 +92,18 @@ const NOT_OVER: Problem = { code: 'task_not_over', detail: 'It has not ended: ca
 
 async function withTasks({ tasks }: AdminSource, run: (tasks: TaskOperations) => Promise<AdminResult>): Promise<AdminResult> {
   return tasks === undefined ? { problem: { code: 'no_task_store', detail: 'Tasks of its servers\' own are known to their owners only' } } : run(tasks)
+}
+
+/** Each looks once a second. */
+const STREAMS = 16
+const openStreams = new WeakMap<AdminSource, number>()
+
+function watch({ source, isStillWelcome, signal }: AdminCall, tasks: TaskOperations): AdminResult {
+  const open = openStreams.get(source) ?? 0
+  if (open >= STREAMS) return { problem: { code: 'too_many_streams', detail: 'Close one, then ask again', headers: { 'retry-after': '5' } } }
+  openStreams.set(source, open + 1)
+  const onEnd = (): void => void openStreams.set(source, (openStreams.get(source) ?? 1) - 1)
+  return { status: 200, headers: { ...SSE_HEADERS, 'cache-control': 'no-store' }, events: taskEvents(tasks.watch(), { clock: source.clock, isStillWelcome, signal, onEnd }) }
 }
 
 async function list(source: AdminSource, tasks: TaskOperations, query: z.infer<typeof listQuery>): Promise<AdminResult> {

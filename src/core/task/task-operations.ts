@@ -8,6 +8,8 @@ import { TASK_TABLE } from './task-state.ts'
 import type { TaskQuery, TaskStore } from './task-store.ts'
 import { TOMBSTONE_MS } from './tasks.ts'
 import type { Tasks } from './tasks.ts'
+import { openTaskWatch } from './task-watch.ts'
+import type { TaskWatch } from './task-watch.ts'
 
 /** `not_now`: it has ended, or cannot be retried or removed as it is; `retried`: it was, and this is the task. */
 export type OperationFault = { readonly reason: 'unknown' | 'not_now' } | { readonly reason: 'retried'; readonly as: string }
@@ -32,6 +34,7 @@ export interface TaskPage {
 export interface TaskOperations {
   page(filter: TaskFilter, count: number, after?: TaskQuery['after']): Promise<TaskPage>
   find(id: string): Promise<StoredTask | undefined>
+  watch(): TaskWatch
   /** Reaches its server, at whichever replica. */
   cancel(id: string): Promise<Result<StoredTask, OperationFault>>
   /** Makes another task of the same request for the same owner: what has ended stays what it is (ext-tasks, Task Status). */
@@ -78,6 +81,7 @@ export function createTaskOperations(store: TaskStore, tasks: Tasks, random: Ran
   return {
     page: (filter, count, after) => pageOf(store, filter, count, after),
     find,
+    watch: () => openTaskWatch(store, tasks),
     async cancel(id) {
       const task = await find(id)
       if (task === undefined) return unknown

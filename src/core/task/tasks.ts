@@ -48,6 +48,8 @@ export interface Tasks {
    * lost hint would have said. Returns a function that ends it.
    */
   watch(id: string, run: (phase: TaskPhase | undefined) => void): () => void
+  /** Calls `run` with the id of each task that this replica hears has changed, for operators who look on. Returns a function that ends it. */
+  onChange(run: (id: string) => void): () => void
   /** Tells everybody that a task is due. */
   wake(): void
   /** Calls `run` when a task may be due. */
@@ -75,11 +77,13 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
   const write = createWriteBatch((tasks) => store.write(tasks))
   const watchers = new Map<string, Set<(phase: TaskPhase | undefined) => void>>()
   const dueWatchers = new Set<() => void>()
+  const onlookers = new Set<(id: string) => void>()
   let stopPoll: (() => void) | undefined
   let stopHints: (() => void) | undefined
 
   const ring = (id: string, phase: TaskPhase | undefined): void => {
     for (const run of watchers.get(id) ?? []) run(phase)
+    for (const run of onlookers) run(id)
   }
   const changed = ({ id, version, phase }: StoredTask): void => {
     ring(id, phase)
@@ -153,7 +157,7 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     stopHints = () => stops.forEach((stop) => stop())
   }
   const unlisten = (): void => {
-    if (watchers.size > 0 || dueWatchers.size > 0) return
+    if (watchers.size > 0 || dueWatchers.size > 0 || onlookers.size > 0) return
     stopPoll?.()
     stopHints?.()
     stopPoll = undefined
@@ -206,6 +210,14 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
       return () => {
         watchers.get(id)?.delete(run)
         if (watchers.get(id)?.size === 0) watchers.delete(id)
+        unlisten()
+      }
+    },
+    onChange(run) {
+      onlookers.add(run)
+      listen()
+      return () => {
+        onlookers.delete(run)
         unlisten()
       }
     },
