@@ -49,7 +49,7 @@ interface Line {
 
 /** A peer that was silent for so many beats is lost: less than 5 s. */
 const SILENT_BEATS = 4
-const WELCOME_BEATS = 2
+const WELCOME_BEATS = 3
 const IDLE_BEATS = 60
 /** A key that has left the ring is of no use after an hour. */
 const MAX_AGE_BEATS = 3_600

@@ -1,6 +1,7 @@
 /** One conversation, at the replica that is asked: its service, what the asker says further, and its one last word. */
 import type { PeerService } from '../../core/gateway/peer-link.ts'
 import { createTextQueue } from '../../core/gateway/text-queue.ts'
+import type { TextQueue } from '../../core/gateway/text-queue.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Connection } from './connection.ts'
 import { writeError } from './told-error.ts'
@@ -27,21 +28,29 @@ export interface ServedCallOptions {
 
 export function createServedCall({ connection, stream, text, maxTextChars, onOver }: ServedCallOptions): ServedCall {
   const gone = new AbortController()
-  const further = createTextQueue(ROOM_CHARS)
+  let further: TextQueue | undefined
   const window = createWindow()
   const tellRead = createRoomTeller((chars) => connection.post('room', stream, String(chars)))
   let isOver = false
 
+  /** Most askers say nothing further, and most services do not listen. */
+  function furtherTexts(): TextQueue {
+    further ??= createTextQueue(ROOM_CHARS)
+    if (isOver) further.close()
+    return further
+  }
+  const more: AsyncIterable<string> = { [Symbol.asyncIterator]: () => furtherTexts()[Symbol.asyncIterator]() }
+
   function end(): boolean {
     if (isOver) return false
     isOver = true
-    further.close()
+    further?.close()
     window.close()
     onOver()
     return true
   }
   async function say(service: PeerService): Promise<void> {
-    for await (const message of service(text, gone.signal, further)) {
+    for await (const message of service(text, gone.signal, more)) {
       if (isOver) return
       if (message.length > maxTextChars) throw new PortolanError('upstream_oversized')
       connection.post('message', stream, message)
@@ -61,11 +70,12 @@ export function createServedCall({ connection, stream, text, maxTextChars, onOve
       }
     },
     more(next) {
-      const room = further.push(next)
-      if (further.isFull()) void room.then(() => tellRead(next.length))
+      const queue = furtherTexts()
+      const room = queue.push(next)
+      if (queue.isFull()) void room.then(() => tellRead(next.length))
       else tellRead(next.length)
     },
-    last: () => further.end(),
+    last: () => furtherTexts().end(),
     room: window.give,
     abort() {
       if (!end()) return
