@@ -1,13 +1,17 @@
 /** A server with `placement: singleton` runs once in the whole cluster: any replica uses its child, wherever it runs (decision 0017). */
 import { describe, expect, it } from 'vitest'
-import type { ServerSnapshot } from '../src/core/gateway/snapshot.ts'
-import { until } from './fixtures/upstream/support.ts'
+import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
+import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
+import type { ServerSnapshot, Snapshot, StdioServer } from '../src/core/gateway/snapshot.ts'
+import { META } from '../src/protocol/meta.ts'
+import { configOf, until } from './fixtures/upstream/support.ts'
 import { closeAfter } from './gateway-rig.ts'
 import type { Answer } from './http-rig.ts'
 import { loneServer } from './lone-server.ts'
 import type { LoneServer } from './lone-server.ts'
 import { codeOf, getRequest, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
+import { REFERENCE_SERVER_COMMAND } from './reference-server-process.ts'
 import { startReplicas } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 
@@ -147,6 +151,57 @@ describe('a client that can be asked', () => {
     expect(lives()).toHaveLength(2)
     expect(all.map(({ gateway }) => gateway.status().servers[0]?.children).toSorted()).toEqual([0, 0, 2])
     await stream.close()
+  })
+})
+
+describe('a modern client that can be asked', () => {
+  it('is asked through any replica, and its retry finds the call at any other', async () => {
+    const { all } = await play('legacy')
+    await call(all[0] as ReplicaRig, 'who')
+    const [one, other] = all.filter(({ gateway }) => gateway.status().servers[0]?.children === 0) as [ReplicaRig, ReplicaRig]
+    const ask = ({ port }: ReplicaRig, more: object = {}) =>
+      modern(port, 'tools/call', { name: 'ask', arguments: {}, ...more }, { path, meta: { [META.clientCapabilities]: { sampling: {} } } })
+    const asked = messageOf(await ask(one))['result'] as { readonly resultType: string; readonly requestState: string; readonly inputRequests: object }
+    expect(asked.resultType).toBe('input_required')
+    const [key = ''] = Object.keys(asked.inputRequests)
+    const said = { role: 'assistant', model: 'm', content: { type: 'text', text: 'yes' } }
+    const answer = await ask(other, { requestState: asked.requestState, inputResponses: { [key]: said } })
+    expect(JSON.stringify(textOf(answer))).toContain('yes')
+  })
+})
+
+describe('what a modern one child made', () => {
+  it('is found from every replica, also when the one is gone through which it was made', async () => {
+    const [command = '', ...args] = [REFERENCE_SERVER_COMMAND.command, ...REFERENCE_SERVER_COMMAND.args]
+    const child: StdioServer = { transport: 'stdio', command, args, env: { PATH: process.env['PATH'] ?? '' }, cwd: undefined }
+    const { all } = await startReplicas(3, { servers: { lone: child }, server: { era: 'modern', placement: 'singleton' } })
+    const state = ({ port }: ReplicaRig, more: object = {}) => modern(port, 'tools/call', { name: 'test_input_required_result_state_only', arguments: {}, ...more }, { path })
+    await state(all[0] as ReplicaRig)
+    const [one, other] = all.filter(({ gateway }) => gateway.status().servers[0]?.children === 0) as [ReplicaRig, ReplicaRig]
+    const { requestState } = messageOf(await state(one))['result'] as { readonly requestState: string }
+    await one.kill()
+    expect(messageOf(await state(other, { requestState }))).toMatchObject({ result: { resultType: 'complete' } })
+  })
+})
+
+describe('a reload that replaces the server', () => {
+  it('loses no call of another replica, and none goes to the old child afterwards', async () => {
+    const lone = closeAfter(loneServer('modern'))
+    const snapshotOf = (digest: string, mark: string): Snapshot => ({
+      digest, separator: '__', pageSize: 100, limits: DEFAULT_LIMITS, virtualServers: [],
+      servers: [configOf({ ...lone.server, env: { ...lone.server.env, MARK: mark } }, { id: 'lone', name: 'lone', era: 'modern', placement: 'singleton' })],
+    })
+    const source = createSnapshotSource(snapshotOf('1', 'old'))
+    const { all } = await startReplicas(3, { deps: { snapshots: source } })
+    const first = textOf(await call(all[0] as ReplicaRig, 'who'))
+    const remote = all.find(({ gateway }) => gateway.status().servers[0]?.children === 0) as ReplicaRig
+    const slow = call(remote, 'slow', { ms: 700 })
+    await begun(all[0] as ReplicaRig)
+    source.replace(snapshotOf('2', 'new'))
+    const next = textOf(await call(remote, 'who'))
+    expect([textOf(await slow), next === first]).toEqual([first, false])
+    await until(() => all.every(({ gateway }) => gateway.status().leaving === 0))
+    expect(new Set((await Promise.all(all.map((replica) => call(replica, 'who')))).map(textOf))).toEqual(new Set([next]))
   })
 })
 

@@ -41,12 +41,15 @@ export function createReloads(context: GatewayContext): Reloads {
       await upstream.close()
     }
     leaving.set(upstream, close)
-    let uses = 4
+    let uses = 5
     const unused = (): void => {
       uses -= 1
       if (uses === 0) void close()
     }
     // A call that waits for its client's input is in flight at the server, though its exchange has ended.
+    // So is a call of another replica's.
+    if (upstream.placement === undefined) unused()
+    else upstream.placement.whenIdle(unused)
     context.inputPool.retire(upstream, unused)
     context.tasksAtLegacy.whenIdle(upstream, unused)
     context.tasksAtModern.whenIdle(upstream, unused)

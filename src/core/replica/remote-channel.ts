@@ -228,7 +228,8 @@ async function next(answers: AsyncIterator<ChannelAnswer>): Promise<ChannelAnswe
   try {
     const { done, value } = await answers.next()
     return done === true ? undefined : value
-  } catch {
-    return undefined
+  } catch (error) {
+    const isTooLong = error instanceof PortolanError && error.code === 'upstream_oversized'
+    return isTooLong ? { kind: 'failure', failure: { reason: 'oversized', sent: true, detail: 'an answer that is longer than what passes between replicas' } } : undefined
   }
 }

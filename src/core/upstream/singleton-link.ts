@@ -62,7 +62,7 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
   })
 
   const pause = (): Promise<void> => new Promise((resolve) => clock.after(PAUSE_MS, resolve))
-  const isHere = (): boolean => !isLeaving && tenure.isHeld()
+  const mayRun = (): boolean => !isLeaving && tenure.isHeld()
   const end = (): Promise<void> => {
     for (const run of onMoved) run()
     onMoved.clear()
@@ -78,7 +78,7 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
       if (typeof holder === 'object') return fail(holder)
       if (holder === tenures.replicaId) {
         await here.ended()
-        if (isHere()) return local()
+        if (mayRun()) return local()
       }
       const opened = holder === undefined || holder === tenures.replicaId ? undefined : await remote(holder)
       if (opened !== undefined) return opened
@@ -133,12 +133,14 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
     processes: () => here.link().processes(),
     restarts: () => here.link().restarts(),
     placement: {
-      isHere,
+      // One that was replaced ends with its calls: other replicas' next ones go to its successor.
+      isHere: () => mayRun() && !isRetired,
       holder: () => tenure.lastHolder(),
       onMoved(run) {
         onMoved.add(run)
         return () => void onMoved.delete(run)
       },
+      whenIdle: (run) => here.whenIdle(run),
       async handOver(graceMs) {
         isLeaving = true
         tenure.stopTaking()
@@ -165,6 +167,7 @@ interface LocalUse {
   readonly flights: Flights
   openLegacy(open: OpenLegacy, hurry?: Promise<unknown>): Promise<Opened<LegacyChannel>>
   counted(channel: Channel): Channel
+  whenIdle(run: () => void): void
   /** Whoever uses a child is told, then all end. */
   end(): Promise<void>
   /** Resolves when none is left of those that were to end. */
@@ -174,7 +177,11 @@ interface LocalUse {
 const MOVED = { gone: true, detail: 'another replica is to run the server' }
 
 function createLocalUse(create: () => UpstreamLink): LocalUse {
-  const flights = createFlights(() => undefined)
+  const waiting = new Set<() => void>()
+  const flights = createFlights(() => {
+    for (const run of waiting) run()
+    waiting.clear()
+  })
   const users = new Map<LegacyChannel, ChannelListener>()
   const counted = new WeakMap<Channel, Channel>()
   let link = create()
@@ -185,6 +192,10 @@ function createLocalUse(create: () => UpstreamLink): LocalUse {
   return {
     link: () => link,
     flights,
+    whenIdle(run) {
+      if (flights.inFlight === 0) run()
+      else waiting.add(run)
+    },
     async openLegacy(open, hurry) {
       const from = link
       const opened = await from.openLegacy(open, hurry)
