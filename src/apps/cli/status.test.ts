@@ -75,6 +75,15 @@ describe('what portolan status says to people', () => {
     expect(statusText(screen, pictureOf({ replica: { ...replica, hints: { wire: 'postgres', isUp: true, detail: '' } } }))).not.toContain('do not reach')
   })
 
+  it('says at which replica a server runs of which there is one for all', () => {
+    const replica = { id: 'abcdefghijkl', address: 'unix:/a', peers: [], hints: { wire: 'postgres', isUp: true, detail: '' } } as const
+    const said = (holder: string): string => statusText(screen, pictureOf({ replica, servers: [{ ...server, holder }] }))
+    expect(said('abcdefghijkl')).toContain('files runs at this replica, for all of them\n')
+    expect(said('mnopqrstuvwx')).toContain('files runs at replica mnopqrst, for all of them\n')
+    expect(said('')).toContain('files runs at no replica: the next one that needs it starts it\n')
+    expect(statusText(screen, pictureOf({ replica }))).not.toContain('runs at')
+  })
+
   it('has a table of virtual servers, with what their settings say in vain', () => {
     const virtual = { name: 'team', servers: ['files', 'web'], counts: { tools: 3, prompts: null, resources: null, templates: null, skills: null }, notices: ['web is not enabled'] }
     const text = statusText(screen, pictureOf({ virtualServers: [virtual] }))
