@@ -61,7 +61,7 @@ export async function openPortolan(name: PortolanEngine, url: string): Promise<T
   }
   const lost = (reason: string): { readonly errorText: string; readonly message: string } => ({ errorText: JSON.stringify({ code: -32_000, message: reason }), message: reason })
   const runner = createTaskRunner({ store, tasks, clock, random, telemetry, log: () => undefined, replicaId, begin, lost, leaseMs: LEASE_MS, isAlive: async () => false })
-  const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText: '{}', onError: fail })
+  const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText: '{}', isElected: async () => true, onError: fail })
 
   return {
     async run(id, callerKey, started) {

@@ -19,7 +19,7 @@ import { createTaskOperations } from '../src/core/task/task-operations.ts'
 import { createTasks } from '../src/core/task/tasks.ts'
 
 const STATUS: ProcessStatus = {
-  version: '1.2.3', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', store: { name: 'SQLite in /data', reachable: true }, replica: null, sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, memoryBytes: 1, servers: [], virtualServers: [],
+  version: '1.2.3', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', store: { name: 'SQLite in /data', reachable: true }, replica: null, workers: [], sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, memoryBytes: 1, servers: [], virtualServers: [],
   config: { source: 'x', digest: 'd', loadedAtMs: 0, refusal: '', elsewhere: '' },
 }
 

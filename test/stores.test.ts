@@ -18,7 +18,7 @@ import { testReplayGuard } from './contracts/replay-guard.contract.ts'
 import { testReplicaStore } from './contracts/replica-store.contract.ts'
 import { testSessionStore } from './contracts/session-store.contract.ts'
 import { testSnapshotStore } from './contracts/snapshot-store.contract.ts'
-import { postgresRig, sqliteRig } from './contracts/state-rig.ts'
+import { postgresRig, sqliteProcessRig, sqliteRig } from './contracts/state-rig.ts'
 import type { OpenRig } from './contracts/state-rig.ts'
 import { findPostgres } from './services/postgres.ts'
 
@@ -59,6 +59,7 @@ function testSweep(name: string, rig: OpenRig): void {
 
 testSweep('SQLite', sqliteRig())
 testStores('SQLite', sqliteRig())
+testStores('SQLite of two processes', await sqliteProcessRig())
 
 const postgres = await findPostgres()
 const openPostgresRig = postgres === undefined ? undefined : await postgresRig(postgres)

@@ -1,12 +1,17 @@
 /** Real databases for the contract suites of stores: emptied for each test, with a clock that a test moves. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import { afterAll } from 'vitest'
 import { openPostgres } from '../../src/adapters/postgres/database.ts'
-import type { StateDatabases } from '../../src/adapters/sql/sql-database.ts'
+import { unavailable } from '../../src/adapters/sql/sql-database.ts'
+import type { SqlDatabase, SqlRow, StateDatabases, Statement } from '../../src/adapters/sql/sql-database.ts'
 import { openSqlite } from '../../src/adapters/sqlite/database.ts'
+import type { StateRequest } from '../fixtures/state-process.ts'
 import type { Postgres } from '../services/postgres.ts'
 import type { StoreRig } from './store-rig.ts'
 
@@ -22,12 +27,71 @@ export function sqliteRig(): OpenRig {
     await Promise.all([first.close(), second.close()])
     rmSync(folder, { recursive: true, force: true })
   })
+  return rigOf(first, second, async (ms) => void (nowMs += ms))
+}
+
+function rigOf(first: StateDatabases, second: StateDatabases, pass: (ms: number) => Promise<void>): OpenRig {
   return (create) => async () => {
     for (const database of [first.durable, first.cache]) {
       const rows = await database.read(`SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'portolan_%' AND name <> 'portolan_schema'`, [])
       await database.writeAll(rows.map(({ name }) => ({ sql: `DELETE FROM ${name}`, values: [] })))
     }
-    return { store: create(first), second: async () => create(second), pass: async (ms) => void (nowMs += ms) }
+    return { store: create(first), second: async () => create(second), pass }
+  }
+}
+
+/** The second of two is another process over the same files, as a second worker is. */
+export async function sqliteProcessRig(): Promise<OpenRig> {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-sqlite-'))
+  let nowMs = Date.now()
+  // Both at once, on a folder that holds nothing yet.
+  const opening = openInProcess(folder, () => nowMs)
+  const first = openSqlite({ folder, nowMs: () => nowMs })
+  const second = await opening
+  afterAll(async () => {
+    await Promise.all([first.close(), second.close()])
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return rigOf(first, second, async (ms) => void (nowMs += ms))
+}
+
+interface StateAnswer {
+  readonly id: number
+  readonly rows?: readonly (readonly SqlRow[])[]
+  readonly failure?: string
+}
+
+/** The databases of a process that is started for it. */
+async function openInProcess(folder: string, nowMs: () => number): Promise<StateDatabases> {
+  const child = fork(fileURLToPath(new URL('../fixtures/state-process.ts', import.meta.url)), [folder])
+  const waiting = new Map<number, (answer: StateAnswer) => void>()
+  child.on('message', (answer: StateAnswer) => {
+    waiting.get(answer.id)?.(answer)
+    waiting.delete(answer.id)
+  })
+  let lastId = 0
+  const started = new Promise<StateAnswer>((resolve) => void waiting.set(0, resolve))
+  const ask = async (file: StateRequest['file'], way: StateRequest['way'], statements: readonly Statement[]): Promise<readonly (readonly SqlRow[])[]> => {
+    const id = ++lastId
+    const answered = new Promise<StateAnswer>((resolve) => void waiting.set(id, resolve))
+    child.send({ id, nowMs: nowMs(), file, way, statements } satisfies StateRequest)
+    const { rows, failure } = await answered
+    if (rows === undefined) throw unavailable(new Error(failure))
+    return rows
+  }
+  const databaseOf = (file: StateRequest['file']): SqlDatabase => ({
+    dialect: 'sqlite',
+    read: async (sql, values) => (await ask(file, 'read', [{ sql, values }]))[0] ?? [],
+    write: async (sql, values) => (await ask(file, 'writeAll', [{ sql, values }]))[0] ?? [],
+    writeAll: (statements) => ask(file, 'writeAll', statements),
+  })
+  await started
+  return {
+    durable: databaseOf('durable'), cache: databaseOf('cache'), name: 'another process',
+    async close() {
+      child.disconnect()
+      await once(child, 'exit')
+    },
   }
 }
 

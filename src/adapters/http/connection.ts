@@ -25,6 +25,10 @@ export interface Connections {
   cutUnused(): void
   /** Answers due on all connections. */
   readonly dueCount: number
+  /** Connections that are open. */
+  readonly openCount: number
+  /** Resolves when none is open. */
+  ended(): Promise<void>
 }
 
 /** Keeps count of open answers. `closing` says whether the listener is shutting down. */
@@ -32,6 +36,16 @@ export function createConnections(closing: () => boolean): Connections {
   const bySocket = new WeakMap<Socket, Connection>()
   const unused = new Set<Socket>()
   let total = 0
+  let openCount = 0
+  let onEnded: (() => void)[] = []
+
+  function closed(socket: Socket): void {
+    unused.delete(socket)
+    openCount--
+    if (openCount > 0) return
+    for (const resolve of onEnded) resolve()
+    onEnded = []
+  }
 
   function open(socket: Socket): Connection {
     // An array: a connection has one answer due, or few; and a Set's old tables would keep the finished ones alive.
@@ -61,8 +75,9 @@ export function createConnections(closing: () => boolean): Connections {
 
   return {
     opened(socket) {
+      openCount++
       unused.add(socket)
-      socket.once('close', () => unused.delete(socket))
+      socket.once('close', () => closed(socket))
     },
     cutUnused() {
       for (const socket of unused) socket.destroy()
@@ -79,5 +94,9 @@ export function createConnections(closing: () => boolean): Connections {
     get dueCount() {
       return total
     },
+    get openCount() {
+      return openCount
+    },
+    ended: () => (openCount === 0 ? Promise.resolve() : new Promise((resolve) => void onEnded.push(resolve))),
   }
 }

@@ -32,8 +32,20 @@ import { NodeResponse } from './node-response.ts'
 import { openTlsFiles } from './tls-files.ts'
 import type { TlsContext, TlsFiles } from './tls-files.ts'
 
+/** Connections that another process accepts at `listen`, and deals to this one. */
+export interface Dealt {
+  /** Where this process listens besides, privately: node:http keeps time only for a server that listens. */
+  readonly socketPath: string
+  /** What the other process has bound. */
+  readonly addresses: readonly Address[]
+  /** `take`: undefined where the connection is for another process, since this one drains; else what begins to serve it. */
+  begin(take: (socket: Socket) => { start(): void } | undefined): void
+}
+
 export interface HttpListenerOptions extends ForwardingOptions {
   readonly listen: ListenTarget
+  /** Instead of listening there. */
+  readonly dealt?: Dealt
   readonly tls?: TlsFiles
   /** How clients reach us: its host and origin are allowed. */
   readonly publicUrl?: string
@@ -83,6 +95,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
   const { clock, log } = parts
   const boundHost = 'host' in options.listen ? options.listen.host : ''
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const maxConnections = options.maxConnections ?? 16_384
   let draining = false
   /** Each answer is the last one on its connection. */
   let closing = false
@@ -120,7 +133,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
       tls === undefined
         ? createHttpServer(base)
         : createHttpsServer({ ...base, ...tls.options, handshakeTimeout: limits.headerTimeoutMs })
-    server.maxConnections = options.maxConnections ?? 16_384
+    server.maxConnections = maxConnections
     // 0 is no limit: beyond a limit node:http drops headers without a word, and the bytes are bounded already.
     server.maxHeadersCount = 0
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => connections.opened(socket))
@@ -128,6 +141,22 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     server.on('checkContinue', (incoming, outgoing) => receive(incoming, outgoing, true))
     server.on('clientError', (error, socket) => refuseUnparsed(error, socket, connections))
     return server
+  }
+
+  async function bindAll(target: ListenTarget): Promise<Address[]> {
+    const bound = await bind(target, open)
+    servers = bound.servers.filter((server): server is Server => 'closeAllConnections' in server)
+    return bound.addresses
+  }
+
+  async function listenDealt({ socketPath, addresses, begin }: Dealt): Promise<Address[]> {
+    await bindAll({ socketPath })
+    const [server] = servers
+    begin((socket) => {
+      if (closing) return undefined
+      return { start: () => (connections.openCount >= maxConnections ? void socket.destroy() : server?.emit('connection', socket)) }
+    })
+    return [...addresses]
   }
 
   async function close(): Promise<void> {
@@ -143,9 +172,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
 
   return {
     async listen() {
-      const bound = await bind(options.listen, open)
-      servers = bound.servers.filter((server): server is Server => 'closeAllConnections' in server)
-      return bound.addresses
+      return options.dealt === undefined ? bindAll(options.listen) : listenDealt(options.dealt)
     },
     async drain(graceMs, hasOthers = false) {
       closing = true
@@ -157,6 +184,8 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
       // What was answered may still be on its way to slow readers.
       connections.cutUnused()
       const stopped = left ?? servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())))
+      // A server knows nothing of those that were dealt to it.
+      stopped.push(connections.ended())
       const cancel = clock.after(Math.max(0, endAtMs - clock.ticksMs()), () => {
         for (const server of servers) server.closeAllConnections()
       })

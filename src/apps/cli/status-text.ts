@@ -1,6 +1,6 @@
 /** The picture of a running gateway for people: the process, its traffic, a table of servers, and what to do about those that are down. */
 
-import type { ProcessStatus, ReplicaStatus, ServerStatus } from '../gateway/status.ts'
+import type { ProcessStatus, ReplicaStatus, ServerStatus, WorkerStatus } from '../gateway/status.ts'
 import { adviceFor } from './status-advice.ts'
 import { safeLine, safeName } from './terminal/safe-text.ts'
 import { tableText } from './terminal/table.ts'
@@ -29,7 +29,7 @@ const STATES: Readonly<Record<ServerStatus['state'], { readonly sign: string; re
 /** Ends with a line break. Without signs and colours where nobody watches. */
 export function statusText(screen: Screen, picture: Picture): string {
   const { status } = picture
-  const parts = [headText(screen, picture), serversText(screen, picture), holdersText(status), virtualText(screen, status), ...status.servers.map((server) => troubleText(screen, server))]
+  const parts = [headText(screen, picture), workersText(screen, picture), serversText(screen, picture), holdersText(status), virtualText(screen, status), ...status.servers.map((server) => troubleText(screen, server))]
   return parts.filter((part) => part !== '').join('\n')
 }
 
@@ -45,14 +45,15 @@ function headText(screen: Screen, { status, traffic, period, nowMs }: Picture): 
   if (!store.reachable) lines.push(screen.paint('red', `The state cannot be reached: ${safeLine(store.name)}; new sessions are refused until it is back`))
   if (status.replica !== null) lines.push(replicaText(screen, status.replica))
   if (status.ledgerLostCount > 0) lines.push(screen.paint('red', `The ledger lost ${status.ledgerLostCount} records: see the log`))
-  lines.push(`Now: ${status.exchangesInFlight} in flight, ${plural(status.sessions, 'session')}, ${Math.round(status.memoryBytes / 1_048_576)} MiB of memory`)
+  lines.push(`Now: ${status.exchangesInFlight} in flight, ${plural(status.sessions, 'session')}, ${mibText(status.memoryBytes)} of memory`)
   if (traffic !== undefined) lines.push(trafficText(screen, traffic, period))
   return `${lines.join('\n')}\n`
 }
 
+const WIRES: Readonly<Record<ReplicaStatus['hints']['wire'], string>> = { nats: 'NATS', postgres: 'PostgreSQL', workers: 'the supervisor' }
+
 function replicaText(screen: Screen, { id, address, peers, hints }: ReplicaStatus): string {
-  const wire = hints.wire === 'nats' ? 'NATS' : 'PostgreSQL'
-  const lines = [`Replica ${id.slice(0, 8)} at ${safeLine(address)}: ${plural(peers.length, 'peer')} asked, hints over ${wire}`]
+  const lines = [`Replica ${id.slice(0, 8)} at ${safeLine(address)}: ${plural(peers.length, 'peer')} asked, hints over ${WIRES[hints.wire]}`]
   if (!hints.isUp) lines.push(screen.paint('red', `Hints do not reach the other replicas: ${safeLine(hints.detail)}; what changes is noticed later`))
   return lines.join('\n')
 }
@@ -85,13 +86,38 @@ function serversText(screen: Screen, { status, canUnicode }: Picture): string {
 }
 
 /** Of servers of which there is one set of children for all replicas: where it is. */
-function holdersText({ servers, replica }: ProcessStatus): string {
+function holdersText({ servers, replica, workers }: ProcessStatus): string {
+  const nameOf = (holder: string): string => {
+    const worker = workers.find((one) => one.replica?.id === holder)
+    if (worker !== undefined) return `worker ${worker.number}`
+    return holder === replica?.id ? 'this replica' : `replica ${holder.slice(0, 8)}`
+  }
   const lines = servers.flatMap(({ name, holder }) => {
     if (holder === undefined) return []
     if (holder === '') return `${safeName(name)} runs at no replica: the next one that needs it starts it`
-    return `${safeName(name)} runs at ${holder === replica?.id ? 'this replica' : `replica ${holder.slice(0, 8)}`}, for all of them`
+    return `${safeName(name)} runs at ${nameOf(holder)}, for all of them`
   })
   return lines.map((line) => `${line}\n`).join('')
+}
+
+const WORKER_FORMATS: Readonly<Record<WorkerStatus['state'], Format>> = { ready: 'green', starting: 'cyan', draining: 'yellow', waiting: 'red' }
+
+function workersText(screen: Screen, { status, nowMs }: Picture): string {
+  if (status.workers.length === 0) return ''
+  const columns: readonly Column[] = [
+    { title: 'WORKER', align: 'right' },
+    { title: 'PROCESS', align: 'right' },
+    { title: 'STATE', format: (cell) => Object.entries(WORKER_FORMATS).find(([state]) => state === cell)?.[1] ?? 'dim' },
+    ...['SINCE', 'IN FLIGHT', 'SESSIONS', 'MEMORY', 'RESTARTS'].map((title) => ({ title, align: 'right' as const })),
+  ]
+  const rows = status.workers.map(({ number, pid, state, startedAtMs, exchangesInFlight, sessions, memoryBytes, restarts }) => [
+    String(number), pid === 0 ? '-' : String(pid), state, durationText(nowMs - startedAtMs), String(exchangesInFlight), String(sessions), mibText(memoryBytes), String(restarts),
+  ])
+  return tableText(screen, columns, rows)
+}
+
+function mibText(bytes: number): string {
+  return `${Math.round(bytes / 1_048_576)} MiB`
 }
 
 function stateIn(cell: string): ServerStatus['state'] {

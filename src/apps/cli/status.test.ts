@@ -15,7 +15,7 @@ const server: ServerStatus = {
 const status: ProcessStatus = {
   version: '1.2.3', pid: 7, startedAtMs: 0, state: 'ready', listening: ['http://127.0.0.1:7400'], auth: 'token',
   config: { source: 'portolan.json', digest: '0123456789abcdef', loadedAtMs: 30_000, refusal: '', elsewhere: '' },
-  store: { name: 'SQLite in /data', reachable: true }, replica: null, sessions: 1, exchangesInFlight: 2, ledgerLostCount: 0, memoryBytes: 104_857_600, servers: [server], virtualServers: [],
+  store: { name: 'SQLite in /data', reachable: true }, replica: null, workers: [], sessions: 1, exchangesInFlight: 2, ledgerLostCount: 0, memoryBytes: 104_857_600, servers: [server], virtualServers: [],
 }
 
 const screenOf = (options: { isTTY?: boolean; color?: boolean } = {}) => {

@@ -1,7 +1,7 @@
 /** `portolan up`: the gateway, until a signal ends it. */
 
 import { Command, Option } from 'commander'
-import type { App } from '../gateway/create-app.ts'
+import type { App, AppOptions } from '../gateway/create-app.ts'
 import { tuneCollector } from '../gateway/collector.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
@@ -9,12 +9,16 @@ import type { LogLevel } from '../gateway/log.ts'
 import type { ReplicaFlags } from '../gateway/replica-place.ts'
 import type { Flags } from '../gateway/settings.ts'
 import type { StateFlags } from '../gateway/state-place.ts'
+import { takeWorkerPlace } from '../gateway/worker-place.ts'
+import { workerCountOf } from '../workers/worker-count.ts'
+import type { ReadyMessage } from '../workers/worker-message.ts'
 import { configOption, configPathOf, dataOption, databaseDirectOption, databaseOption, logLevelOption, parsePort, replicaOptions, stateKeyOption } from './option.ts'
 
 interface UpOptions extends Flags, StateFlags, ReplicaFlags {
   readonly watch: boolean
   readonly config?: string
   readonly data?: string
+  readonly workers?: string
   readonly logLevel: LogLevel
 }
 
@@ -40,44 +44,68 @@ export function upCommand(): Command {
     .addOption(stateKeyOption())
   for (const option of replicaOptions()) command.addOption(option)
   return command
+    .option('--workers <count>', 'processes that serve, or auto for one on each core (default: $PORTOLAN_WORKERS, else 1)')
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
     .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
     .addOption(logLevelOption())
     .addHelpText('after', NOTES)
     .action(async (options: UpOptions) => {
       tuneCollector()
-      // Loaded here: the other commands start in a third of the time without the gateway.
-      const { createApp } = await import('../gateway/create-app.ts')
-      const app = await createApp({
+      const worker = takeWorkerPlace(process.env, process.send !== undefined)
+      // Its supervisor is gone: nobody would replace it, or end it.
+      if (worker !== undefined) process.once('disconnect', () => process.exit(1))
+      const app: AppOptions = {
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),
         flags: options,
         watch: options.watch,
         env: process.env,
-        log: createLog(standardErrorOptions(options.logLevel)),
-      })
-      // Before the banner: whoever reads it may send a signal at once.
-      process.on('SIGHUP', () => void app.reload())
-      const end = stopped(app)
-      process.stdout.write(app.banner)
-      await end
-      process.exit(0)
+        log: createLog({ ...standardErrorOptions(options.logLevel), ...(worker === undefined ? {} : { worker: worker.number }) }),
+        worker,
+      }
+      const count = worker === undefined ? workerCountOf(options.workers, process.env) : 1
+      process.exit(count > 1 ? await superviseWorkers(app, count) : await serve(app))
     })
+}
+
+/** Resolves with the exit code when a signal came and everything is closed. */
+async function serve(options: AppOptions): Promise<number> {
+  // Loaded here: the other commands start in a third of the time without the gateway.
+  const { createApp } = await import('../gateway/create-app.ts')
+  const app = await createApp(options)
+  // Before the banner: whoever reads it may send a signal at once.
+  process.on('SIGHUP', () => void app.reload())
+  const end = stopped(app)
+  if (options.worker === undefined) process.stdout.write(app.banner)
+  else process.send?.({ kind: 'ready', banner: app.banner } satisfies ReadyMessage)
+  await end
+  return 0
+}
+
+async function superviseWorkers(options: AppOptions, count: number): Promise<number> {
+  const { supervise } = await import('../workers/supervisor.ts')
+  const supervisor = await supervise({ ...options, count, graceMs: GRACE_MS, onReady: (banner) => void process.stdout.write(banner) })
+  process.on('SIGHUP', () => supervisor.signal('SIGHUP'))
+  onStopSignals(supervisor.stop)
+  return supervisor.ended
 }
 
 /** Resolves when a signal came and everything is closed. */
 function stopped(app: App): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let firstAtMs: number | undefined
-    const onSignal = (): void => {
-      if (firstAtMs === undefined) {
-        firstAtMs = performance.now()
-        app.stop(GRACE_MS).then(resolve, reject)
-      } else if (performance.now() - firstAtMs > SAME_SIGNAL_MS) {
-        process.exit(1)
-      }
+  return new Promise((resolve, reject) => onStopSignals(() => void app.stop(GRACE_MS).then(resolve, reject)))
+}
+
+/** A second signal ends the process at once. */
+function onStopSignals(stop: () => void): void {
+  let firstAtMs: number | undefined
+  const onSignal = (): void => {
+    if (firstAtMs === undefined) {
+      firstAtMs = performance.now()
+      stop()
+    } else if (performance.now() - firstAtMs > SAME_SIGNAL_MS) {
+      process.exit(1)
     }
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
-  })
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
 }

@@ -5,8 +5,7 @@
 
 import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
 import type { ControlRoute } from '../../adapters/http/control-route.ts'
-import { ListenError } from '../../adapters/http/bind.ts'
-import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
+import type { ListenTarget } from '../../adapters/http/bind.ts'
 import { createHttpListener } from '../../adapters/http/listener.ts'
 import type { HttpListener } from '../../adapters/http/listener.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
@@ -30,15 +29,16 @@ import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import type { LedgerFile } from './ledger-file.ts'
+import { addressText, explained } from './listen-advice.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
 import { openOperations } from './operations.ts'
 import type { Operations, OperationsSource } from './operations.ts'
 import { reload } from './reload.ts'
-import type { ReplicaLinks } from './replica-links.ts'
+import type { ReplicaLinks, ReplicaLinksOptions } from './replica-links.ts'
 import { replicaPlaceOf } from './replica-place.ts'
-import type { ReplicaFlags, ReplicaPlace } from './replica-place.ts'
+import type { ReplicaFlags } from './replica-place.ts'
 import { readSettings } from './settings.ts'
 import type { Flags, Settings } from './settings.ts'
 import { openState } from './state.ts'
@@ -51,6 +51,8 @@ import type { ReplaceableAuthenticator, Token } from './token.ts'
 import { readVersion } from './version.ts'
 import { wireGateway } from './wire-gateway.ts'
 import type { WiredGateway } from './wire-gateway.ts'
+import { ledgerNameOf, replicaPlaceOfWorker, settingsOfWorker } from './worker-place.ts'
+import type { WorkerPlace } from './worker-place.ts'
 
 export interface AppOptions {
   /** Undefined: the bundled reference server. */
@@ -61,6 +63,8 @@ export interface AppOptions {
   readonly watch: boolean
   readonly env: Env
   readonly log: Log
+  /** Where this process is one worker of several. */
+  readonly worker?: WorkerPlace | undefined
 }
 
 export interface App {
@@ -109,20 +113,24 @@ export interface Condition {
 
 /** Listening when it resolves. Rejects with ConfigError, DataFolderError, StateOpenError or ListenError; nothing stays open then. */
 export async function createApp(options: AppOptions): Promise<App> {
-  const { configPath, env, log } = options
+  const { configPath, env, log, worker } = options
   const loaded = loadConfig(configPath, env)
   const place = statePlaceOf(options.flags, env)
-  const replicaPlace = replicaPlaceOf(options.flags, place.databaseUrl, env)
+  const sharedPlace = replicaPlaceOf(options.flags, place.databaseUrl, env)
+  const replicaPlace = worker === undefined ? sharedPlace : replicaPlaceOfWorker(sharedPlace, worker)
   const data = openDataFolder(options.dataPath)
-  const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) =>
-    readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
+  const settingsOf: Opened['settingsOf'] = ({ folder, config: { portolan } }) => {
+    const read = readSettings(portolan, options.flags, { folder, operationsSocket: data.file('operations.sock') })
+    return read.ok && worker !== undefined ? { ok: true, value: settingsOfWorker(read.value, worker) } : read
+  }
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
-  const state = await openState({ place, data, clock: createSystemClock(), log })
+  const replicaId = replicaPlace === undefined ? undefined : createSystemRandom().id()
+  const state = await openState({ place, data, clock: createSystemClock(), log, ...(replicaId === undefined ? {} : { replicaId }) })
   const metrics = createMetrics()
   let links: ReplicaLinks | undefined
   try {
-    if (replicaPlace !== undefined) links = await openLinks(replicaPlace, state, metrics, log)
+    if (replicaPlace !== undefined && replicaId !== undefined) links = await openLinks({ replicaId, place: replicaPlace, replicas: state.stores.replicas, keyring: state.keyring, telemetry: metrics, log })
     return await startApp(options, { loaded, data, state, links, metrics, settings: settings.value, settingsOf })
   } catch (error) {
     await links?.close()
@@ -133,7 +141,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 
 type Prepared = Pick<Opened, 'data' | 'state' | 'links' | 'settings' | 'settingsOf'> & { readonly loaded: LoadedConfig; readonly metrics: Metrics }
 
-async function startApp({ configPath, env, log, watch: watches }: AppOptions, { loaded, data, state, links, metrics, settings, settingsOf }: Prepared): Promise<App> {
+async function startApp({ configPath, env, log, worker, watch: watches }: AppOptions, { loaded, data, state, links, metrics, settings, settingsOf }: Prepared): Promise<App> {
   const config = createConfigFile(configPath, loaded, env, (next) => {
     const read = settingsOf(next)
     return read.ok ? [] : read.fault
@@ -146,7 +154,7 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
   }
   const authenticator = createReplaceableAuthenticator(authenticatorOf(token))
   const ledger = await openLedgerFile({
-    path: data.file('ledger.jsonl'),
+    path: data.file(ledgerNameOf(worker)),
     onFailure: (failure) => log.error(failure, 'The ledger cannot be written'),
   })
   const gateway = wireGateway({
@@ -177,9 +185,9 @@ async function startApp({ configPath, env, log, watch: watches }: AppOptions, { 
 }
 
 /** Loaded where it is used: a start without other replicas is quicker. */
-async function openLinks(place: ReplicaPlace, state: State, telemetry: Metrics, log: Log): Promise<ReplicaLinks> {
+async function openLinks(options: ReplicaLinksOptions): Promise<ReplicaLinks> {
   const { openReplicaLinks } = await import('./replica-links.ts')
-  return openReplicaLinks({ place, replicas: state.stores.replicas, keyring: state.keyring, telemetry, log })
+  return openReplicaLinks(options)
 }
 
 /** What is watched: the configuration, what it refers to, and the token. */
@@ -218,22 +226,6 @@ async function listen(opened: Opened, condition: Condition, source: OperationsSo
   }
 }
 
-/** Where an address is taken, the way out by flags: the adapter knows none. */
-function explained(error: unknown, operationsSocket: string): unknown {
-  if (!(error instanceof ListenError) || error.takenAt === '') return error
-  const advice =
-    error.takenAt === operationsSocket
-      ? 'Another Portolan uses this data folder: stop it, or give this one a folder of its own with --data.'
-      : 'Another process listens there, perhaps another Portolan: stop it, or choose another port with --port.'
-  return new ListenError(error.code, `${error.takenAt} is in use. ${advice}`, error, error.takenAt)
-}
-
-function addressText(address: Address, scheme: string): string {
-  if (address.kind === 'unix') return address.path
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host
-  return `${scheme}://${host}:${address.port}`
-}
-
 function bannerOf({ config, settings, token }: Opened, condition: Condition): string {
   const { source, snapshot, config: read } = config.loaded()
   const publicUrl = settings.listener.publicUrl?.replace(/\/+$/, '')
@@ -261,6 +253,7 @@ function statusOf({ config, state, links, drift, ledger, gateway }: Opened, cond
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal, elsewhere: drift?.elsewhere() ?? '' },
     store: { name: state.name, reachable: state.isReachable() },
     replica: links?.status() ?? null,
+    workers: [],
     sessions,
     exchangesInFlight: inFlight,
     ledgerLostCount: ledger.lostCount,

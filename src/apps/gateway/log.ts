@@ -23,6 +23,8 @@ export interface LogOptions {
   /** Lines for people instead of JSON. */
   readonly human: boolean
   readonly colour: boolean
+  /** The number of a worker, in each of its lines. */
+  readonly worker?: number
   readonly write: (text: string) => void
 }
 
@@ -43,7 +45,7 @@ export function createLog(options: LogOptions): Log {
     },
   })
   const logger = pino(
-    { level: options.level, base: { pid: process.pid }, formatters: { level: (label) => ({ level: label }) }, messageKey: 'message' },
+    { level: options.level, base: { pid: process.pid, ...(options.worker === undefined ? {} : { worker: options.worker }) }, formatters: { level: (label) => ({ level: label }) }, messageKey: 'message' },
     destination,
   )
   return {
@@ -58,14 +60,15 @@ export function createLog(options: LogOptions): Log {
 const COLOURS: Readonly<Record<string, string>> = { debug: '\u001b[2m', info: '\u001b[36m', warn: '\u001b[33m', error: '\u001b[31m' }
 const PLAIN = '\u001b[0m'
 
-/** `12:03:04 warn  A message  server=files detail="two words"` */
+/** `12:03:04 warn  A message  server=files detail="two words"`; of a worker `12:03:04 warn  2: A message` */
 function humanLine(json: string, colour: boolean): string {
-  const { level, time, pid: _pid, message, ...fields }: Record<string, unknown> = JSON.parse(json)
+  const { level, time, pid: _pid, worker, message, ...fields }: Record<string, unknown> = JSON.parse(json)
   const clock = new Date(Number(time)).toTimeString().slice(0, 8)
   const name = String(level)
   const label = colour ? `${COLOURS[name] ?? ''}${name.padEnd(5)}${PLAIN}` : name.padEnd(5)
   const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`)
-  return `${clock} ${label} ${visible(String(message))} ${pairs.join('')}`.trimEnd() + '\n'
+  const whose = worker === undefined ? '' : `${String(worker)}: `
+  return `${clock} ${label} ${whose}${visible(String(message))} ${pairs.join('')}`.trimEnd() + '\n'
 }
 
 function fieldText(value: unknown): string {

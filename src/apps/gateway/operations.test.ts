@@ -12,7 +12,7 @@ import type { Operations } from './operations.ts'
 import type { ProcessStatus } from './status.ts'
 
 const status: ProcessStatus = {
-  version: '1', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', store: { name: 'SQLite in /data', reachable: true }, replica: null, sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, memoryBytes: 1, servers: [], virtualServers: [],
+  version: '1', pid: 1, startedAtMs: 0, state: 'ready', listening: [], auth: 'token', store: { name: 'SQLite in /data', reachable: true }, replica: null, workers: [], sessions: 0, exchangesInFlight: 0, ledgerLostCount: 0, memoryBytes: 1, servers: [], virtualServers: [],
   config: { source: 'x', digest: 'd', loadedAtMs: 0, refusal: '', elsewhere: '' },
 }
 const model: ConfigModel = { source: 'x', path: '/x', digest: 'd', salt: 's', servers: [], settings: {} }

@@ -34,8 +34,16 @@ export interface OperationsSource {
 }
 
 /** Rejects with ListenError; nothing is bound then. */
-export async function openOperations(targets: readonly ListenTarget[], source: OperationsSource): Promise<Operations> {
+export function openOperations(targets: readonly ListenTarget[], source: OperationsSource): Promise<Operations> {
   const api = apiHandler(source)
+  return openOperationsListener(targets, (request, response, isPrivate) => answer(request, response, source, isPrivate ? api : undefined))
+}
+
+/** `isPrivate`: it came over the socket, which only its owner can open. */
+export type OperationsHandler = (request: IncomingMessage, response: ServerResponse, isPrivate: boolean) => void
+
+/** Rejects with ListenError; nothing is bound then. */
+export async function openOperationsListener(targets: readonly ListenTarget[], handle: OperationsHandler): Promise<Operations> {
   const servers: Server[] = []
   const addresses: string[] = []
   const close = async (): Promise<void> => {
@@ -47,7 +55,7 @@ export async function openOperations(targets: readonly ListenTarget[], source: O
   try {
     for (const target of targets) {
       const bound = await bind(target, () => {
-        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => answer(request, response, source, 'socketPath' in target ? api : undefined))
+        const server = createServer({ maxHeaderSize: 8_192, requestTimeout: 10_000 }, (request, response) => admit(request, response, handle, 'socketPath' in target))
         servers.push(server)
         return server
       })
@@ -68,11 +76,15 @@ function apiHandler({ api, log }: OperationsSource): RequestHandler {
   return createRequestHandler({}, { mcp: { handle: (_request, response) => response.answer(404, {}, '') }, routes: [api], log, clock: createSystemClock() })
 }
 
+/** A page whose name resolves to this machine must not read it (DNS rebinding). */
+function admit(request: IncomingMessage, response: ServerResponse, handle: OperationsHandler, isPrivate: boolean): void {
+  const named = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
+  if (named !== '' && !isLoopback(named)) send(response, 403, 'text/plain', 'Host is not allowed\n')
+  else handle(request, response, isPrivate)
+}
+
 /** `api` undefined: any page and any user of the machine can send something to a port of loopback. */
 function answer(request: IncomingMessage, response: ServerResponse, source: OperationsSource, api: RequestHandler | undefined): void {
-  // A page whose name resolves to this machine must not read it (DNS rebinding).
-  const named = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
-  if (named !== '' && !isLoopback(named)) return send(response, 403, 'text/plain', 'Host is not allowed\n')
   if (api !== undefined && request.url?.startsWith(source.api.path) === true) return api.handle(request, response)
   if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'Only GET is answered here\n')
   if (request.url === '/status') return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`)
@@ -81,7 +93,7 @@ function answer(request: IncomingMessage, response: ServerResponse, source: Oper
   send(response, 404, 'text/plain', 'Here are /status and /metrics\n')
 }
 
-function send(response: ServerResponse, status: number, type: string, text: string): void {
+export function send(response: ServerResponse, status: number, type: string, text: string): void {
   response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'content-length': Buffer.byteLength(text) })
   response.end(text)
 }

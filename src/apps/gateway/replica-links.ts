@@ -1,6 +1,6 @@
 /**
- * What ties this replica to the others, opened: its peer listener and the way to theirs, hints over PostgreSQL or NATS, and who
- * it says it is. Loaded only where replicas share a database.
+ * What ties this replica to the others, opened: its peer listener and the way to theirs, hints over PostgreSQL, NATS or the
+ * supervisor of workers, and who it says it is. Loaded only where there are others.
  */
 
 import { connect } from 'node:net'
@@ -11,10 +11,13 @@ import { createSystemClock } from '../../adapters/node/clock.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
 import { createPeerTlsLink } from '../../adapters/peer-tls/peer-link.ts'
 import { createPostgresHints } from '../../adapters/postgres/hints.ts'
+import { hintLineOver } from '../../adapters/worker/hint-line.ts'
+import { createWorkerHints } from '../../adapters/worker/hints.ts'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Keyring } from '../../core/auth/keyring.ts'
 import type { WiredHints } from '../../core/event/hint-wire.ts'
 import type { PeerLink } from '../../core/gateway/peer-link.ts'
+import { LIFETIME_MS } from '../../core/replica/membership.ts'
 import type { Replica, ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { Log } from './log.ts'
 import type { ReplicaPlace } from './replica-place.ts'
@@ -30,6 +33,7 @@ export interface ReplicaLinks {
 }
 
 export interface ReplicaLinksOptions {
+  readonly replicaId: string
   readonly place: ReplicaPlace
   readonly replicas: ReplicaStore
   readonly keyring: Keyring
@@ -38,11 +42,11 @@ export interface ReplicaLinksOptions {
 }
 
 /** Rejects with ListenError; nothing is open then. */
-export async function openReplicaLinks({ place, replicas, keyring, telemetry, log }: ReplicaLinksOptions): Promise<ReplicaLinks> {
+export async function openReplicaLinks({ replicaId, place, replicas, keyring, telemetry, log }: ReplicaLinksOptions): Promise<ReplicaLinks> {
   const clock = createSystemClock()
   const random = createSystemRandom()
   const link = createPeerTlsLink({
-    replicaId: random.id(), keyring, clock, telemetry,
+    replicaId, keyring, clock, telemetry,
     resolve: async (id) => (await replicas.find(id))?.address,
     onForeign: (reason) => log.debug({ reason }, 'A request to the peer listener was refused'),
   })
@@ -64,11 +68,16 @@ export async function openReplicaLinks({ place, replicas, keyring, telemetry, lo
       else log.warn({ detail }, 'Hints do not reach the other replicas: what changes is noticed later')
     }
     const deps = { clock, random, telemetry, onChange }
-    return place.nats === undefined ? createPostgresHints({ ...deps, url: place.directUrl }) : createNatsHints({ ...deps, target: place.nats })
+    if (place.nats !== undefined) return createNatsHints({ ...deps, target: place.nats })
+    if (place.directUrl !== undefined) return createPostgresHints({ ...deps, url: place.directUrl })
+    return createWorkerHints({ ...deps, line: hintLineOver(process) })
   }
 
+  const self = { id: link.replicaId, address, version: readVersion() }
+  // The others find it, and the thread that writes runs, before it is given work: its first sessions need both at once.
+  await replicas.announce(self, LIFETIME_MS).catch(() => undefined)
   return {
-    self: { id: link.replicaId, address, version: readVersion() },
+    self,
     peers: link,
     hints,
     status: () => ({ id: link.replicaId, address, peers: link.known(), hints: hints.state() }),
@@ -81,7 +90,8 @@ export async function openReplicaLinks({ place, replicas, keyring, telemetry, lo
 const CONNECT_MS = 2_000
 
 /** From where the database is reached the other replicas are, too: loopback where it runs on this machine. */
-function localAddressTowards(databaseUrl: string): Promise<string> {
+function localAddressTowards(databaseUrl: string | undefined): Promise<string> {
+  if (databaseUrl === undefined) return Promise.resolve(LOOPBACK)
   const { hostname: host, port, searchParams } = new URL(databaseUrl)
   const named = searchParams.get('host') ?? host
   if (named === '' || named.startsWith('/')) return Promise.resolve(LOOPBACK)

@@ -21,8 +21,8 @@ export interface ReplicaFlags {
 }
 
 export interface ReplicaPlace {
-  /** For LISTEN. Holds a secret. */
-  readonly directUrl: string
+  /** For LISTEN; undefined for workers that share a data folder and no database. Holds a secret. */
+  readonly directUrl: string | undefined
   readonly nats: NatsTarget | undefined
   /** Undefined: any free port of the address from which the database is reached. */
   readonly peerListen: ListenTarget | undefined

@@ -98,7 +98,7 @@ function listenerOptions(options: PortolanOptions, folder: string): Omit<HttpLis
 }
 
 /** What `sun_path` holds on every system, its NUL apart: 104 bytes on macOS, 108 on Linux. */
-const MAX_SOCKET_PATH_BYTES = 103
+export const MAX_SOCKET_PATH_BYTES = 103
 
 function checkSocketPath(path: string, setting: string, problems: ConfigProblem[]): void {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return

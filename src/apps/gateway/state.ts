@@ -8,6 +8,7 @@ import type { KeyStore } from '../../core/auth/key-store.ts'
 import type { ReplayGuard } from '../../core/auth/replay-guard.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { SnapshotStore } from '../../core/gateway/snapshot-store.ts'
+import { isElected } from '../../core/replica/elected.ts'
 import type { LeaseStore } from '../../core/replica/lease-store.ts'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { EventStore } from '../../core/session/event-store.ts'
@@ -61,6 +62,8 @@ export interface StateOptions {
   readonly data: DataFolder
   readonly clock: Clock
   readonly log: Log
+  /** Of this replica; undefined where there are no others: of several the elected one sweeps. */
+  readonly replicaId?: string
 }
 
 const SWEEP_MS = 60_000
@@ -68,15 +71,17 @@ const SWEEP_MS = 60_000
 const GRACE_MS = 30_000
 
 /** Rejects with StateOpenError where the database cannot be used; nothing is open then. */
-export async function openState({ place, data, clock, log }: StateOptions): Promise<State> {
+export async function openState({ place, data, clock, log, replicaId }: StateOptions): Promise<State> {
   const databases = await openDatabases(place, data.path)
   try {
     const stores = storesOf(databases)
     const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
     const contact = createContact(clock, log)
     const stopPoll = repeat(clock, KEY_POLL_MS, () => keyring.refresh().then(contact.made, contact.failed))
-    // Each replica sweeps: what one has removed the next does not find.
-    const stopSweep = repeat(clock, SWEEP_MS, () => sweepExpired(databases).then(() => undefined, () => undefined))
+    const sweep = async (): Promise<void> => {
+      if (replicaId === undefined || (await isElected(stores.replicas, replicaId))) await sweepExpired(databases)
+    }
+    const stopSweep = repeat(clock, SWEEP_MS, () => sweep().catch(() => undefined))
     return {
       name: databases.name,
       databases,

@@ -20,6 +20,23 @@ export interface ReplicaStatus {
   readonly hints: HintWireState
 }
 
+/** One of the processes that `--workers` asked for. */
+export interface WorkerStatus {
+  readonly number: number
+  /** `waiting`: it ended again and again, and is started after a while. */
+  readonly state: 'starting' | 'ready' | 'draining' | 'waiting'
+  /** 0 while it waits. */
+  readonly pid: number
+  readonly startedAtMs: number
+  /** How often it was replaced. */
+  readonly restarts: number
+  /** These three are 0, and the replica null, where it does not answer. */
+  readonly sessions: number
+  readonly exchangesInFlight: number
+  readonly memoryBytes: number
+  readonly replica: ReplicaStatus | null
+}
+
 export interface ProcessStatus {
   readonly version: string
   readonly pid: number
@@ -45,11 +62,13 @@ export interface ProcessStatus {
   }
   /** One of several; null for a process that shares its state with nobody. */
   readonly replica: ReplicaStatus | null
+  /** None where one process does it all. With some, the numbers here are sums over them. */
+  readonly workers: readonly WorkerStatus[]
   /** Live legacy sessions. */
   readonly sessions: number
   readonly exchangesInFlight: number
   readonly ledgerLostCount: number
-  /** Of the gateway's process alone; its children have their own. */
+  /** Of the gateway's process, or processes, alone; children have their own. */
   readonly memoryBytes: number
   readonly servers: readonly ServerStatus[]
   readonly virtualServers: readonly VirtualServerStatus[]

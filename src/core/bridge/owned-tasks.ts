@@ -5,6 +5,7 @@ import { parseMessage } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
+import { isElected } from '../replica/elected.ts'
 import { serverKey } from '../task/attempt-end.ts'
 import { isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
@@ -56,7 +57,8 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
   const tasks = createTasks({ store, clock, hints, bounds })
   const onError = (error: unknown): void => log({ level: 'warn', event: 'task_sweep_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
   const overdueText = errorTexts(new PortolanError('upstream_timeout', { message: 'The deadline of the task has passed' })).errorText
-  const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText, onError })
+  const { replica } = context.deps
+  const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText, onError, isElected: async () => replica === undefined || isElected(replica.store, replica.self.id) })
 
   const follows = createFollows(context, tasks)
   const again = (task: StoredTask, sink: AttemptSink): Attempt => {

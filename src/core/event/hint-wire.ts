@@ -8,7 +8,7 @@ export interface WiredHints extends Hints {
 }
 
 export interface HintWireState {
-  readonly wire: 'postgres' | 'nats'
+  readonly wire: 'postgres' | 'nats' | 'workers'
   readonly isUp: boolean
   readonly detail: string
 }

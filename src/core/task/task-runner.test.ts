@@ -423,7 +423,7 @@ describe('trying tasks', () => {
     const world = createWorld()
     world.start('r1')
     await world.make('t', { attemptMs: 100_000 })
-    const stop = startTaskSweep({ store: world.store, tasks: world.tasks, clock: world.clock, random: createSeededRandom(2), telemetry: world.telemetry, overdueText: '"late"', onError: () => undefined })
+    const stop = startTaskSweep({ store: world.store, tasks: world.tasks, clock: world.clock, random: createSeededRandom(2), telemetry: world.telemetry, overdueText: '"late"', onError: () => undefined, isElected: async () => true })
     await world.pass(3_000)
     expect(world.telemetry.value('portolan_tasks', { phase: 'running' })).toBe(1)
     await world.store.renew([{ id: 't', epoch: 1 }], 1_000_000)

@@ -1,6 +1,6 @@
 /**
  * What must happen to tasks that nobody touches: deadlines, expiry, and numbers for operators. In small steps with pauses between
- * them, so that no store is kept from serving; every replica may do it, since each step is harmless to repeat.
+ * them, so that no store is kept from serving. Of several replicas the elected one does it; each step is harmless to repeat.
  */
 
 import type { WireText } from '../../protocol/json.ts'
@@ -18,6 +18,8 @@ export interface TaskSweepDeps {
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: Telemetry
+  /** Of several replicas one sweeps; all of them count. */
+  readonly isElected: () => Promise<boolean>
   /** What a client gets of a task whose deadline has passed: a JSON-RPC error object. */
   readonly overdueText: WireText
   /** A store that could not be reached, or a fault of our own; it goes on. */
@@ -58,7 +60,15 @@ export function startTaskSweep(deps: TaskSweepDeps): () => void {
 }
 
 /** True where there is more to do at once. */
-async function step({ store, tasks, telemetry, overdueText }: TaskSweepDeps, isCounting: boolean): Promise<boolean> {
+async function step(deps: TaskSweepDeps, isCounting: boolean): Promise<boolean> {
+  const isElected = await deps.isElected()
+  deps.telemetry.gauge('portolan_elected', {}, isElected ? 1 : 0)
+  const isMore = isElected && (await sweep(deps))
+  if (isCounting) await tell(deps.store, deps.telemetry)
+  return isMore
+}
+
+async function sweep({ store, tasks, telemetry, overdueText }: TaskSweepDeps): Promise<boolean> {
   const ticks = tasks.time.ticksMs()
   const { nowMs, tasks: overdue } = await store.overdue(STEP_COUNT)
   tasks.time.note(nowMs, ticks)
@@ -66,7 +76,6 @@ async function step({ store, tasks, telemetry, overdueText }: TaskSweepDeps, isC
   const swept = await store.sweep(STEP_COUNT, TOMBSTONE_MS)
   if (overdue.length > 0) telemetry.count('portolan_task_overdue_total', {}, overdue.length)
   if (swept > 0) telemetry.count('portolan_task_expired_total', {}, swept)
-  if (isCounting) await tell(store, telemetry)
   return swept === STEP_COUNT || overdue.length === STEP_COUNT
 }
 

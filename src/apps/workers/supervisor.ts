@@ -1,0 +1,198 @@
+/**
+ * The process that the user started, where there are workers: it accepts connections and deals them out, starts a worker anew
+ * when it ended, passes signals and hints on, and answers operators for all of them. It serves no client itself, and when it is
+ * gone its workers end with all they started, for their channel to it has closed.
+ */
+
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
+import { bind } from '../../adapters/http/bind.ts'
+import type { Address } from '../../adapters/http/bind.ts'
+import { createSystemClock } from '../../adapters/node/clock.ts'
+import { createSystemRandom } from '../../adapters/node/random.ts'
+import { createDealer } from '../../adapters/worker/deal.ts'
+import type { Dealer } from '../../adapters/worker/deal.ts'
+import { createHintHub } from '../../adapters/worker/hint-hub.ts'
+import { hintLineOver } from '../../adapters/worker/hint-line.ts'
+import { loadConfig } from '../gateway/config-file.ts'
+import type { Env } from '../gateway/config-file.ts'
+import { ConfigError } from '../gateway/config-problem.ts'
+import { openDataFolder } from '../gateway/data-folder.ts'
+import { explained } from '../gateway/listen-advice.ts'
+import type { Log } from '../gateway/log.ts'
+import { openOperationsListener } from '../gateway/operations.ts'
+import type { Operations } from '../gateway/operations.ts'
+import { replicaPlaceOf } from '../gateway/replica-place.ts'
+import type { ReplicaFlags } from '../gateway/replica-place.ts'
+import { readSettings } from '../gateway/settings.ts'
+import type { Flags, Settings } from '../gateway/settings.ts'
+import { statePlaceOf } from '../gateway/state-place.ts'
+import type { StateFlags } from '../gateway/state-place.ts'
+import { WORKER_FOLDER, WORKER_VARIABLE, checkWorkerPlaces } from '../gateway/worker-place.ts'
+import type { WorkerPlace } from '../gateway/worker-place.ts'
+import { createFront } from './front.ts'
+import { becameReady, emptied, filled, newSlot } from './slot.ts'
+import type { Slot } from './slot.ts'
+import { readyMessage } from './worker-message.ts'
+
+export interface SuperviseOptions {
+  readonly count: number
+  /** How long a worker may take to finish what is in flight. */
+  readonly graceMs: number
+  readonly configPath: string | undefined
+  readonly dataPath: string
+  readonly flags: Flags & StateFlags & ReplicaFlags
+  readonly env: Env
+  readonly log: Log
+  /** The first worker is ready: for standard output. */
+  readonly onReady: (banner: string) => void
+}
+
+export interface Supervisor {
+  /** Passed on to every worker. */
+  signal(signal: 'SIGHUP'): void
+  /** Ends all workers in order. */
+  stop(): void
+  /** With the exit code, when no worker is left: after `stop`, or where the first one could not start. */
+  readonly ended: Promise<number>
+}
+
+/** Beyond the workers' own limit for what is in flight. */
+const CLOSE_MS = 10_000
+
+/** Rejects with ConfigError, DataFolderError or ListenError; nothing runs then. */
+export async function supervise(options: SuperviseOptions): Promise<Supervisor> {
+  const { settings, folder } = prepare(options)
+  const slots = Array.from({ length: options.count }, (_, at) => newSlot(at + 1))
+  const { socketPath, tcp } = settings.operations
+  const startedAtMs = Date.now()
+  let isStopping = false
+  const front = createFront({ slots, folder, startedAtMs, isStopping: () => isStopping })
+  const dealer = createDealer(createSystemClock())
+  let operations: Operations | undefined
+  let addresses: readonly Address[]
+  try {
+    // First: it refuses a data folder that another Portolan uses.
+    operations = await openOperationsListener([{ socketPath }, ...(tcp === undefined ? [] : [tcp])], front)
+    makeRoom(folder)
+    addresses = (await bind(settings.listener.listen, dealer.open)).addresses
+  } catch (error) {
+    await operations?.close()
+    throw explained(error, socketPath)
+  }
+  const opened = operations
+  const pack = startPack({ ...options, slots, dealer, place: { folder, listen: settings.listener.listen, addresses } })
+  return {
+    signal: pack.signal,
+    stop() {
+      isStopping = true
+      pack.stop()
+    },
+    ended: pack.ended.finally(() => opened.close()),
+  }
+}
+
+function prepare({ configPath, dataPath, flags, env, count }: SuperviseOptions): { readonly settings: Settings; readonly folder: string } {
+  const loaded = loadConfig(configPath, env)
+  const data = openDataFolder(dataPath)
+  const folder = data.file(WORKER_FOLDER)
+  const settings = readSettings(loaded.config.portolan, flags, { folder: loaded.folder, operationsSocket: data.file('operations.sock') })
+  if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
+  checkWorkerPlaces(replicaPlaceOf(flags, statePlaceOf(flags, env).databaseUrl, env), folder, count)
+  return { settings: settings.value, folder }
+}
+
+/** What workers of a killed supervisor left must not stand in the way of new ones. */
+function makeRoom(folder: string): void {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { mode: 0o700 })
+}
+
+interface PackOptions extends SuperviseOptions {
+  readonly slots: readonly Slot[]
+  readonly dealer: Dealer
+  readonly place: Omit<WorkerPlace, 'number'>
+}
+
+/** All workers, as one thing that starts and ends. */
+function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions): Supervisor {
+  const clock = createSystemClock()
+  const random = createSystemRandom()
+  const hub = createHintHub(random.id())
+  let isStopping = false
+  let hasBegun = false
+  let exitCode = 0
+  let end = (_code: number): void => undefined
+  const ended = new Promise<number>((resolve) => void (end = resolve))
+
+  function start(slot: Slot): void {
+    slot.cancelStart = () => undefined
+    const worker = forkWorker({ ...place, number: slot.number })
+    filled(slot, { pid: worker.pid ?? 0, kill: (signal) => void worker.kill(signal) }, Date.now())
+    const leaves = [hub.join(hintLineOver(worker))]
+    worker.on('message', (message) => {
+      const ready = readyMessage(message)
+      if (ready === undefined) return
+      leaves.push(dealer.join(worker))
+      isReady(slot, ready.banner)
+    })
+    const gone = (code: number | null, signal: string | null): void => {
+      for (const leave of leaves) leave()
+      lost(slot, code, signal)
+    }
+    worker.on('error', (error) => {
+      log.debug({ worker: slot.number, reason: error.message }, 'A worker cannot be reached')
+      if (worker.pid === undefined) gone(1, null)
+    })
+    worker.once('exit', gone)
+  }
+
+  function isReady(slot: Slot, banner: string): void {
+    becameReady(slot, clock.ticksMs())
+    log.debug({ worker: slot.number, pid: slot.running?.pid ?? 0 }, 'A worker is ready')
+    if (hasBegun) return
+    hasBegun = true
+    onReady(banner)
+    // The first one has made what all need: token, keys, tables.
+    if (!isStopping) for (const other of slots.slice(1)) start(other)
+  }
+
+  function lost(slot: Slot, code: number | null, signal: string | null): void {
+    const waitMs = emptied(slot, clock.ticksMs(), random)
+    if (isStopping || !hasBegun) {
+      exitCode = Math.max(exitCode, code ?? (signal === 'SIGTERM' ? 0 : 1))
+      if (slots.every(({ running }) => running === undefined)) {
+        dealer.close()
+        end(exitCode)
+      }
+      return
+    }
+    log[code === 0 ? 'info' : 'warn']({ worker: slot.number, code: code ?? -1, signal: signal ?? '', replacedInMs: waitMs }, 'A worker ended, and is replaced')
+    slot.cancelStart = clock.after(waitMs, () => start(slot))
+  }
+
+  function tell(signal: NodeJS.Signals): void {
+    for (const { running } of slots) running?.kill(signal)
+  }
+
+  function stop(): void {
+    if (isStopping) return
+    isStopping = true
+    dealer.close()
+    for (const slot of slots) slot.cancelStart()
+    if (slots.every(({ running }) => running === undefined)) return end(exitCode)
+    tell('SIGTERM')
+    // One that hangs, or was stopped, keeps nobody from ending.
+    setTimeout(() => tell('SIGKILL'), graceMs + CLOSE_MS).unref()
+  }
+
+  const [first] = slots
+  if (first !== undefined) start(first)
+  return { signal: tell, stop, ended }
+}
+
+/** As this process was started, with its standard streams. */
+function forkWorker(place: WorkerPlace): ChildProcess {
+  return fork(process.argv[1] ?? '', process.argv.slice(2), { env: { ...process.env, [WORKER_VARIABLE]: JSON.stringify(place) } })
+}
