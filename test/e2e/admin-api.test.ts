@@ -1,5 +1,5 @@
 /** The admin API of real gateways, by plain HTTP and by the command line from elsewhere. */
-import { readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RESOURCES } from '../../src/apps/admin/resource-schema.ts'
@@ -9,6 +9,7 @@ import type { GatewayProcess } from '../gateway-process.ts'
 import { messageOf, modern } from '../mcp-client.ts'
 import { callModern, runPortolan } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
+import { findPostgres } from '../services/postgres.ts'
 import { DECLARED } from '../task-rig.ts'
 
 /** Says on standard error when the framework is loaded. */
@@ -37,11 +38,11 @@ afterAll(async () => {
 
 const ask = (path: string, bearer: string, { url }: Pick<GatewayProcess, 'url'> = gateway, method = 'GET'): Promise<Response> => fetch(`${url}/api/v1${path}`, { method, headers: bearer === '' ? {} : { authorization: `Bearer ${bearer}` } })
 
-async function makeTask(): Promise<string> {
+async function makeTask(at: GatewayProcess, operator: string): Promise<string> {
   const meta = { 'io.modelcontextprotocol/clientCapabilities': DECLARED }
-  const answer = messageOf(await modern(Number(new URL(gateway.url).port), 'tools/call', { name: 'test_simple_text', arguments: { word: 'secret-word' } }, { path: '/reference/mcp', meta, headers: { authorization: `Bearer ${gateway.token}` } }))
+  const answer = messageOf(await modern(Number(new URL(at.url).port), 'tools/call', { name: 'test_simple_text', arguments: { word: 'secret-word' } }, { path: '/reference/mcp', meta, headers: { authorization: `Bearer ${at.token}` } }))
   expect(answer['result']).toMatchObject({ resultType: 'task' })
-  const { tasks } = (await (await ask('/tasks', token)).json()) as { tasks: { id: string }[] }
+  const { tasks } = (await (await ask('/tasks', operator, at)).json()) as { tasks: { id: string }[] }
   return tasks.at(-1)?.id ?? ''
 }
 
@@ -80,7 +81,7 @@ describe('the admin API of a gateway', () => {
   })
 
   it('shows and drops the task of a client, without what the client sent unless that is asked for, and with a record', { timeout: 60_000 }, async () => {
-    const id = await makeTask()
+    const id = await makeTask(gateway, token)
     await expect.poll(async () => RESOURCES.TaskDetail.parse(await (await ask(`/tasks/${id}`, token)).json()).phase, { timeout: 20_000 }).toBe('completed')
     const shown = await (await ask(`/tasks/${id}`, token)).text()
     expect(shown).not.toContain('secret-word')
@@ -94,7 +95,7 @@ describe('the admin API of a gateway', () => {
   })
 
   it('is what the command line speaks from elsewhere, and on the socket without a token', { timeout: 120_000 }, async () => {
-    const id = await makeTask()
+    const id = await makeTask(gateway, token)
     const remote = ['--url', gateway.url, '--operator-token', token]
     const [listed, shown, status, server, reloaded, here, refused, wrong, clear] = await Promise.all([
       portolan('task', 'ls', '--tool', 'test_simple_text', '--json', ...remote),
@@ -117,5 +118,35 @@ describe('the admin API of a gateway', () => {
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('Only a dead task can be retried') })
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('portolan operator add') })
     expect(clear).toMatchObject({ code: 2, stderr: expect.stringContaining('cross the network in the clear') })
+  })
+})
+
+const postgres = await findPostgres()
+
+describe.skipIf(postgres === undefined)('the admin API of replicas', () => {
+  it('answers for the tasks of all of them at each, and follows them there', { timeout: 120_000 }, async () => {
+    const args = ['--database-url', (await postgres?.newDatabase()) ?? '']
+    const [here, there] = await Promise.all([startGateway({ config, args }), startGateway({ config, args })])
+    try {
+      const made = await portolan('operator', 'add', 'ci', '--data', here.dataDir)
+      copyFileSync(join(here.dataDir, 'operators'), join(there.dataDir, 'operators'))
+      const operator = made.stdout.trim()
+      const replicas = await Promise.all([here, there].map(async (replica) => RESOURCES.ReplicaList.parse(await (await ask('/replicas', operator, replica)).json())))
+      expect(replicas.map((list) => list.replicas.length)).toEqual([2, 2])
+      expect(new Set(replicas.map(({ self }) => self)).size).toBe(2)
+      const events = await ask('/tasks/events', operator, there)
+      let told = ''
+      void (async () => {
+        for await (const chunk of events.body ?? []) told += Buffer.from(chunk).toString()
+      })().catch(() => undefined)
+      await expect.poll(() => told, { timeout: 10_000 }).toContain('event: synced')
+      const id = await makeTask(here, operator)
+      await expect.poll(async () => RESOURCES.TaskDetail.parse(await (await ask(`/tasks/${id}`, operator, there)).json()).phase, { timeout: 20_000 }).toBe('completed')
+      await expect.poll(() => told, { timeout: 10_000 }).toContain(`"id":"${id}","phase":"completed"`)
+      expect((await ask(`/tasks/${id}`, operator, there, 'DELETE')).status).toBe(204)
+      expect((await ask(`/tasks/${id}`, operator, here)).status).toBe(404)
+    } finally {
+      await Promise.all([here.stop(), there.stop()])
+    }
   })
 })
