@@ -14,7 +14,7 @@ import { findPostgres } from '../services/postgres.ts'
 const postgres = await findPostgres()
 
 describe.skipIf(postgres === undefined || !hasNginx)('the bridge matrix while three replicas restart', () => {
-  it('is as whole, but for what a drain ends', { timeout: 240_000 }, async () => {
+  it('is as whole, but for what a drain ends', { timeout: 400_000 }, async () => {
     const seats = BALANCED.filter(({ client }) => client.id === 'raw-legacy' || client.id === 'raw-modern')
     judgeRestarted(await runRestarting({ databaseUrl: (await postgres?.newDatabase()) ?? '', seats, groups: [REPORTS, ANNOUNCEMENTS, INPUT, TASKS] }))
   })

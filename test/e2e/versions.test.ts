@@ -56,7 +56,7 @@ describe.skipIf(postgres === undefined)('replicas of versions that follow each o
     versions?.remove()
   }, 30_000)
 
-  it('serve the same sessions and tasks side by side, each what the others made, at every step there and back', { timeout: 240_000 }, async () => {
+  it('serve the same sessions and tasks side by side, each what the others made, at every step there and back', { timeout: 480_000 }, async () => {
     const tally = newTally()
     let isOver = false
     const work: Work = { cluster, tally, choice, isOver: () => isOver }

@@ -1,5 +1,6 @@
 /** As test/e2e/chaos.test.ts, for five minutes with each adapter of hints: writes bench/results/chaos.json. */
 import { writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, it } from 'vitest'
 import { hintsArgs, judgeChaos, runChaos } from '../chaos-run.ts'
@@ -20,7 +21,7 @@ describe.skipIf(postgres === undefined)('three replicas under fire for five minu
 
   it.each(hints)('with hints over %s', { timeout: (SECONDS + 120) * 1_000 }, async (wire, args) => {
     const result = await runChaos({ databaseUrl: (await postgres?.newDatabase()) ?? '', args, seconds: SECONDS, seed: SEED })
-    results[wire] = { ...result, faults: counted(result) }
+    results[wire] = { ...result, faults: counted(result), loadAverage: Number((loadavg()[0] ?? 0).toFixed(1)) }
     judgeChaos(result, SECONDS)
   })
 })

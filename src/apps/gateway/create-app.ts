@@ -178,8 +178,9 @@ async function startApp({ configPath, env, log, worker, watch: watches }: AppOpt
     status,
     reload: take,
     stop(graceMs) {
+      const stopped = stop(opened, operations, condition, graceMs)
       watch?.close()
-      return stop(opened, operations, condition, graceMs)
+      return stopped
     },
   }
 }
@@ -289,9 +290,11 @@ function metricsText(metrics: Metrics, status: ProcessStatus): string {
 
 async function stop({ door, listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
+  // Before anything else: what the kernel accepts until the listener is closed, and nobody takes, it resets.
+  const drained = Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   door.close()
-  await Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
+  await drained
   await gateway.close()
   drift?.close()
   await links?.close()
