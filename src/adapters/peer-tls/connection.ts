@@ -13,6 +13,8 @@ import type { FrameKind, TakeFrame } from './frame.ts'
 export interface Connection {
   /** Leaves in this turn, behind what its conversation has said before. `text` as long as it likes. */
   post(kind: FrameKind, stream: number, text?: string): void
+  /** Leaves with what is posted next, or after `SOON_MS`: for a first word that something follows at once as a rule, and that is no write of its own then. */
+  postSoon(kind: FrameKind, stream: number): void
   /** What the conversation has said and has not left stays here. */
   drop(stream: number): void
   /** A mark of all that was posted before; `hasLeft` says whether a byte of it may have arrived. */
@@ -32,6 +34,8 @@ export interface ConnectionOptions {
   readonly onClosed: (detail: string) => void
 }
 
+const SOON_MS = 2
+
 interface LongText {
   readonly kind: FrameKind
   readonly text: string
@@ -44,6 +48,7 @@ export function createConnection({ socket, silentBeats, take, onClosed }: Connec
   const waiting = new Map<number, LongText[]>()
   let mark = 1
   let isDue = false
+  let isDueSoon = false
   let hasSpoken = false
   let beatsInSilence = 0
   let isClosed = false
@@ -63,6 +68,14 @@ export function createConnection({ socket, silentBeats, take, onClosed }: Connec
     if (isDue || isClosed) return
     isDue = true
     setImmediate(flush)
+  }
+  function dueSoon(): void {
+    if (isDueSoon || isClosed) return
+    isDueSoon = true
+    setTimeout(() => {
+      isDueSoon = false
+      due()
+    }, SOON_MS).unref()
   }
   function flush(): void {
     isDue = false
@@ -115,6 +128,11 @@ export function createConnection({ socket, silentBeats, take, onClosed }: Connec
       else if (text.length > PIECE_CHARS) waiting.set(stream, [{ kind, text, at: 0 }])
       else outbox.push(frameText(kind, stream, text))
       due()
+    },
+    postSoon(kind, stream) {
+      hasSpoken = true
+      outbox.push(frameText(kind, stream, ''))
+      dueSoon()
     },
     drop: (stream) => void waiting.delete(stream),
     mark: () => mark,

@@ -1,5 +1,5 @@
 /**
- * TLS by the key ring: a pre-shared key in place of certificates (RFC 4279, RFC 8442), with ephemeral Diffie-Hellman, so that not even who
+ * TLS by the key ring: a pre-shared key in place of certificates (RFC 5489, RFC 7905), with ephemeral Diffie-Hellman, so that not even who
  * learns the key ring later can read what was recorded. The key is of the one replica that is asked: whoever is led to another one,
  * or back to itself, finds no common key. One cipher suite, one version: there is nothing to be talked down to.
  */

@@ -62,7 +62,7 @@ export function createServedCall({ connection, stream, text, maxTextChars, onOve
 
   return {
     async serve(service) {
-      connection.post('taken', stream)
+      connection.postSoon('taken', stream)
       try {
         await say(service)
       } catch (error) {
