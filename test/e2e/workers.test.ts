@@ -1,5 +1,9 @@
 /** `portolan up --workers N`: several processes on one host as one Portolan, over one data folder. */
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
@@ -8,10 +12,13 @@ import type { AnyClient } from '../any-client.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { runPortolan } from '../portolan-process.ts'
 import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
+import { freePort } from '../services/free-port.ts'
+import { findPostgres } from '../services/postgres.ts'
 import { legacyTransport, modernTransport, running, startWorkers } from '../worker-rig.ts'
 import type { Workers } from '../worker-rig.ts'
 
 const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
+const postgres = await findPostgres()
 const SIMPLE = 'This is a simple text response for testing.'
 
 const closers: (() => unknown)[] = []
@@ -31,7 +38,28 @@ async function run(...args: string[]): Promise<{ code: number | null; out: strin
   return { code, out: portolan.stdout(), err: portolan.stderr() }
 }
 
-const servers = (...names: string[]) => ({ mcpServers: Object.fromEntries(names.map((name) => [name, REFERENCE_SERVER_COMMAND])) })
+const ONE = `--mark=${process.pid}-one`
+const servers = (...names: string[]) => ({
+  mcpServers: { ...Object.fromEntries(names.map((name) => [name, REFERENCE_SERVER_COMMAND])), one: { command: process.execPath, args: [EVERYTHING, 'stdio', ONE] } },
+  portolan: { version: 1, servers: { one: { placement: 'singleton' } } },
+})
+
+const writeSocketConfig = (folder: string, socket: string): string => {
+  const path = join(folder, 'socket.json')
+  writeFileSync(path, JSON.stringify({ ...servers(), portolan: { version: 1, listen: { socket } } }))
+  return path
+}
+
+/** A port that is free, and so is the next. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const port = await freePort()
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port + 1, '127.0.0.1', () => resolve(true)))
+    await new Promise((resolve) => (isFree ? server.close(resolve) : resolve(undefined)))
+    if (isFree) return port
+  }
+}
 
 /** One for all tests below, in their order: each start takes seconds. */
 let workers: Workers
@@ -54,7 +82,7 @@ describe('portolan up --workers 2', () => {
 
   it('is one Portolan to operators: one banner, one status, one log with the workers\' numbers', async () => {
     const status = await workers.look()
-    expect(status).toMatchObject({ pid: workers.pid, state: 'ready', sessions: expect.any(Number), replica: null, servers: [{ name: 'reference', state: 'ready' }] })
+    expect(status).toMatchObject({ pid: workers.pid, state: 'ready', sessions: expect.any(Number), replica: null, servers: [{ name: 'reference', state: 'ready' }, { name: 'one', state: 'ready' }] })
     expect(status?.workers.map(({ number, state, restarts, replica }) => ({ number, state, restarts, hints: replica?.hints.wire, address: replica?.address.replace(/.*\//, '') }))).toEqual([
       { number: 1, state: 'ready', restarts: 0, hints: 'workers', address: 'peer-1.sock' },
       { number: 2, state: 'ready', restarts: 0, hints: 'workers', address: 'peer-2.sock' },
@@ -66,6 +94,30 @@ describe('portolan up --workers 2', () => {
     expect(shown.out).toMatch(/^ +2 +\d+ +ready /m)
     const second = await run('up', '--workers', '2', '--port', '0', '--data', workers.dataDir)
     expect(second).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/is in use.*give this one a folder of its own with --data/) })
+  })
+
+  it.runIf(process.platform === 'linux')('runs a server of which there is one once for all workers', async () => {
+    const client = closed(await modernClient(modernTransport(workers, '/one/mcp')))
+    const before = await workers.samples('portolan_exchange_duration_ms_count')
+    for (let call = 0; call < 4; call += 1) expect((await client.call('echo', { message: 'hi' })).text).toBe('Echo: hi')
+    const after = await workers.samples('portolan_exchange_duration_ms_count')
+    expect([1, 2].every((number) => (after[number] ?? 0) > (before[number] ?? 0)), JSON.stringify({ before, after })).toBe(true)
+    const status = await workers.look()
+    const holder = status?.servers.find(({ name }) => name === 'one')?.holder
+    expect(status?.workers.map(({ replica }) => replica?.id)).toContain(holder)
+    expect(running(ONE)).toHaveLength(1)
+    expect((await run('status', '--data', workers.dataDir)).out).toMatch(/^one runs at worker [12], for all of them$/m)
+  })
+
+  it('does not start where its address is taken or its configuration is bad, and says why with the exit code of one process', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-workers-'))
+    closers.push(() => rmSync(folder, { recursive: true, force: true }))
+    const port = new URL(workers.url).port
+    expect(await run('up', '--workers', '2', '--port', port, '--data', join(folder, 'data'))).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/is in use.*choose another port with --port/) })
+    const config = join(folder, 'bad.json')
+    writeFileSync(config, '{ "mcpServers": { "mcp": {} } }')
+    expect(await run('up', '--workers', '2', '--port', '0', '--config', config, '--data', join(folder, 'data'))).toMatchObject({ code: 2, out: '', err: expect.stringContaining('mcpServers.mcp') })
+    expect(await run('up', '--workers', 'many', '--data', join(folder, 'data'))).toMatchObject({ code: 2, err: expect.stringContaining('Give a number from 1 to 256, or auto') })
   })
 
   it('tells listeners at both workers at once of what one of them heard', async () => {
@@ -140,6 +192,29 @@ describe('portolan up --workers 2', () => {
     const code = workers.stop()
     for (const call of calls) expect((await call).text).toBe('Waited 1500 ms')
     expect(await code).toBe(0)
+  })
+
+  it.skipIf(postgres === undefined)('is replicas of a database where there is one, and listens on a unix socket where the configuration says so', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-workers-'))
+    closers.push(() => rmSync(folder, { recursive: true, force: true }))
+    const socket = join(folder, 'public.sock')
+    const args = ['--database-url', (await postgres?.newDatabase()) ?? '', '--peer-listen', `127.0.0.1:${await freePortPair()}`]
+    const shared = await startWorkers(2, { config: servers('reference'), args })
+    closers.push(() => shared.stop())
+    const client = closed(await legacyClient(legacyTransport(shared, '/reference/mcp')))
+    for (let call = 0; call < 4; call += 1) expect((await client.call('test_simple_text')).text).toBe(SIMPLE)
+    const replicas = (await shared.look())?.workers.map(({ replica }) => replica)
+    expect(replicas?.map((replica) => replica?.hints)).toMatchObject([{ wire: 'postgres', isUp: true }, { wire: 'postgres', isUp: true }])
+    const [first = 0, second = 0] = replicas?.map((replica) => Number(/:(\d+)$/.exec(replica?.address ?? '')?.[1])) ?? []
+    expect(second - first).toBe(1)
+    const local = runPortolan(['up', '--workers', '2', '--auth', 'none', '--data', join(folder, 'data'), '--config', writeSocketConfig(folder, socket)])
+    closers.push(async () => (local.child.kill('SIGKILL'), await local.exited))
+    await local.waitFor(/all servers/)
+    expect(statSync(socket).mode & 0o777).toBe(0o600)
+    const asked = request({ socketPath: socket, path: '/healthz' })
+    expect(await new Promise((resolve, reject) => asked.on('response', ({ statusCode }) => resolve(statusCode)).on('error', reject).end())).toBe(200)
+    local.child.kill('SIGTERM')
+    expect(await local.exited).toMatchObject({ code: 0 })
   })
 
   it.runIf(process.platform === 'linux')('leaves no worker and no child behind when the supervisor is killed with SIGKILL', async () => {
