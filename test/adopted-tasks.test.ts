@@ -68,7 +68,7 @@ const phaseIs = (store: TaskStore, phase: string, at = 0): Promise<void> => even
 const forget = ({ tasks }: TaskActor): void => tasks.forEach((task) => Object.assign(task, { id: 'forgotten' }))
 
 async function eventually(look: () => Promise<boolean>): Promise<void> {
-  for (const endMs = Date.now() + 8_000; !(await look()); await sleep(20)) if (Date.now() > endMs) expect.fail('it has not come to that')
+  for (const endMs = Date.now() + 20_000; !(await look()); await sleep(20)) if (Date.now() > endMs) expect.fail('it has not come to that')
 }
 
 const CELLS = (['modern', 'legacy'] as const).flatMap((client) => (['modern', 'legacy'] as const).map((form) => [client, form] as const))

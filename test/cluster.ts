@@ -144,7 +144,7 @@ http {
   running.add(nginx)
   const exited = once(nginx, 'exit')
   nginx.on('exit', () => running.delete(nginx))
-  for (const endAtMs = performance.now() + 10_000; !(await isReady(`http://127.0.0.1:${port}`)); await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (const endAtMs = performance.now() + START_MS; !(await isReady(`http://127.0.0.1:${port}`)); await new Promise((resolve) => setTimeout(resolve, 20))) {
     if (performance.now() > endAtMs || nginx.exitCode !== null) throw new Error('nginx did not start')
   }
   return async () => {

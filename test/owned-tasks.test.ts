@@ -386,7 +386,7 @@ function clientOf(rig: Rig): Pick<Scene, 'send' | 'call' | 'get' | 'reach'> {
     call: async (args = {}, how = {}) => resultOf(await send('tools/call', { name: 'slow', arguments: args }, how)),
     async reach(taskId, status) {
       let task: Json = {}
-      for (const endMs = Date.now() + 5_000; task['status'] !== status && Date.now() < endMs; await sleep(20)) task = await get(taskId)
+      for (const endMs = Date.now() + 20_000; task['status'] !== status && Date.now() < endMs; await sleep(20)) task = await get(taskId)
       expect(task).toMatchObject({ status })
       return task
     },

@@ -126,7 +126,7 @@ describe('a task across eras', () => {
     await sleep(150)
     actor.tasks[0]?.end('completed', { result: done })
     let task: Json = {}
-    for (const endMs = Date.now() + 5_000; task['status'] !== 'completed' && Date.now() < endMs; await sleep(30)) task = await send('tasks/get', { taskId })
+    for (const endMs = Date.now() + 20_000; task['status'] !== 'completed' && Date.now() < endMs; await sleep(30)) task = await send('tasks/get', { taskId })
     expect(era === 'modern' ? await send('tasks/result', { taskId }) : task['result']).toMatchObject(done)
     await until(() => rig.gateway.status().leaving === 0)
     expect(actor.calls('tools/call')).toHaveLength(1)

@@ -41,7 +41,7 @@ describe.each(TRANSPORTS)('a legacy client of a modern server with tasks over %s
       },
       async reach(taskId, status) {
         let task: Json = {}
-        for (const endMs = Date.now() + 5_000; task['status'] !== status && Date.now() < endMs; await sleep(20)) task = await get(taskId)
+        for (const endMs = Date.now() + 20_000; task['status'] !== status && Date.now() < endMs; await sleep(20)) task = await get(taskId)
         expect(task['status']).toBe(status)
         return task
       },

@@ -42,7 +42,7 @@ describe.each([
   }
   const poll = async (taskId: string, capabilities: Json, ...statuses: string[]): Promise<Json> => {
     let task: Json = {}
-    for (const endMs = Date.now() + 15_000; !statuses.includes(String(task['status'])) && Date.now() < endMs; await sleep(100)) task = await send('tasks/get', { taskId }, capabilities)
+    for (const endMs = Date.now() + 30_000; !statuses.includes(String(task['status'])) && Date.now() < endMs; await sleep(100)) task = await send('tasks/get', { taskId }, capabilities)
     return task
   }
 

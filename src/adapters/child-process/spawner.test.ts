@@ -26,7 +26,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function awaitDeath(pid: number): Promise<boolean> {
-  for (let tries = 0; tries < 60; tries += 1) {
+  for (let tries = 0; tries < 200; tries += 1) {
     if (!isAlive(pid)) return true
     await sleep(100)
   }
@@ -57,12 +57,12 @@ function run(request: Partial<SpawnRequest> & { command: string }, caps?: ChildC
     child,
     exit: exit.promise,
     async line(index: number) {
-      for (let tries = 0; tries < 300; tries += 1) {
+      for (let tries = 0; tries < 2_000; tries += 1) {
         const found = state.out.split('\n').slice(0, -1)[index]
         if (found !== undefined) return found
         await sleep(10)
       }
-      throw new Error('no such line within 3 s')
+      throw new Error('no such line within 20 s')
     },
   })
 }
@@ -187,7 +187,7 @@ describe('the death of the owner', () => {
     const process_ = spawn(process.execPath, [owner, 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     let out = ''
     process_.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
-    for (let tries = 0; tries < 300 && out.split('\n').length <= lines + 1; tries += 1) await sleep(10)
+    for (let tries = 0; tries < 2_000 && out.split('\n').length <= lines + 1; tries += 1) await sleep(10)
     const pids = [...out.matchAll(/\d+/g)].map(Number)
     expect(pids.every(isAlive)).toBe(true)
     expect(pids).toHaveLength(lines + 1)
