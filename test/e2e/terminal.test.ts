@@ -2,17 +2,24 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startPortolan, stopPortolan } from '../portolan-process.ts'
-import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
+import { startReferenceServer } from '../reference-server-process.ts'
+import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 import type { TerminalProcess, TerminalProcessOptions } from '../terminal-rig.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url))
 const PORTOLAN = [process.execPath, MAIN]
-const SERVER = ['--', REFERENCE_SERVER_COMMAND.command, ...REFERENCE_SERVER_COMMAND.args]
-const LABEL = 'main.ts'
+
+/** One for all: what a terminal shows does not hang on the way to the server. */
+let reference: ReferenceServerProcess
+beforeAll(async () => {
+  reference = await startReferenceServer()
+})
+afterAll(() => reference?.stop())
+const atServer = (): string[] => ['--url', reference.url]
 
 let folder = ''
 const started: TerminalProcess[] = []
@@ -30,9 +37,9 @@ function start(command: readonly string[], options: TerminalProcessOptions = {})
   return terminal
 }
 
-/** `portolan call …` of the reference server on stdio. */
+/** `portolan call …` of the reference server. */
 function call(words: readonly string[], options: TerminalProcessOptions = {}): TerminalProcess {
-  return start([...PORTOLAN, 'call', ...words, ...SERVER], options)
+  return start([...PORTOLAN, 'call', ...words, ...atServer()], options)
 }
 
 /** The same under a shell that says how it ended and what it left the terminal as. */
@@ -45,7 +52,7 @@ for (const era of ['legacy', 'modern']) {
     it('is filled, mended, reviewed and sent', async () => {
       const terminal = call(['test_elicitation', 'message=Who are you?', '--era', era])
       const asked = await terminal.waitFor('response')
-      expect(asked).toContain(`${LABEL} asks for information`)
+      expect(asked).toContain(`${new URL(reference.url).host} asks for information`)
       expect(asked).toContain('Who are you?')
       terminal.press('enter')
       await terminal.waitFor('An answer is required.')
@@ -133,7 +140,7 @@ describe('a form', () => {
 
   it('is asked although the result goes into a pipe', async () => {
     const script = '"$@" | tr a-z A-Z'
-    const terminal = start(['sh', '-c', script, 'sh', ...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...SERVER])
+    const terminal = start(['sh', '-c', script, 'sh', ...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...atServer()])
     await terminal.waitFor('◆  response')
     terminal.type('yes')
     terminal.press('enter')
@@ -265,7 +272,7 @@ describe('Ctrl-C in mid-call', () => {
   }
 
   it('at a question cancels the question only, and leaves the terminal as it was', async () => {
-    const terminal = callUnderShell([...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...SERVER])
+    const terminal = callUnderShell([...PORTOLAN, 'call', 'test_elicitation', 'message=x', ...atServer()])
     await terminal.waitFor('◆  response')
     terminal.press('ctrl-c')
     const shown = await terminal.waitFor('exit 0')
@@ -292,7 +299,7 @@ describe('what is shown', () => {
 
   it('has no colours with --no-color, whatever the environment forces', async () => {
     const listed = async (...flags: string[]): Promise<string> => {
-      const terminal = start([...PORTOLAN, 'tools', ...flags, ...SERVER], { env: { FORCE_COLOR: '1' } })
+      const terminal = start([...PORTOLAN, 'tools', ...flags, ...atServer()], { env: { FORCE_COLOR: '1' } })
       expect(await terminal.exited).toBe(0)
       return terminal.raw()
     }
@@ -301,7 +308,7 @@ describe('what is shown', () => {
   })
 
   it('fits 40 columns: tables fold, forms fold', async () => {
-    const tools = start([...PORTOLAN, 'tools', ...SERVER], { columns: 40 })
+    const tools = start([...PORTOLAN, 'tools', ...atServer()], { columns: 40 })
     expect(await tools.exited).toBe(0)
     await tools.waitFor('test_simple_text')
     const form = call(['test_elicitation', 'message=A question that is much too long for one line of this narrow terminal.'], { columns: 40 })
@@ -310,7 +317,7 @@ describe('what is shown', () => {
   })
 
   it('is bare in a pipe', async () => {
-    const words = ['call', 'test_wait', 'milliseconds=300', 'steps=3', ...SERVER]
+    const words = ['call', 'test_wait', 'milliseconds=300', 'steps=3', ...atServer()]
     const terminal = start(['sh', '-c', '"$@" > out 2> err < /dev/null', 'sh', ...PORTOLAN, ...words])
     expect(await terminal.exited).toBe(0)
     expect(readFileSync(join(folder, 'out'), 'utf8')).toBe('Waited 300 ms\n')
