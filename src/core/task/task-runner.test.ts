@@ -180,7 +180,7 @@ describe('trying tasks', () => {
     const world = createWorld()
     world.start('r1')
     await world.make('t')
-    world.hints.publish({ topic: 'task', revision: 't:cancelled:99' })
+    world.hints.publish({ topic: 'task/t', revision: 'cancelled:99' })
     await settle()
     expect(world.tried[0]?.aborted).toBe('')
     world.tried[0]?.sink.end(completed)

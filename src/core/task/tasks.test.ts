@@ -1,8 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createHints } from '../../adapters/memory/hints.ts'
 import { createTaskStore } from '../../adapters/memory/task-store.ts'
 import { newTask } from '../../../test/contracts/task-store.contract.ts'
+import { createMemoryTelemetry } from '../../adapters/memory/telemetry.ts'
+import { createHintRelay } from '../event/hint-relay.ts'
 import { createTasks } from './tasks.ts'
 
 it('takes no answer for which the owner\'s tasks have no room, and takes it once there is', async () => {
@@ -21,4 +24,28 @@ it('takes no answer for which the owner\'s tasks have no room, and takes it once
   await expect(tasks.answer('alice', 't', { b: long.b })).rejects.toMatchObject({ code: 'overloaded' })
   bounds.bytes = 5_000
   expect((await tasks.answer('alice', 't', { b: long.b }))?.phase).toBe('queued')
+})
+
+it('tells who watches at another replica of each of many tasks that change at once', async () => {
+  const clock = createManualClock(1_700_000_000_000)
+  const store = createTaskStore(clock)
+  const relayOf = (from: string) => createHintRelay({ from, maxTextBytes: 7_900, telemetry: createMemoryTelemetry() })
+  const [here, there] = [relayOf('here'), relayOf('there')]
+  here.up(async (text) => {
+    // The wire takes one text after the other.
+    await turn()
+    there.receive(text)
+  })
+  const of = (hints: typeof here) => createTasks({ store, clock, hints, bounds: () => ({ live: 100, total: 100, bytes: 1e9 }) })
+  const [own, others] = [of(here), of(there)]
+  const ids = Array.from({ length: 20 }, (_, at) => `t${at}`)
+  const heard: string[] = []
+  for (const id of ids) {
+    others.watch(id, (phase) => void heard.push(`${id} ${phase}`))
+    await own.make(newTask(id))
+  }
+  const cancelled = ids.filter((_, at) => at % 3 === 0)
+  await Promise.all(cancelled.map((id) => own.cancel('alice', id)))
+  for (let turns = 0; turns < 10; turns += 1) await turn()
+  expect(heard.toSorted()).toEqual(cancelled.map((id) => `${id} cancelled`).toSorted())
 })

@@ -63,8 +63,11 @@ export interface TasksDeps {
   readonly bounds: () => TaskBounds
 }
 
-/** Of one task, and of tasks that are due. */
-const TASK_TOPIC = 'task'
+/** Each task has a topic of its own: of one topic only the latest hint is sent, and who watches another task must not miss his. */
+const topicOf = (id: string): string => `task/${id}`
+/** Of any: for who looks on. It may name the last one only of those that changed together. */
+const ANY_TOPIC = 'task'
+/** Of tasks that are due. */
 const DUE_TOPIC = 'task-due'
 /** Behind each hint, for what a lost one would have said. */
 const POLL_MS = 5_000
@@ -75,19 +78,18 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
   const time = createStoreTime(clock)
   const quota = createTaskQuota(store, clock)
   const write = createWriteBatch((tasks) => store.write(tasks))
-  const watchers = new Map<string, Set<(phase: TaskPhase | undefined) => void>>()
+  const watchers = new Map<string, Watched>()
   const dueWatchers = new Set<() => void>()
   const onlookers = new Set<(id: string) => void>()
   let stopPoll: (() => void) | undefined
   let stopHints: (() => void) | undefined
 
   const ring = (id: string, phase: TaskPhase | undefined): void => {
-    for (const run of watchers.get(id) ?? []) run(phase)
-    for (const run of onlookers) run(id)
+    for (const run of watchers.get(id)?.runs ?? []) run(phase)
   }
   const changed = ({ id, version, phase }: StoredTask): void => {
-    ring(id, phase)
-    hints.publish({ topic: TASK_TOPIC, revision: `${id}:${phase}:${version}` })
+    hints.publish({ topic: topicOf(id), revision: `${phase}:${version}` })
+    hints.publish({ topic: ANY_TOPIC, revision: `${id}:${version}` })
     if (phase === 'queued') due()
   }
   const due = (): void => {
@@ -146,9 +148,9 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     if (stopPoll !== undefined) return
     poll()
     const stops = [
-      hints.subscribe(TASK_TOPIC, ({ revision }) => {
-        const [id = '', said] = revision.split(':')
-        ring(id, TASK_PHASES.find((phase) => phase === said))
+      hints.subscribe(ANY_TOPIC, ({ revision }) => {
+        const [id = ''] = revision.split(':')
+        for (const run of onlookers) run(id)
       }),
       hints.subscribe(DUE_TOPIC, () => {
         for (const run of dueWatchers) run()
@@ -205,11 +207,15 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     move: (seen, event) => moveBy(seen, () => event),
     wake: due,
     watch(id, run) {
-      watchers.set(id, (watchers.get(id) ?? new Set()).add(run))
+      const watched = watchers.get(id) ?? { runs: new Set(), stop: hints.subscribe(topicOf(id), ({ revision }) => ring(id, phaseIn(revision))) }
+      watchers.set(id, watched)
+      watched.runs.add(run)
       listen()
       return () => {
-        watchers.get(id)?.delete(run)
-        if (watchers.get(id)?.size === 0) watchers.delete(id)
+        watched.runs.delete(run)
+        if (watched.runs.size > 0 || watchers.get(id) !== watched) return
+        watched.stop()
+        watchers.delete(id)
         unlisten()
       }
     },
@@ -233,6 +239,17 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
 }
 
 const NO_ROOM = 'Too much is kept of your tasks: wait until results of some have expired'
+
+interface Watched {
+  readonly runs: Set<(phase: TaskPhase | undefined) => void>
+  readonly stop: () => void
+}
+
+/** Undefined where hints may have been lost, or of a version that knows other phases. */
+function phaseIn(revision: string): TaskPhase | undefined {
+  const said = revision.slice(0, revision.indexOf(':'))
+  return TASK_PHASES.find((phase) => phase === said)
+}
 
 function sameOrNot(made: StoredTask, asked: NewTask): Making {
   return made.idempotency?.digest === asked.idempotency?.digest ? { kind: 'same', task: made } : { kind: 'differs' }
