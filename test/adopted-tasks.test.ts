@@ -11,9 +11,10 @@ import type { ActorTask, TaskActor } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, openRig, startRig } from './gateway-rig.ts'
 import type { OpenRig, Rig, RigOptions } from './gateway-rig.ts'
 import type { Answer } from './http-rig.ts'
-import { codeOf, legacy, messageOf, modern, openSession } from './mcp-client.ts'
+import { codeOf, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import type { Stream } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
-import { DECLARED, done, resultOf } from './task-rig.ts'
+import { DECLARED, FORM, INPUT, accept, done, resultOf } from './task-rig.ts'
 import type { Json } from './task-rig.ts'
 
 type Era = 'legacy' | 'modern'
@@ -66,6 +67,9 @@ const lastOf = ({ tasks }: TaskActor): ActorTask => tasks.at(-1) ?? expect.fail(
 const phaseIs = (store: TaskStore, phase: string, at = 0): Promise<void> => eventually(async () => (await store.list({ count: 5 })).tasks[at]?.phase === phase)
 /** The server knows none of its tasks any more; those that it makes have other ids. */
 const forget = ({ tasks }: TaskActor): void => tasks.forEach((task) => Object.assign(task, { id: 'forgotten' }))
+
+const listenTo = (port: number, taskId: string): Promise<Stream> =>
+  openStream(port, modernRequest('subscriptions/listen', { notifications: { taskIds: [taskId] } }, { path: PATH, id: 'listen', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } }))
 
 async function eventually(look: () => Promise<boolean>): Promise<void> {
   for (const endMs = Date.now() + 20_000; !(await look()); await sleep(20)) if (Date.now() > endMs) expect.fail('it has not come to that')
@@ -183,5 +187,120 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
     lastOf(actor).end('completed', { result: done })
     await eventually(async () => (await other.status(taskId)) === 'completed')
     expect(rig.events).toMatchObject([{ event: 'task_not_kept' }])
+  })
+})
+
+describe('a modern client\'s task of a legacy server, whose follower is gone', () => {
+  it('is held by the next one, which asks its client what the server asks, under keys of its own', async () => {
+    const actor = closeAfter(await startLegacyTasks())
+    const store = newStore()
+    const first = await openRig(kept(store, actor))
+    const ask = async (rig: Pick<Rig, 'port'>, method: string, params: Json): Promise<Json> =>
+      resultOf(await modern(rig.port, method, params, { path: PATH, headers: method === 'tools/call' ? {} : { 'mcp-name': String(params['taskId']) }, meta: { 'io.modelcontextprotocol/clientCapabilities': { ...DECLARED, ...INPUT } } }))
+    const { taskId } = await ask(first, 'tools/call', { name: 'slow' })
+    const asked = lastOf(actor).ask('elicitation/create', FORM)
+    await eventually(async () => 'input-1' in ((await ask(first, 'tasks/get', { taskId }))['inputRequests'] as Json | undefined ?? {}))
+    await ask(first, 'tasks/update', { taskId, inputResponses: { 'input-1': accept } })
+    await asked
+    const holds = actor.calls('tasks/result').length
+    await first.close()
+    const second = await startRig(kept(store, actor))
+    await eventually(async () => actor.calls('tasks/result').length > holds)
+    const again = lastOf(actor).ask('elicitation/create', FORM)
+    let requests: Json = {}
+    await eventually(async () => Object.keys((requests = (await ask(second, 'tasks/get', { taskId }))['inputRequests'] as Json | undefined ?? {})).length > 0)
+    expect(Object.keys(requests)).toEqual(['input-2-1'])
+    await ask(second, 'tasks/update', { taskId, inputResponses: { 'input-2-1': accept } })
+    expect(await again).toMatchObject({ result: accept })
+    lastOf(actor).end('completed', { result: done })
+    await phaseIs(store, 'completed')
+    expect(await ask(second, 'tasks/get', { taskId })).toMatchObject({ status: 'completed', result: done })
+    expect(actor.calls('tools/call')).toHaveLength(1)
+  })
+})
+
+describe.each(['modern', 'legacy'] as const)('the end of a task of a %s server', (form) => {
+  it.each(['at the replica that follows it', 'at another one'])('is told to a listen %s, once', async (where) => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const taskId = await (await clientOf('modern', first)).call()
+    const at = where.startsWith('at another') ? second : first
+    const stream = closeAfter(await listenTo(at.port, taskId))
+    await stream.count(1)
+    lastOf(actor).end('completed', { result: done })
+    await phaseIs(store, 'completed')
+    const ends = (of: Stream): Json[] => of.messages().filter(({ params }) => (params as Json)['status'] === 'completed')
+    await eventually(async () => ends(stream).length > 0)
+    expect(ends(stream)).toMatchObject([{ method: 'notifications/tasks', params: { taskId, result: done } }])
+    forget(actor)
+    const late = closeAfter(await listenTo(second.port, taskId))
+    await eventually(async () => ends(late).length > 0)
+    expect(ends(stream)).toHaveLength(1)
+  })
+})
+
+describe.each(CELLS)('a %s client that cancels a task of a %s server elsewhere', (era, form) => {
+  it('reaches the server all the same', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const taskId = await (await clientOf(era, first)).call()
+    await (await clientOf(era, second)).send('tasks/cancel', { taskId })
+    await eventually(async () => actor.calls('tasks/cancel').length > 0)
+    const other = await (await clientOf(era, first)).call()
+    const { id } = (await store.list({ count: 5 })).tasks[1] ?? expect.fail('no second row')
+    expect((await second.gateway.tasks?.cancel(id))?.ok).toBe(true)
+    await eventually(async () => actor.calls('tasks/cancel').some(({ params }) => (params as Json)['taskId'] === 'raw-2'))
+    expect(await (await clientOf(era, second)).status(other)).toBe('cancelled')
+    expect((await second.gateway.tasks?.retry(id))?.ok).toBe(false)
+  })
+})
+
+describe('a legacy client\'s task that its modern server has made none of', () => {
+  const startCall = async (rig: Rig, name: string): Promise<{ taskId: string; client: Client }> => {
+    const client = await clientOf('legacy', rig)
+    const { taskId } = resultOf(await client.send('tools/call', { name, task: { ttl: 60_000 } }))['task'] as Json
+    return { taskId: String(taskId), client }
+  }
+
+  it('keeps its result, and is there for all sessions and replicas of its owner', async () => {
+    const actor = closeAfter(await startModernTasks())
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const quick = await startCall(first, 'quick')
+    const lazy = await startCall(first, 'lazy')
+    const other = await clientOf('legacy', second)
+    expect(await other.status(lazy.taskId)).toBe('working')
+    const waiting = other.outcome(lazy.taskId)
+    lastOf(actor).end('completed', { result: done })
+    expect(await waiting).toMatchObject({ result: done })
+    expect(await other.outcome(quick.taskId)).toMatchObject({ result: { content: [{ text: 'quick' }] } })
+    await first.kill()
+    expect(resultOf(await other.send('tasks/list', {}))['tasks']).toMatchObject([{ taskId: quick.taskId, status: 'completed' }, { taskId: lazy.taskId, status: 'completed' }])
+  })
+
+  it('has an unknown outcome where Portolan was stopped before it had an answer, and is cancelled from anywhere', async () => {
+    const actor = closeAfter(await startModernTasks())
+    const store = newStore()
+    const first = await openRig(kept(store, actor))
+    const { taskId } = await startCall(first, 'lazy')
+    await first.close()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [one, two] = all
+    if (one === undefined || two === undefined) return expect.fail('no replicas')
+    const later = await clientOf('legacy', two)
+    expect(await later.status(taskId)).toBe('failed')
+    expect(await later.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
+    const lazy = await startCall(one, 'lazy')
+    await later.send('tasks/cancel', { taskId: lazy.taskId })
+    await eventually(async () => (await lazy.client.status(lazy.taskId)) === 'cancelled')
+    expect(actor.calls('tools/call')).toHaveLength(2)
   })
 })

@@ -4,6 +4,7 @@
  */
 
 import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
 import { parseMessage } from '../../protocol/message.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -13,9 +14,11 @@ import type { StoredTask } from '../task/stored-task.ts'
 import type { Tasks } from '../task/tasks.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
-import { legacyEnd, lostOutcome, sightOf } from './adopted-sight.ts'
+import { endOf, lostOutcome, sightOf } from './adopted-sight.ts'
+import { leaseFor, principalOf } from './party.ts'
 import { askTask } from './task-ask.ts'
 import type { LegacyTask } from './task-at-legacy.ts'
+import type { HeldTask } from './task-at-modern.ts'
 import { withTasksDeclared } from './task-support.ts'
 
 export interface Follows {
@@ -56,6 +59,8 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
     let unknown = 0
     let isOver = false
     let isLooking = false
+    /** Whoever follows it in its place. */
+    let inner: Attempt | undefined
     let stopTimer = (): void => undefined
     const again = (ms: number): void => {
       stopTimer()
@@ -83,6 +88,8 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
       if (sight.kind === 'unknown') return again(UNKNOWN_MS)
       quiet += 1
       if (sight.kind === 'going') {
+        inner = await heldAgain(context, task, sight.said, sink).catch(() => undefined)
+        if (inner !== undefined) return isOver ? inner.abort('no longer followed') : stop()
         const text = JSON.stringify([sight.said, sight.questions])
         said = sight.said
         if (text !== told) {
@@ -97,14 +104,37 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
     looks.set(task.id, own)
     again(pace())
     return {
-      abort(_reason, phase) {
+      abort(reason, phase) {
         stop()
-        if (phase === 'cancelled') void cancelThere(context, tasks, task, channel)
+        if (inner !== undefined) inner.abort(reason, phase)
+        else if (phase === 'cancelled') void cancelThere(context, tasks, task, channel)
       },
     }
   }
 
   return { begin, heard: (id) => looks.get(id)?.later(), poke: (id) => looks.get(id)?.now() }
+}
+
+/**
+ * A modern client's task at a legacy server whose replica was lost: it is held here from now on, under the same id, in another session
+ * for the same client, where its server may ask again. Undefined for others.
+ */
+async function heldAgain(context: GatewayContext, task: StoredTask, state: TaskState, sink: AttemptSink): Promise<Attempt | undefined> {
+  const { adopted, upstreamId, ownerKey } = task.origin
+  const upstream = context.upstreams.byId(upstreamId)
+  if (adopted?.input === undefined || upstream === undefined) return undefined
+  const known = context.tasksAtLegacy.find(ownerKey, adopted.subject)
+  if (known !== undefined) return followHere(context, known, sink)
+  const input = new Set(adopted.input)
+  const leased = input.size === 0 ? undefined : await leaseFor(context, principalOf(task.origin), upstream, input)
+  const channel = leased?.channel ?? (await context.pool.shared(upstream, ownerKey))
+  try {
+    const { taskId, subject } = adopted
+    return followHere(context, context.tasksAtLegacy.begin({ ownerKey, upstream, channel, leased, input, taskId, state, token: '' }, { key: subject, asker: `input-${task.epoch}` }), sink)
+  } catch (error) {
+    leased?.release()
+    throw error
+  }
 }
 
 /** A task that this process follows for its client anyway: its words are taken from there. */
@@ -115,7 +145,7 @@ export function followHere({ tasksAtLegacy }: GatewayContext, entry: LegacyTask,
     const { state: said } = entry
     if (!entry.isOver) return sink.note(said.statusMessage ?? '', { said, questions: Object.fromEntries(Array.from(entry.questions, ([key, { entry: text }]) => [key, text])) })
     stop()
-    sink.end(endOf(entry))
+    sink.end(entryEnd(entry))
   }
   const stopWatch = tasksAtLegacy.watch(entry, look)
   const stop = (): void => {
@@ -131,10 +161,36 @@ export function followHere({ tasksAtLegacy }: GatewayContext, entry: LegacyTask,
   }
 }
 
-function endOf({ state, responseText }: LegacyTask): AttemptOutcome {
+function entryEnd({ state, responseText }: LegacyTask): AttemptOutcome {
   if (state.status === 'cancelled') return { kind: 'cancelled', said: state }
+  return responseEnd(responseText, state)
+}
+
+function responseEnd(responseText: WireText, said: TaskState): AttemptOutcome {
   const response = parseMessage(responseText)
-  return response.ok ? legacyEnd(response.value, state) : lostOutcome()
+  return response.ok ? endOf(response.value, said) : lostOutcome()
+}
+
+/** A legacy client's call that its server has made no task of: its end is the task's. Where this process is lost, nobody knows what became of it. */
+export function followHeld({ tasksAtModern }: GatewayContext, task: HeldTask, sink: AttemptSink): Attempt {
+  let isOver = false
+  const stop = (): void => {
+    isOver = true
+    stopWatch()
+  }
+  const look = (): void => {
+    if (isOver || !task.isOver || task.taskId !== undefined) return
+    stop()
+    sink.end(task.state.status === 'cancelled' ? { kind: 'cancelled', said: task.state } : responseEnd(task.responseText, task.state))
+  }
+  const stopWatch = tasksAtModern.watch(task, look)
+  look()
+  return {
+    abort(_reason, phase) {
+      stop()
+      if (phase === 'cancelled') void tasksAtModern.cancel(task).catch(() => undefined)
+    },
+  }
 }
 
 /** It was cancelled by who does not speak to the server: another replica, or an operator. */

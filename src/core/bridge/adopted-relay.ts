@@ -11,7 +11,7 @@ import type { AttemptOutcome } from '../task/attempt-end.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { answerFromKept } from './adopted-answer.ts'
-import { legacyEnd, modernSight } from './adopted-sight.ts'
+import { endOf, modernSight } from './adopted-sight.ts'
 import type { Sight } from './adopted-sight.ts'
 import { adopt } from './adopted-task.ts'
 import type { Call } from './call-state.ts'
@@ -70,7 +70,7 @@ function saidBy(method: string, { origin: { adopted }, progress }: StoredTask, m
 function resultOutcome(message: Message, before: TaskState): AttemptOutcome {
   const { text, body } = message
   const isFailed = body !== undefined && isToolError(text.slice(body.start, body.end))
-  return legacyEnd(message, { ...before, status: isFailed ? 'failed' : 'completed' })
+  return endOf(message, { ...before, status: isFailed ? 'failed' : 'completed' })
 }
 
 /** A server that does not know the task any more, or not here: the row says what is known. Undefined: its answer is the client's. */

@@ -69,15 +69,15 @@ async function legacySight(context: GatewayContext, channel: Channel, taskId: st
   if (said === undefined) return AWAY
   if (!isOver(said.status)) return { kind: 'going', said, questions: {} }
   if (said.status === 'cancelled') return { kind: 'ended', outcome: { kind: 'cancelled', said } }
-  return { kind: 'ended', outcome: legacyEnd(await ask(channel, 'tasks/result', named, context.deps), said) }
+  return { kind: 'ended', outcome: endOf(await ask(channel, 'tasks/result', named, context.deps), said) }
 }
 
 export function legacyState({ text, body }: Message): TaskState | undefined {
   return body === undefined ? undefined : readTask(readJson(text, body), 'legacy')?.state
 }
 
-/** By the response to `tasks/result`. A legacy `failed` that has a result is `completed` to Portolan; what the server called it is kept (bridge-rulings §4, Tasks). */
-export function legacyEnd(response: Message, said: TaskState): AttemptOutcome {
+/** By the response to `tasks/result`, or to the call itself. A legacy `failed` that has a result is `completed` to Portolan; what the server called it is kept (bridge-rulings §4, Tasks). */
+export function endOf(response: Message, said: TaskState): AttemptOutcome {
   const { kind, text, body } = unrelated(response)
   if (body === undefined) return failure(errorTexts(new PortolanError('upstream_malformed')).errorText, said)
   const bodyText = text.slice(body.start, body.end)

@@ -4,6 +4,7 @@
  * session or child, or the replica (decision 0019).
  */
 
+import type { InputCapability } from '../../protocol/capability.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -25,10 +26,11 @@ export interface MadeTask {
   readonly route: Route
   /** What is sealed into the client's id of it. */
   readonly subject: string
-  /** The server's own id of it, in the form of this era. */
+  /** The server's own id of it, in the form of this era; '' where it has made no task of the call. */
   readonly taskId: string
   readonly era: Era
   readonly said: TaskState
+  readonly input?: ReadonlySet<InputCapability>
   /** How it is followed as long as this replica does. */
   readonly begin: BeginAttempt
 }
@@ -42,15 +44,15 @@ const MAX_FOLLOWED_MS = 30 * 24 * 60 * 60_000
 const GRACE_MS = 60_000
 
 /** Undefined: the server's tasks are not kept, and go when it forgets them. */
-function adoptionTerms(config: Pick<ServerSnapshot, 'tasks'>, tool: string, { ttlMs }: TaskState): TaskTerms | undefined {
+function adoptionTerms(config: Pick<ServerSnapshot, 'tasks'>, tool: string, { ttlMs }: TaskState, isAtServer: boolean): TaskTerms | undefined {
   const setting = settingOf(config, tool)
   if (setting?.adopt === false) return undefined
   const { retentionMs = RETENTION_MS, ttlMs: keptMs = TTL_MS } = setting?.terms ?? {}
   const deadlineMs = Math.min(ttlMs ?? MAX_FOLLOWED_MS, MAX_FOLLOWED_MS) + GRACE_MS
   return {
     ttlMs: Math.min(ttlMs ?? keptMs, MAX_FOLLOWED_MS), retentionMs, deadlineMs, attemptMs: deadlineMs + GRACE_MS,
-    // Following is reading: it may be done twice, and is never another call.
-    maxAttempts: 1, retryOn: [], retryCodes: [], baseDelayMs: 0, maxDelayMs: 0, isRepeatable: true,
+    // Following is reading: it may be done twice, and is never another call. A call that is in flight here cannot be followed elsewhere.
+    maxAttempts: 1, retryOn: [], retryCodes: [], baseDelayMs: 0, maxDelayMs: 0, isRepeatable: isAtServer,
   }
 }
 
@@ -73,7 +75,8 @@ export async function adopt(context: GatewayContext, made: MadeTask): Promise<bo
   try {
     const making = await makeAnew(owned, task)
     const isKept = making.kind === 'made'
-    if (isKept) owned.runner.take(making, made.begin)
+    if (isKept && made.taskId !== '') owned.runner.take(making, made.begin)
+    else if (isKept) owned.runner.adopt(making, made.begin)
     return counted(context, isKept, isKept ? '' : making.kind === 'full' ? `the owner may have no more: ${making.what}` : 'its id is taken')
   } catch (error) {
     return counted(context, false, error instanceof Error ? error.message : String(error))
@@ -94,21 +97,21 @@ async function makeAnew({ tasks, store }: OwnedTasks, task: NewTask): Promise<Ma
   return tasks.make(task)
 }
 
-function newRow({ deps }: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said }: MadeTask): NewTask | undefined {
+function newRow({ deps }: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said, input }: MadeTask): NewTask | undefined {
   const { upstream, scope = '' } = route
   const { principal } = partyOf(exchange)
   const { ownerKey, bindingKey, label, scopes } = principal
-  const terms = adoptionTerms(upstream.config, route.subject, said)
+  const terms = adoptionTerms(upstream.config, route.subject, said, taskId !== '')
   if (terms === undefined) return undefined
   const heldBy = exchange.era === 'modern' && era === 'modern' && upstream.config.target.transport === 'stdio' ? deps.peers.replicaId : ''
   return {
     id: adoptedId(owned, ownerKey, upstream.id, subject),
     origin: {
       ownerKey, bindingKey, label, scopes: [...scopes], endpoint: exchange.endpoint, scope, upstreamId: upstream.id, tool: route.subject, requestText: '', terms,
-      adopted: { taskId, subject, heldBy, era, said },
+      adopted: { taskId, subject, heldBy, era, said, ...(input === undefined ? {} : { input: [...input] }) },
     },
     idempotency: undefined,
-    lease: { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: false },
+    lease: { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: taskId === '' },
   }
 }
 

@@ -19,7 +19,7 @@ import type { AttemptFailure, AttemptOutcome } from '../task/attempt-end.ts'
 import type { FailureClass, StoredTask, TaskTerms } from '../task/stored-task.ts'
 import { carryCall } from './call.ts'
 import { errorTexts } from './error-text.ts'
-import { partyOf, sourceOf } from './party.ts'
+import { partyOf, principalOf, sourceOf } from './party.ts'
 
 /** Whoever takes the call's words, until somebody else does. */
 export interface FlightEars {
@@ -174,6 +174,5 @@ export function refusedOutcome(error: PortolanError): AttemptFailure {
 
 /** Of a claimed task: who asked, and where. */
 export function askedBy({ origin }: StoredTask): Pick<Exchange, 'endpoint' | 'principal'> {
-  const { endpoint, ownerKey, bindingKey, label, scopes } = origin
-  return { endpoint, principal: { ownerKey, bindingKey, label, scopes: new Set(scopes) } }
+  return { endpoint: origin.endpoint, principal: principalOf(origin) }
 }

@@ -9,11 +9,12 @@ import type { ClientCapabilities, InputCapability } from '../../protocol/capabil
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
 import { META } from '../../protocol/meta.ts'
-import { LATEST_MODERN } from '../../protocol/revision.ts'
+import { LATEST_LEGACY, LATEST_MODERN } from '../../protocol/revision.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
+import type { TaskOrigin } from '../task/stored-task.ts'
 import type { Channel } from '../upstream/channel.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import { PortolanError } from '../../protocol/error.ts'
@@ -137,6 +138,17 @@ function leasedSource(context: GatewayContext, { principal, message }: Party, up
   const key = { principal, upstream, input: `${inputClass}${extensions}`, capabilities: extensions === '' ? mirrored : { ...mirrored, extensions: JSON.parse(extensions) } }
   const classKey = `legacy:${inputClass}:${principal.bindingKey}${extensions}`
   return { upstream, era: 'legacy', classKey, extensions, isOwn: false, input, channel: () => context.inputPool.any(key), lease: () => lease(context, key) }
+}
+
+/** Who asked for a task. */
+export function principalOf({ ownerKey, bindingKey, label, scopes }: TaskOrigin): Principal {
+  return { ownerKey, bindingKey, label, scopes: new Set(scopes) }
+}
+
+/** A session for what goes on in the name of a modern client that can be asked for this. */
+export function leaseFor(context: GatewayContext, principal: Principal, upstream: Upstream, input: ReadonlySet<InputCapability>): Promise<Leased> {
+  const revision = upstream.knownProfile()?.legacy?.revision ?? LATEST_LEGACY
+  return lease(context, { principal, upstream, input: capabilityClass(input), capabilities: mirrorCapabilities(inputAsCapabilities(input), { client: LATEST_MODERN, upstream: revision }) })
 }
 
 /** On stdio a leased session is another process: what is watched at the server is watched there too. */

@@ -43,6 +43,13 @@ export interface MadeTask {
   readonly token: WireText
 }
 
+/** By another replica, or an earlier process. */
+export interface FollowedBefore {
+  readonly key: string
+  /** Begins the keys of questions: none is used again (ext-tasks, Task Update Requests). */
+  readonly asker: string
+}
+
 export interface LegacyTask extends IndexedTask {
   readonly upstream: Upstream
   /** As a modern client may see it. */
@@ -55,8 +62,8 @@ export interface LegacyTask extends IndexedTask {
 
 export interface TasksAtLegacy {
   hasRoom(ownerKey: string): boolean
-  /** Follows it from now on. Throws `overloaded`. */
-  begin(made: MadeTask): LegacyTask
+  /** Follows it from now on; `before`: as it was where it was followed until now. Throws `overloaded`. */
+  begin(made: MadeTask, before?: FollowedBefore): LegacyTask
   find(ownerKey: string, key: string): LegacyTask | undefined
   /** Brings it up to date. Rejects with `task_not_found` where the server says nothing of it, or as `ask`. */
   refresh(task: LegacyTask): Promise<void>
@@ -89,6 +96,7 @@ interface Question {
 
 interface Entry extends LegacyTask {
   readonly made: MadeTask
+  readonly asker: string
   readonly createdTicks: number
   questions: Map<string, Question>
   asked: number
@@ -223,7 +231,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     if (entry.asked > MAX_ASKED) return settle(entry, now(entry, 'failed'), '')
     if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuseRequest(channel, message, TOO_MANY)
     // Unique over the task's lifetime (ext-tasks, Task Update Requests).
-    entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
+    entry.questions.set(`${entry.asker}-${entry.asked}`, { idText: message.idText, method: message.method, entry: text })
     entry.stopInput ??= clock.after(deps.inputMs(), () => void tooLate(entry))
     changed(entry)
   }
@@ -276,9 +284,9 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
 
   return {
     hasRoom: (ownerKey) => index.hasRoom(ownerKey),
-    begin(made) {
+    begin(made, { key, asker } = { key: `${TASK_KEY}:${ownedId(deps.replicaId, deps.random.id())}`, asker: 'input' }) {
       const entry: Entry = {
-        made, key: `${TASK_KEY}:${ownedId(deps.replicaId, deps.random.id())}`, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
+        made, key, asker, ownerKey: made.ownerKey, upstream: made.upstream, createdTicks: clock.ticksMs(), questions: new Map(), asked: 0,
         said: made.state, responseText: '', heldBytes: 0, isOver: false, tries: 0, held: undefined, place: undefined, stopInput: undefined, stopRetry: undefined, watchers: new Set(),
         get state() {
           return shownState(entry)

@@ -17,6 +17,7 @@ import { resultText } from '../gateway/render.ts'
 import type { FinalAnswer, Reply } from '../gateway/reply.ts'
 import { deliver } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
+import { followHeld } from './adopted-follow.ts'
 import { adopt, adoptedId } from './adopted-task.ts'
 import { carryCall } from './call.ts'
 import type { Source } from './party.ts'
@@ -61,7 +62,7 @@ function shadowOf(context: GatewayContext, exchange: Exchange, reply: Reply): Ex
 function begin(context: GatewayContext, shadow: Exchange, source: Source, task: HeldTask): void {
   const take = (message: Message): Outcome => {
     context.tasksAtModern.answered(task, message)
-    if (task.isNamed) void keep(context, shadow, task)
+    if (task.isNamed && task.taskId !== undefined) void keep(context, shadow, task)
     return task.taskId === undefined ? { kind: 'answered', text: '', status: 200, failed: member(message.body, 'isError')?.kind === 'true' } : { kind: 'task', text: '' }
   }
   Promise.resolve()
@@ -69,14 +70,17 @@ function begin(context: GatewayContext, shadow: Exchange, source: Source, task: 
     .catch((error: unknown) => finish(context, shadow, refusalOf(context, error)))
 }
 
-/** Durable before the client has its id, where the server has made a task by then; its status here is told to whoever follows it. */
+/** Durable before the client has its id; once more where its server makes a task of it later. Its status here is told to whoever follows it there. */
 async function keep(context: GatewayContext, exchange: Exchange, task: HeldTask): Promise<void> {
   const { owned, tasksAtModern } = context
   const { route } = exchange
-  if (owned === undefined || route === undefined || task.taskId === undefined) return
-  const { subject, taskId, state: said } = task
-  const isKept = await adopt(context, { exchange, route, subject, taskId, era: 'modern', said, begin: (row, sink) => owned.follows.begin(row, sink) })
-  if (!isKept) return
+  if (owned === undefined || route === undefined) return
+  const { subject, taskId = '', state: said } = task
+  const isKept = await adopt(context, {
+    exchange, route, subject, taskId, era: 'modern', said: { ...said, status: 'working' },
+    begin: (row, sink) => (taskId === '' ? followHeld(context, task, sink) : owned.follows.begin(row, sink)),
+  })
+  if (!isKept || taskId === '') return void (isKept && tasksAtModern.kept(task))
   tasksAtModern.kept(task)
   const id = adoptedId(owned, task.ownerKey, route.upstream.id, subject)
   const look = (): void => {

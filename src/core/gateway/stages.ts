@@ -240,6 +240,8 @@ function isElsewhere({ deps }: GatewayContext, exchange: Exchange): boolean {
 /** The replica that alone has what this request needs: a call that waits for it, a task, the child that made one. */
 function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
   if (route?.heldBy !== undefined && route.heldBy !== '') return route.heldBy
+  // Whoever follows it by now: the one that made it may be gone.
+  if (isTask && route?.kept?.kind === 'found' && route.kept.task.holder !== '') return route.kept.task.holder
   if (isTask) return route?.subject.startsWith(`${TASK_KEY}:`) === true ? ownerOf(route.subject.slice(TASK_KEY.length + 1)) : undefined
   return ownerOf(readParkedState(route?.requestState)?.id ?? '')
 }

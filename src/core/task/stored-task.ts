@@ -1,5 +1,6 @@
 /** One task that Portolan owns, as every store keeps it. What never changes is its `origin`; all else moves by `task-state.ts`. */
 
+import type { InputCapability } from '../../protocol/capability.ts'
 import type { WireText } from '../../protocol/json.ts'
 import type { Era } from '../../protocol/revision.ts'
 import type { TaskState, TaskStatus } from '../../protocol/task.ts'
@@ -50,7 +51,7 @@ export interface TaskTerms {
 
 /** The task of a server that this one is kept of: it is followed there, and never tried. */
 export interface AdoptedFrom {
-  /** The server's own id of it. */
+  /** The server's own id of it; '' for a call that it has made no task of, which a legacy client has as one. */
   readonly taskId: string
   /** What is sealed into the client's id of it. */
   readonly subject: string
@@ -58,6 +59,8 @@ export interface AdoptedFrom {
   readonly heldBy: string
   /** Of the server: its words are kept as they are. */
   readonly era: Era
+  /** What its client can be asked for in it, where Portolan asks. */
+  readonly input?: readonly InputCapability[]
   /** What it said when it made the task. */
   readonly said: TaskState
 }

@@ -332,7 +332,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 }
 
-/** What is only followed at its server takes nobody's room. */
+/** What goes on at its server, whoever looks, takes nobody's room. */
 function takesRoom({ origin }: StoredTask): boolean {
-  return origin.adopted === undefined
+  return origin.adopted === undefined || origin.adopted.taskId === ''
 }
