@@ -189,6 +189,16 @@ describe('a replica that drains', () => {
     expect(b.gateway.status().sessions).toBe(1)
   })
 
+  it('ends in its time where the store does not come back', async () => {
+    const { a } = await play()
+    await openSession(a.port)
+    a.cut(true)
+    const beganAtMs = performance.now()
+    await a.gateway.drain(300)
+    expect(performance.now() - beganAtMs).toBeLessThan(2_000)
+    expect(a.gateway.status().sessions).toBe(0)
+  })
+
   it('has a listener hear what was written and did not arrive, also where that was the first of all', async () => {
     const { a, b, c, actor } = await play()
     const session = await openSession(a.port)
