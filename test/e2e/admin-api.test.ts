@@ -1,5 +1,5 @@
 /** The admin API of real gateways, by plain HTTP and by the command line from elsewhere. */
-import { copyFileSync, readFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RESOURCES } from '../../src/apps/admin/resource-schema.ts'
@@ -11,6 +11,7 @@ import { callModern, runPortolan } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { findPostgres } from '../services/postgres.ts'
 import { DECLARED } from '../task-rig.ts'
+import { startWorkers } from '../worker-rig.ts'
 
 /** Says on standard error when the framework is loaded. */
 const WATCH = `data:text/javascript,${encodeURIComponent("import{registerHooks}from'node:module';registerHooks({resolve(name,context,next){if(name==='hono')process.stderr.write('LOADED hono\\n');return next(name,context)}})")}`
@@ -147,6 +148,26 @@ describe.skipIf(postgres === undefined)('the admin API of replicas', () => {
       expect((await ask(`/tasks/${id}`, operator, here)).status).toBe(404)
     } finally {
       await Promise.all([here.stop(), there.stop()])
+    }
+  })
+})
+
+describe('the admin API of workers', () => {
+  it('speaks of all of them, and reloads all of them, whichever the operator came to', { timeout: 120_000 }, async () => {
+    const workers = await startWorkers(2, { config, args: ['--no-watch'] })
+    try {
+      const operator = (await portolan('operator', 'add', 'ci', '--data', workers.dataDir)).stdout.trim()
+      const status = RESOURCES.Status.parse(await (await ask('/status', operator, workers)).json())
+      expect(status).toMatchObject({ pid: workers.pid, workers: [{ number: 1, state: 'ready' }, { number: 2, state: 'ready' }] })
+      expect(await (await ask('/metrics', operator, workers)).text()).toContain('worker="2"')
+      writeFileSync(workers.configPath, JSON.stringify({ ...config, mcpServers: { ...config.mcpServers, more: REFERENCE_SERVER_COMMAND } }))
+      expect(RESOURCES.Reload.parse(await (await ask('/reload', operator, workers, 'POST')).json())).toMatchObject({ outcome: 'changed', change: { added: ['more'] } })
+      for (const number of [1, 2]) {
+        const { stdout } = await portolan('status', '--json', '--socket', join(workers.dataDir, 'workers', `operations-${number}.sock`))
+        expect(RESOURCES.Status.parse(JSON.parse(stdout)).servers.map(({ name }) => name)).toEqual(['reference', 'more'])
+      }
+    } finally {
+      await workers.stop()
     }
   })
 })

@@ -11,7 +11,7 @@ import type { Result } from '../../protocol/result.ts'
 import type { AdminApp } from './admin-app.ts'
 import { recordAdmin } from './admin-record.ts'
 import type { AdminTransport } from './admin-record.ts'
-import type { AdminSource } from './admin-route.ts'
+import type { AdminSource, WholeSource } from './admin-route.ts'
 import { createOperatorGuard } from './operator-guard.ts'
 import { LOCAL_OPERATOR } from './operators.ts'
 import { PROBLEMS, problemAnswer } from './problem.ts'
@@ -31,6 +31,8 @@ export interface AdminDoorOptions {
   readonly operatorsPath: string
   /** Its origin is our own; undefined where none is configured. */
   readonly publicUrl: string | undefined
+  /** Whom the public listener asks for what concerns all workers; undefined where this process does it all. */
+  readonly whole?: WholeSource | undefined
 }
 
 /** Somebody who was let in. */
@@ -44,15 +46,19 @@ type LetIn = (request: HttpRequest) => Result<Guest, Problem>
 /** A body is ignored by every route; one that is larger than this is somebody's mistake, or worse. */
 const MAX_BODY_BYTES = 4_096
 
-export function createAdminDoor(source: AdminSource, { operatorsPath, publicUrl }: AdminDoorOptions): AdminDoor {
+export function createAdminDoor(source: AdminSource, { operatorsPath, publicUrl, whole }: AdminDoorOptions): AdminDoor {
   const guard = createOperatorGuard({
     path: operatorsPath,
     rates: createRateBook(source.clock),
     onBadFile: (fault) => source.log.error({ fault }, 'Nobody is let in to the admin API'),
   })
   const ends = new AbortController()
-  let loading: Promise<AdminApp> | undefined
-  const load = (): Promise<AdminApp> => (loading ??= import('./admin-app.ts').then(({ createAdminApp }) => createAdminApp(source)))
+  const loading = new Map<AdminTransport, Promise<AdminApp>>()
+  const load = (transport: AdminTransport): Promise<AdminApp> => {
+    const loaded = loading.get(transport) ?? import('./admin-app.ts').then(({ createAdminApp }) => createAdminApp(transport === 'http' ? { ...source, ...whole } : source))
+    loading.set(transport, loaded)
+    return loaded
+  }
 
   const operators: LetIn = (request) => {
     const checked = guard.check(request)
@@ -76,7 +82,7 @@ export function createAdminDoor(source: AdminSource, { operatorsPath, publicUrl 
     const webRequest = webRequestOf(request, gone.signal)
     if (webRequest === undefined) return refuse(transport, response, { code: 'not_found', detail: 'Write the path without dots and escapes' })
     const { name, isStillWelcome } = guest.value
-    const app = await load()
+    const app = await load(transport)
     const visit = { operator: name, isStillWelcome, signal: ends.signal, record: (record: Parameters<typeof recordAdmin>[2]) => recordAdmin(source, transport, record) }
     await answerByWeb(webRequest, response, gone, (given) => app(given, visit))
   }

@@ -15,13 +15,17 @@ import type { ProcessStatus } from '../gateway/status.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Problem, ProblemCode } from './problem.ts'
 
-/** What of a running Portolan operators see and may do. */
-export interface AdminSource {
-  status(): ProcessStatus
+/** What concerns all workers, where there are several. */
+export interface WholeSource {
+  status(): ProcessStatus | Promise<ProcessStatus>
   /** For Prometheus. */
-  metrics(): string
+  metrics(): string | Promise<string>
   /** Reads the configuration again. */
-  reload(): ReloadReport
+  reload(): ReloadReport | Promise<ReloadReport>
+}
+
+/** What of a running Portolan operators see and may do. */
+export interface AdminSource extends WholeSource {
   /** Those alive; none where the state is shared with nobody. */
   replicas(): Promise<readonly Replica[]>
   readonly tasks: TaskOperations | undefined

@@ -87,6 +87,7 @@ const status = z.looseObject({
   config: z.looseObject({ source: z.string(), digest: z.string(), loadedAtMs: atMs('When it was read'), refusal: z.string().describe('Why the last reload was refused') }),
   store: z.looseObject({ name: z.string(), reachable: z.boolean() }),
   replica: z.looseObject({ id: z.string(), address: z.string(), peers: z.array(z.string()) }).nullable().describe('Null for a process that shares its state with nobody'),
+  workers: z.array(z.looseObject({ number: z.int(), state: z.string(), pid: z.int() })).describe('With some, the numbers here are sums over them'),
   sessions: count('Live legacy sessions'),
   exchangesInFlight: count('Requests being served'),
   ledgerLostCount: count('Records that could not be written'),
@@ -96,7 +97,7 @@ const status = z.looseObject({
 })
 
 const replicaList = z.strictObject({
-  self: z.string().describe('The one that answers; empty where there are no others'),
+  self: z.string().describe('The one that answers; empty where several workers do, or there are no others'),
   replicas: z.array(z.strictObject({ id: z.string(), version: z.string(), address: z.string().describe('Of its peer listener') })),
 })
 

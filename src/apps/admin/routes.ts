@@ -12,7 +12,7 @@ const documentRoute: AdminRoute = route({
   id: 'getOpenApi', verb: 'get', path: '/openapi.json', summary: 'This document: OpenAPI 3.1.',
   params: {}, query: z.strictObject({}), isRecorded: false, problems: [],
   answers: { 200: { description: 'The document', schema: RESOURCES.Document } },
-  run: ({ source }) => ({ status: 200, json: openApiDocument(ROUTES, source.status().version) }),
+  run: async ({ source }) => ({ status: 200, json: openApiDocument(ROUTES, (await source.status()).version) }),
 })
 
 export const ROUTES: readonly AdminRoute[] = [...PROCESS_ROUTES, ...TASK_ROUTES, documentRoute]

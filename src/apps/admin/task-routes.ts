@@ -108,7 +108,7 @@ function watch({ source, isStillWelcome, signal }: AdminCall, tasks: TaskOperati
 
 async function list(source: AdminSource, tasks: TaskOperations, query: z.infer<typeof listQuery>): Promise<AdminResult> {
   const { phase: phases, server: named, tool, owner, count } = query
-  const server = named === undefined ? undefined : (source.status().servers.find(({ name }) => name === named)?.id ?? named)
+  const server = named === undefined ? undefined : ((await source.status()).servers.find(({ name }) => name === named)?.id ?? named)
   const page = await tasks.page({ phases, server, tool, owner }, count, query.after === undefined ? undefined : readCursor(query.after))
   const json: TaskList = { tasks: page.tasks.map(rowOf), ...(page.next === undefined ? {} : { next: `${page.next.createdAtMs}/${page.next.id}` }) }
   return { status: 200, json }

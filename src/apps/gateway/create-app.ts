@@ -16,6 +16,7 @@ import type { Result } from '../../protocol/result.ts'
 import { createAdminDoor } from '../admin/admin-door.ts'
 import type { AdminDoor } from '../admin/admin-door.ts'
 import { OPERATORS_FILE } from '../admin/operators.ts'
+import { askFront } from '../workers/front-client.ts'
 import { bannerText } from './banner.ts'
 import type { ReloadReport } from './config-change.ts'
 import { watchServedConfig } from './config-drift.ts'
@@ -162,11 +163,12 @@ async function startApp({ configPath, env, log, worker, watch: watches }: AppOpt
     ledger, log, env, authenticator, telemetry: metrics, version: readVersion(),
   })
   const status = (): ProcessStatus => statusOf(opened, condition, startedAtMs)
+  const { frontPath } = settings.operations
   const metricsNow = (): string => metricsText(metrics, status())
   const take = (): ReloadReport => reload(opened, condition)
   const door = createAdminDoor(
     { status, metrics: metricsNow, reload: take, replicas: async () => (links === undefined ? [] : state.stores.replicas.live()), tasks: gateway.tasks, ledger, clock: createSystemClock(), random: createSystemRandom(), log },
-    { operatorsPath: data.file(OPERATORS_FILE), publicUrl: settings.listener.publicUrl },
+    { operatorsPath: data.file(OPERATORS_FILE), publicUrl: settings.listener.publicUrl, whole: frontPath === undefined ? undefined : askFront(frontPath) },
   )
   const listener = listenerOf(loaded, settings, gateway, [healthRoute(), readyRoute(() => condition.state === 'ready' && state.isReachable()), door.publicRoute], log)
   const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })

@@ -29,6 +29,8 @@ export interface Settings {
     readonly socketPath: string
     /** The same over TCP on loopback, where asked for. */
     readonly tcp: ListenTarget | undefined
+    /** Where operators reach all workers, for one of them. */
+    readonly frontPath?: string
   }
 }
 

@@ -47,7 +47,7 @@ export function settingsOfWorker(settings: Settings, place: WorkerPlace): Settin
       listen: place.listen,
       dealt: { socketPath: join(place.folder, `public-${place.number}.sock`), addresses: place.addresses, begin: (take) => onDealt(process, take) },
     },
-    operations: { socketPath: operationsSocketOf(place), tcp: undefined },
+    operations: { socketPath: operationsSocketOf(place), tcp: undefined, frontPath: settings.operations.socketPath },
   }
 }
 

@@ -15,6 +15,7 @@ import { mergedReload } from './merged-reload.ts'
 import { mergedStatus } from './merged-status.ts'
 import type { SlotStatus } from './merged-status.ts'
 import type { Slot } from './slot.ts'
+import { answerOf } from './socket-answer.ts'
 
 export interface FrontOptions {
   readonly slots: readonly Slot[]
@@ -93,21 +94,4 @@ function nobody(response: ServerResponse): void {
 
 function parsed<T>(text: string): T {
   return JSON.parse(text)
-}
-
-/** Rejects where the worker is gone, hangs, or answers with anything but 200. */
-function answerOf(socketPath: string, method: 'GET' | 'POST', path: string, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const asked = ask({ socketPath, method, path, signal: AbortSignal.timeout(timeoutMs) }, (answer) => {
-      const chunks: Buffer[] = []
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-      answer.on('error', reject)
-      answer.on('end', () => {
-        if (answer.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'))
-        else reject(new Error(`${path} answered ${answer.statusCode}`))
-      })
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
 }
