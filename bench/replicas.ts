@@ -256,7 +256,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, 
 try {
   const machine = readMachine()
   const results = await run(keeper, temp, Number(rounds), Number(seconds))
-  writeFileSync(join(root, 'bench/results/replicas.json'), `${JSON.stringify({ version: 1, machine, rounds: Number(rounds), seconds: Number(seconds), connections: CONNECTIONS, results }, null, 1)}\n`)
+  writeFileSync(join(root, 'bench/results/replicas.json'), `${JSON.stringify({ version: 2, machine, rounds: Number(rounds), seconds: Number(seconds), connections: CONNECTIONS, results }, null, 1)}\n`)
   const table = tableText(results)
   const readme = join(root, 'bench/README.md')
   writeFileSync(readme, replaceBetween(readFileSync(readme, 'utf8'), 'replicas', `${new Date().toISOString().slice(0, 10)}, ${machine.coreCount} × ${machine.cpuModel}, load average before ${machine.loadAverageAtStart}.\n\n${table}`))

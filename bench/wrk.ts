@@ -60,7 +60,7 @@ export type WrkResult = { readonly requestCount: number; readonly elapsedMs: num
 export async function runWrk(options: { keeper: Keeper; script: string; target: Target; connectionCount: number; seconds: number; core: number }): Promise<WrkResult> {
   const { keeper, script, target, connectionCount, seconds, core } = options
   const url = `http://${target.host}:${target.port}${target.path}`
-  const wrkArgs = ['-t1', `-c${connectionCount}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '-s', script, url]
+  const wrkArgs = ['-t1', `-c${connectionCount}`, `-d${Math.max(1, Math.round(seconds))}s`, '--latency', '--timeout', '10s', '-s', script, url]
   const cpuBeforeUs = endedChildrenCpuUs()
   const started = keeper.start({ command: WRK, args: wrkArgs, core })
   const stdout = started.child.stdout === null ? '' : await text(started.child.stdout)
