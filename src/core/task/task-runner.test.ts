@@ -40,6 +40,8 @@ interface World {
   writes: number
   /** Makes every call of the store fail. */
   isDown: boolean
+  /** Of the store: these of its methods fail. */
+  readonly failing: Set<keyof TaskStore>
   readonly gone: Set<string>
   attempts: AttemptBounds
   start(replica: string): TaskRunner
@@ -61,7 +63,7 @@ function createWorld(): World {
     get(target, name: keyof TaskStore) {
       const method = target[name] as (...all: unknown[]) => Promise<unknown>
       if (name === 'write') world.writes += 1
-      return (...all: unknown[]) => (world.isDown ? Promise.reject(new Error('down')) : method(...all))
+      return (...all: unknown[]) => (world.isDown || world.failing.has(name) ? Promise.reject(new Error('down')) : method(...all))
     },
   })
   const hints = createHints()
@@ -79,7 +81,7 @@ function createWorld(): World {
     return known
   }
   const world: World = {
-    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
+    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, failing: new Set(), gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
     start: (replica) => createTaskRunner({
       store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: () => undefined, replicaId: replica, leaseMs: LEASE_MS,
       isAlive: async (id) => !world.gone.has(id), bounds: () => world.attempts,
@@ -356,6 +358,25 @@ describe('trying tasks', () => {
       await world.pass(250)
     }
     expect(ofAlice()).toBe(20)
+  })
+
+  it('holds a place once for what it claims again before the former end of it was written', async () => {
+    const world = createWorld()
+    world.attempts = { attempts: 4, attemptsPerOwner: 1 }
+    const runner = world.start('r1')
+    await world.make('t', { isRepeatable: true, attemptMs: 60_000 })
+    for (const name of ['write', 'renew'] as const) world.failing.add(name)
+    world.tried[0]?.sink.end(completed)
+    world.attempts = { attempts: 4, attemptsPerOwner: 2 }
+    // Until the next poll, which finds its lease over.
+    await world.pass(5_500)
+    expect(world.tried).toHaveLength(2)
+    world.failing.clear()
+    world.tried[1]?.sink.end(completed)
+    await world.pass(2_000)
+    expect(await world.phase('t')).toMatchObject({ phase: 'completed', epoch: 2 })
+    world.attempts = { attempts: 4, attemptsPerOwner: 1 }
+    expect([runner.count, runner.hasRoom('alice')]).toEqual([0, true])
   })
 
   it('says what an attempt is about, and not for each of its words', async () => {

@@ -19,6 +19,8 @@ import { createTaskClaims } from './task-claims.ts'
 import type { TaskClaimsDeps } from './task-claims.ts'
 import { createTaskShare } from './task-share.ts'
 import type { AttemptBounds } from './task-share.ts'
+import { createTaskLeases } from './task-leases.ts'
+import type { Leased } from './task-leases.ts'
 import type { TaskStore } from './task-store.ts'
 import type { Made, Tasks } from './tasks.ts'
 
@@ -54,10 +56,6 @@ export interface TaskRunnerDeps {
 
 export const LEASE_MS = 15_000
 const BOUNDS: AttemptBounds = { attempts: 512, attemptsPerOwner: 256 }
-/** Of the lease: so much before its end an attempt that could not renew it is given up. */
-const MARGIN = 1 / 6
-/** Every third of the lease: one renewal may fail. */
-const TICKS_PER_RENEWAL = 2
 const NOTE_MS = 1_000
 /** An end that could not be written is tried again so soon. */
 const AGAIN_MS = 1_000
@@ -65,11 +63,9 @@ const AGAIN_MS = 1_000
 const STOPPING = 'shutting down'
 const LATE = 'its lease could not be renewed'
 
-interface Running {
+interface Running extends Leased {
   task: StoredTask
   attempt: Attempt | undefined
-  /** Ticks from before the lease was asked for: it ends no sooner than this and its time. */
-  leasedAtTicks: number
   /** From here on a byte may have left. The mark in the store is older: it may be made with the task. */
   isSent: boolean
   isOver: boolean
@@ -86,7 +82,6 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const share = createTaskShare(bounds)
   const running = new Map<string, Running>()
   const idle = new Set<() => void>()
-  let stopRenewal = (): void => undefined
   const timers = new Set<() => void>()
 
   const after = (ms: number, run: () => void): (() => void) => {
@@ -163,7 +158,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       if (!isMarked) lose(entry, 'the task is held by another replica, or over')
     }
     // Made too slowly, or this process was stopped: nothing has left, and whoever may try it now is to.
-    if (!entry.isOver && isLate(entry)) handBack(entry, LATE)
+    if (!entry.isOver && leases.isLate(entry)) handBack(entry, LATE)
     entry.isSent = !entry.isOver
     return entry.isSent
   }
@@ -199,14 +194,18 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const hold = (task: StoredTask, leasedAtTicks: number, isSent: boolean): Running => {
     const entry: Running = { task, attempt: undefined, leasedAtTicks, isSent, isOver: false, isLooking: false, writing: Promise.resolve(), noted: undefined, stops: [] }
     const before = running.get(task.id)
-    if (before !== undefined) lose(before, 'its lease had passed')
+    if (before !== undefined) {
+      lose(before, 'its lease had passed')
+      // Also one whose end could not be written in time.
+      leave(before)
+    }
     running.set(task.id, entry)
     if (takesRoom(task)) share.begun(task.origin.ownerKey)
     entry.stops.push(tasks.watch(task.id, (phase) => {
       if (phase !== undefined && isOverPhase(phase)) look(entry)
     }))
     entry.stops.push(after(task.origin.terms.attemptMs, () => timeOut(entry)))
-    if (running.size === 1) keepLeases()
+    if (running.size === 1) leases.keep()
     return entry
   }
 
@@ -242,49 +241,17 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     take(task, leasedAtTicks, deps.begin)
   }
 
-  const keepLeases = (ticksPassed = 1): void => {
-    stopRenewal()
-    stopRenewal = after(leaseMs * MARGIN, () => {
-      if (running.size === 0) return
-      dropLate()
-      if (ticksPassed % TICKS_PER_RENEWAL === 0) void renew()
-      keepLeases(ticksPassed + 1)
-    })
-  }
-
-  const renew = async (): Promise<void> => {
-    const ticks = clock.ticksMs()
-    const held = [...running.values()]
-    try {
-      const { nowMs, ids } = await store.renew(held.map(({ task: { id, epoch } }) => ({ id, epoch })), leaseMs)
-      tasks.time.note(nowMs, ticks)
-      for (const entry of held) {
-        if (ids.has(entry.task.id)) entry.leasedAtTicks = ticks
-        // What is being ended has perhaps ended meanwhile.
-        else if (!entry.isOver) lose(entry, 'its lease is lost')
-      }
-    } catch {
-      // Not reached: who cannot renew in time gives up (`dropLate`).
-    }
-  }
-
-  const isLate = ({ leasedAtTicks }: Running): boolean => clock.ticksMs() - leasedAtTicks >= leaseMs * (1 - MARGIN)
-
-  /** Also after a stop of the whole process: its timers fire late, and its leases have passed on. */
-  const dropLate = (): void => {
-    for (const entry of running.values()) {
-      if (entry.isOver || !isLate(entry)) continue
-      if (entry.isSent) lose(entry, LATE)
-      else handBack(entry, LATE)
-    }
-  }
-
+  const leases = createTaskLeases<Running>({
+    store, tasks, clock, leaseMs, after, held: () => [...running.values()],
+    lost: (entry) => lose(entry, 'its lease is lost'),
+    late: (entry) => (entry.isSent ? lose(entry, LATE) : handBack(entry, LATE)),
+  })
   const claims = createTaskClaims({
     store, tasks, clock, log, replicaId, leaseMs, share, after, isAlive: deps.isAlive,
     take: (task, ticks) => (takeOver(task) === 'lost' ? lostBefore(task, ticks) : takeClaimed(task, ticks)),
   })
   const stopDue = tasks.onDue(() => {
-    dropLate()
+    leases.dropLate()
     claims.claim()
   })
   claims.claim()
