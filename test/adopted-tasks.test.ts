@@ -86,6 +86,7 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
     // On disk before its client has its id.
     expect((await store.list({ count: 5 })).tasks).toMatchObject([{ phase: 'running', origin: { tool: 'slow', adopted: { taskId: 'raw-1', era: form } } }])
     expect(await client.status(taskId)).toBe('working')
+    if (era === 'legacy') expect(resultOf(await client.send('tasks/list', {}))['tasks']).toMatchObject([{ taskId, status: 'working' }])
     lastOf(actor).end('completed', { result: { ...done, big: 1, ...(form === 'modern' ? { resultType: 'complete' } : {}) } })
     await phaseIs(store, 'completed')
     const before = await client.outcome(taskId)
@@ -96,6 +97,18 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
     await actor.close()
     expect(await client.outcome(taskId)).toMatchObject({ result: { ...done, big: 1 } })
     expect(JSON.stringify(before)).not.toContain('raw-1')
+  })
+
+  it('keeps what its client was told, though nobody else has looked', async () => {
+    const actor = closeAfter(await startActor(form))
+    const client = await clientOf(era, await startRig(kept(newStore(), actor)))
+    const taskId = await client.call()
+    lastOf(actor).end('completed', { result: done })
+    expect(await client.outcome(taskId)).toMatchObject({ result: done })
+    // A client that had its result from another server's era has it from whoever follows the task there: at once, not before.
+    if (era !== form) await sleep(200)
+    forget(actor)
+    expect(await client.outcome(taskId)).toMatchObject({ result: done })
   })
 
   it('keeps the error, and that it was cancelled', async () => {

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { messageOf, modern } from '../mcp-client.ts'
+import { legacy, messageOf, modern, openSession } from '../mcp-client.ts'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
-import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
+import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import { findPostgres } from '../services/postgres.ts'
 import { DECLARED } from '../task-rig.ts'
 import type { Json } from '../task-rig.ts'
@@ -20,32 +20,39 @@ const CONFIG = {
 }
 
 interface Place {
-  send(method: string, params: Json): Promise<Json>
-  reach(taskId: unknown, status: string, withinMs?: number): Promise<Json>
+  send(method: string, params: Json, server?: string): Promise<Json>
+  /** As a client of 2025-11-25 does, in a session of its own. */
+  sendLegacy(method: string, params: Json, server: string): Promise<Json>
+  reach(taskId: unknown, status: string, withinMs?: number, server?: string): Promise<Json>
   /** What `portolan task` prints. */
   task(...args: readonly string[]): Promise<string>
   kill(): Promise<void>
   start(): Promise<void>
 }
 
-async function startPlace(more: readonly string[]): Promise<Place> {
+/** `maker`: the address of a server that makes tasks. */
+async function startPlace(more: readonly string[], maker?: string): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-tasks-'))
   closers.push(() => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'portolan.json')
-  writeFileSync(path, JSON.stringify(CONFIG))
+  writeFileSync(path, JSON.stringify(maker === undefined ? CONFIG : { mcpServers: { maker: { url: maker } }, portolan: { version: 1, servers: { maker: { era: 'modern' } } } }))
   const args = ['--config', path, ...more]
   let portolan = await startPortolan(join(folder, 'data'), args)
   closers.push(() => stopPortolan(portolan))
-  const send: Place['send'] = async (method, params) => {
+  const send: Place['send'] = async (method, params, server = 'reference') => {
     const headers = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : undefined
     const meta = { 'io.modelcontextprotocol/clientCapabilities': DECLARED }
-    return messageOf(await modern(Number(new URL(portolan.baseUrl).port), method, params, { path: '/reference/mcp', meta, headers: { ...headers, authorization: `Bearer ${portolan.token}` } }))
+    return messageOf(await modern(Number(new URL(portolan.baseUrl).port), method, params, { path: `/${server}/mcp`, meta, headers: { ...headers, authorization: `Bearer ${portolan.token}` } }))
   }
   return {
     send,
-    async reach(taskId, status, withinMs = 10_000) {
+    async sendLegacy(method, params, server) {
+      const [port, asked] = [Number(new URL(portolan.baseUrl).port), { path: `/${server}/mcp`, token: portolan.token }]
+      return messageOf(await legacy(port, await openSession(port, asked), method, params, asked))
+    },
+    async reach(taskId, status, withinMs = 10_000, server = 'reference') {
       let task: Json = {}
-      await expect.poll(async () => (task = (await send('tasks/get', { taskId }))['result'] as Json)['status'], { timeout: withinMs, interval: 100 }).toBe(status)
+      await expect.poll(async () => (task = (await send('tasks/get', { taskId }, server))['result'] as Json)['status'], { timeout: withinMs, interval: 100 }).toBe(status)
       return task
     },
     async task(...words) {
@@ -84,8 +91,33 @@ async function killed(more: readonly string[]): Promise<void> {
   expect(await place.task('retry', String(rows[1]?.['id']))).toContain('Only a dead task can be retried')
 }
 
+/** Tasks that the server makes: some have ended when Portolan is killed, some have not; then the server goes. */
+async function killedWithServers(more: readonly string[]): Promise<void> {
+  const server = await startReferenceServer()
+  closers.push(() => server.stop())
+  const place = await startPlace(more, server.url)
+  const made = async (seconds: number): Promise<Json> => (await place.send('tools/call', { name: 'slow_compute', arguments: { seconds, label: `${seconds}` } }, 'maker'))['result'] as Json
+  const madeLegacy = async (seconds: number): Promise<Json> => ((await place.sendLegacy('tools/call', { name: 'slow_compute', arguments: { seconds, label: `${seconds}` }, task: {} }, 'maker'))['result'] as Json)['task'] as Json
+  const ended = async (): Promise<number> => (await place.task('ls', '--phase', 'completed')).split('slow_compute').length - 1
+  const [quick, slow, quickLegacy, slowLegacy] = await Promise.all([made(0.1), made(12), madeLegacy(0.1), madeLegacy(12)])
+  const { _meta: _said, ...completed } = await place.reach(quick['taskId'], 'completed', 10_000, 'maker')
+  await expect.poll(ended, { timeout: 20_000 }).toBeGreaterThanOrEqual(2)
+  await place.kill()
+  await place.start()
+  expect(await place.reach(quick['taskId'], 'completed', 10_000, 'maker')).toEqual({ ...completed, ttlMs: expect.any(Number) })
+  // What has ended meanwhile is followed again once the lease of the lost process is over.
+  await expect.poll(ended, { timeout: 60_000, interval: 500 }).toBe(4)
+  await server.stop()
+  const text = (seconds: number): Json => ({ content: [{ type: 'text', text: `Computed ${seconds} for ${seconds} s` }] })
+  expect(await place.reach(slow['taskId'], 'completed', 10_000, 'maker')).toMatchObject({ result: text(12) })
+  expect((await place.sendLegacy('tasks/result', { taskId: quickLegacy['taskId'] }, 'maker'))['result']).toMatchObject(text(0.1))
+  expect((await place.sendLegacy('tasks/result', { taskId: slowLegacy['taskId'] }, 'maker'))['result']).toMatchObject(text(12))
+  const listed = ((await place.sendLegacy('tasks/list', {}, 'maker'))['result'] as { tasks: Json[] }).tasks
+  expect(listed.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed', 'completed'])
+}
+
 describe('tasks of a Portolan that was killed', () => {
-  it('go on, on each store: results are kept, what may run twice is tried again', { timeout: 120_000 }, async () => {
-    await Promise.all(places.map(async (args) => killed(await args())))
+  it('go on, on each store: results are kept, what may run twice is tried again, what servers made is followed', { timeout: 120_000 }, async () => {
+    await Promise.all([killed, killedWithServers].flatMap((kill) => places.map(async (args) => kill(await args()))))
   })
 })
