@@ -168,7 +168,7 @@ function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions)
       }
       return
     }
-    log[code === 0 ? 'info' : 'warn']({ worker: slot.number, code: code ?? -1, signal: signal ?? '', replacedInMs: waitMs }, 'A worker ended, and is replaced')
+    log[code === 0 ? 'info' : 'warn']({ worker: slot.number, ...(signal === null ? { code: code ?? 0 } : { signal }), replacedInMs: waitMs }, 'A worker ended, and is replaced')
     slot.cancelStart = clock.after(waitMs, () => start(slot))
   }
 
