@@ -9,11 +9,11 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Fence } from './document.ts'
+import { freePort } from './services/free-port.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MAIN = join(ROOT, 'src/apps/cli/main.ts')
@@ -152,15 +152,4 @@ function writeNpx(folder: string): string {
   writeFileSync(join(bin, 'npx'), `#!/bin/sh\ncase "$2" in\n${names.join('\n')}\nesac\necho "npx: no such package here: $2" >&2\nexit 1\n`)
   chmodSync(join(bin, 'npx'), 0o755)
   return bin
-}
-
-/** A port of loopback that nobody listens on; somebody may before it is used: accepted. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
 }

@@ -1,6 +1,4 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -11,6 +9,7 @@ import { startGateway } from '../gateway-process.ts'
 import type { GatewayProcess } from '../gateway-process.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport } from '../sdk1-client.ts'
+import { freePort } from '../services/free-port.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const EVERYTHING = join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js')
@@ -122,13 +121,6 @@ describe('a server that fails', () => {
     const server = await startHttp((_request, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Welcome</html>'))
     closers.push(() => server.close())
     return server.url
-  }
-  async function freePort(): Promise<number> {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    return port
   }
 
   it.each(FAILING)('because it %s leaves the others as they are, and its status says why', async (_what, broken, detail) => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { freePort } from '../document-runner.ts'
+import { freePort } from '../services/free-port.ts'
 import { fencesOf, readDocument } from '../document.ts'
 import { runPortolan } from '../portolan-process.ts'
 

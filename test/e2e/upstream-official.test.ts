@@ -1,8 +1,6 @@
 /** Upstreams against the official servers, over each of their transports. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +12,7 @@ import type { LegacyChannel } from '../../src/core/upstream/channel.ts'
 import { createUpstream } from '../../src/core/upstream/create-upstream.ts'
 import type { Message } from '../../src/protocol/message.ts'
 import { call, configOf, depsOf, http, sleep, start, until } from '../fixtures/upstream/support.ts'
+import { freePort } from '../services/free-port.ts'
 
 const packages = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/', import.meta.url))
 const everything = join(packages, 'server-everything/dist/index.js')
@@ -50,14 +49,6 @@ const stdio = (file: string, env: Record<string, string> = {}): ServerSnapshot['
   env: { PATH: process.env['PATH'] ?? '', ...env },
   cwd: undefined,
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 async function startEverything(transport: 'streamableHttp' | 'sse'): Promise<number> {
   const port = await freePort()

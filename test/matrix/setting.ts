@@ -2,8 +2,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +10,7 @@ import type { Cluster, ClusterOptions } from '../cluster.ts'
 import { startGateway } from '../gateway-process.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import type { Reached } from '../sdk1-client.ts'
+import { freePort } from '../services/free-port.ts'
 import { UPSTREAMS } from './cell.ts'
 import type { MatrixUpstream, ServerKind } from './cell.ts'
 import { startFixtureHttp } from './fixture-http.ts'
@@ -67,14 +66,6 @@ export const SERVERS: readonly string[] = [
   ...UPSTREAMS.flatMap((upstream) => [serverName(upstream, 'reference'), serverName(upstream, 'fixture')]),
   ...UPSTREAMS.filter(({ batches }) => batches).flatMap((upstream) => [serverName(upstream, 'batching'), serverName(upstream, 'everything')]),
 ]
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 async function startEverything(): Promise<{ readonly url: string; readonly child: ChildProcess }> {
   const port = await freePort()

@@ -1,18 +1,24 @@
 /** TCP ports of the loopback interface, for services that have to be told theirs. */
+import { randomInt } from 'node:crypto'
 import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KeptProcess } from './kept-process.ts'
 
 const READY_MS = 15_000
 
-/** Nobody listened on it a moment ago. */
+/** Below those that systems give to connections, by the hundred a second in some tests (Linux from 32768 on, macOS from 49152). */
+const PORTS = [10_000, 32_000] as const
+
+/** Nobody listened on it a moment ago; another test process that draws the same one in that moment is accepted. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => server.on('error', reject).listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(...PORTS)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)))
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 /** Resolves when something listens there; otherwise ends the service and says what it wrote. */
