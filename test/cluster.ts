@@ -117,7 +117,10 @@ async function isReady(url: string): Promise<boolean> {
   }
 }
 
-/** In turn, never the same for one client; a request is given to the next replica only where it was not sent to the first. */
+/**
+ * In turn, never the same for one client; a request is given to the next replica only where it was not sent to the first. None is taken for dead: of
+ * replicas that are restarted sooner than nginx forgives, all could be.
+ */
 async function startNginx(folder: string, port: number, ports: readonly number[]): Promise<() => Promise<void>> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
   writeFileSync(join(folder, 'nginx.conf'), `
@@ -126,7 +129,7 @@ events { worker_connections 1024; }
 http {
   access_log off;
   ${temporary}
-  upstream portolan { ${ports.map((one) => `server 127.0.0.1:${one} max_fails=1 fail_timeout=1s;`).join(' ')} }
+  upstream portolan { ${ports.map((one) => `server 127.0.0.1:${one} max_fails=0;`).join(' ')} }
   server {
     listen 127.0.0.1:${port};
     location / {

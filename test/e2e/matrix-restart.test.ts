@@ -1,11 +1,10 @@
 /**
- * A slice of the bridge matrix through nginx, while the three replicas behind it are restarted by SIGTERM, one after the other: what lasts longer than
- * one message, at every server, for the client of each era that hides nothing. test/long/matrix-cluster.test.ts runs all of it, with each adapter of hints.
+ * A slice of the bridge matrix through nginx, while the three replicas behind it are restarted by SIGTERM, one after the other: calls that last, with what comes meanwhile,
+ * announcements and tasks, at every server, for the client of each era that hides nothing. test/long/matrix-cluster.test.ts runs all of it, with each adapter of hints.
  */
 import { describe, it } from 'vitest'
 import { hasNginx } from '../cluster.ts'
 import { ANNOUNCEMENTS, REPORTS } from '../matrix/behaviours-report.ts'
-import { INPUT } from '../matrix/behaviours-input.ts'
 import { TASKS } from '../matrix/behaviours-task.ts'
 import { BALANCED } from '../matrix/replicated.ts'
 import { judgeRestarted, runRestarting } from '../matrix/restarting.ts'
@@ -16,6 +15,6 @@ const postgres = await findPostgres()
 describe.skipIf(postgres === undefined || !hasNginx)('the bridge matrix while three replicas restart', () => {
   it('is as whole, but for what a drain ends', { timeout: 400_000 }, async () => {
     const seats = BALANCED.filter(({ client }) => client.id === 'raw-legacy' || client.id === 'raw-modern')
-    judgeRestarted(await runRestarting({ databaseUrl: (await postgres?.newDatabase()) ?? '', seats, groups: [REPORTS, ANNOUNCEMENTS, INPUT, TASKS] }))
+    judgeRestarted(await runRestarting({ databaseUrl: (await postgres?.newDatabase()) ?? '', seats, groups: [REPORTS, ANNOUNCEMENTS, TASKS] }))
   })
 })

@@ -75,6 +75,18 @@ function exchange(url: string, { verb, path, headers, body }: WireRequest, take:
   return { outgoing, head: head.promise, done: done.promise }
 }
 
+const BAD_GATEWAY = 502
+
+/** Counts the exchanges that a balancer answered. */
+function createCutCount(): { readonly cuts: () => number; readonly counted: (sent: Exchange) => Exchange } {
+  let cuts = 0
+  const counted = (sent: Exchange): Exchange => {
+    void sent.done.then(({ status }) => (cuts += status === BAD_GATEWAY ? 1 : 0))
+    return sent
+  }
+  return { cuts: () => cuts, counted }
+}
+
 function replyOf({ result, error }: Message, text: string, status: number): Reply {
   if (error === undefined) return { ...(result === undefined ? {} : { result }), text, status }
   return { code: error.code, message: error.message, data: error.data, text, status }
@@ -94,13 +106,14 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
   const heard: Driver['heard'] = []
   const asked: string[] = []
   const { token } = at
+  const { cuts, counted } = createCutCount()
   let session = ''
   let lastId = 0
   let isClosed = false
   const headers: Record<string, string> = batches ? {} : { 'mcp-protocol-version': revision }
 
   const send = (body: string, take: Take = () => undefined, replace?: RequestOptions['replace']): Exchange =>
-    exchange(at.url, replaced(legacyRequest(session, '', {}, { path, token, headers: session === '' ? {} : headers, body }), replace), take)
+    counted(exchange(at.url, replaced(legacyRequest(session, '', {}, { path, token, headers: session === '' ? {} : headers, body }), replace), take))
   const post = (message: Message, take?: Take, replace?: RequestOptions['replace']): Exchange => {
     const text = JSON.stringify({ jsonrpc: '2.0', ...message })
     const isRequest = message.method !== undefined && message.id !== undefined
@@ -125,6 +138,7 @@ export async function connectRawLegacy(at: Reached, path: string, declares: Decl
     about: {},
     heard,
     asked,
+    cuts,
     answer: acceptAll,
     async request(method, params = {}, { progress = false, signal, gone, drop, replace } = {}) {
       const id = (lastId += 1)
@@ -213,6 +227,7 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
   const heard: Driver['heard'] = []
   const asked: string[] = []
   const { token } = at
+  const { cuts, counted } = createCutCount()
   const open = new Set<Exchange>()
   let lastId = 0
   let isClosed = false
@@ -228,11 +243,11 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
       ...(level === undefined ? {} : { [`${META}/logLevel`]: level }),
     }
     const wire = modernRequest(method, params, { path, token, id, meta, headers: { ...mirrored(params), ...(typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}) } })
-    const sent = exchange(at.url, replaced(wire, options.replace), (message, text, _eventId, status) => {
+    const sent = counted(exchange(at.url, replaced(wire, options.replace), (message, text, _eventId, status) => {
       if (message.method !== undefined) return void heard.push({ method: message.method, params: message.params ?? {} })
       heard.push({ method: '', params: {} })
       settled.resolve(replyOf(message, text, status))
-    })
+    }))
     void sent.done.then((end) => settled.resolve(withoutResponse(end.status)))
     for (const stop of [options.signal, options.gone]) stop?.addEventListener('abort', () => sent.outgoing.destroy())
     return { sent, reply: settled.promise }
@@ -248,6 +263,7 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
     about: {},
     heard,
     asked,
+    cuts,
     answer: acceptAll,
     async request(method, params = {}, options = {}) {
       let more: Json = {}
@@ -272,7 +288,7 @@ export async function connectRawModern(at: Reached, path: string, declares: Decl
     async notify(method, params = {}) {
       const wire = modernRequest(method, params, { path, token })
       const body = JSON.stringify({ jsonrpc: '2.0', method, params })
-      await exchange(at.url, { ...wire, body }, () => undefined).done
+      await counted(exchange(at.url, { ...wire, body }, () => undefined)).done
     },
     async watch({ lists = false, uri }) {
       const notifications = { ...(lists ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}), ...(uri === undefined ? {} : { resourceSubscriptions: [uri] }) }

@@ -65,6 +65,8 @@ export interface Driver {
   answer: Answerer
   request(method: string, params?: Json, options?: RequestOptions): Promise<Reply>
   notify(method: string, params?: Json): Promise<void>
+  /** How many of its requests a balancer answered in place of Portolan: clients that write by hand only, the others say so themselves. */
+  cuts?(): number
   /** Posts a body as it is, and resolves with all that came back: clients that write by hand only. */
   raw?(body: string): Promise<{ readonly status: number; readonly messages: readonly Message[] }>
   /** Asks to be told; resolves once the server agreed. The result ends it. */

@@ -39,8 +39,8 @@ const LOSSES: readonly Loss[] = [
     looksLike: /with status 502|502 Bad Gateway/,
   },
   {
-    why: 'listen of 2026-07-28',
-    isAt: ({ client }, _upstream, { id }) => client.era === 'modern' && (id === 'updates' || id === 'list-changes'),
+    why: 'what a server announces while its listener moves to another replica',
+    isAt: (_seat, _upstream, { id }) => id === 'updates' || id === 'list-changes',
     looksLike: /^Error: not within/,
   },
 ]

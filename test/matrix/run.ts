@@ -123,16 +123,19 @@ async function runCell({ at: open, isReplicated }: Connections, seat: Seat, upst
   const run = otherwise === undefined ? behaviour.run : otherwise.run
   const end = otherwise === undefined ? { mark: '✓' as const } : { mark: '–' as const, note: otherwise.note }
   const took = (): number => Math.round(performance.now() - beganAtMs)
+  let wasCut = (): boolean => false
   try {
     if (run !== undefined) {
       const at = await inTime(open(upstream, behaviour.server, 'all'), OPEN_LIMIT_MS)
       at.driver.heard.length = 0
       at.driver.asked.length = 0
+      const cutsBefore = at.driver.cuts?.() ?? 0
+      wasCut = () => (at.driver.cuts?.() ?? 0) > cutsBefore
       await inTime(run(at), CELL_TIMEOUT_MS * patience.factor)
     }
     return { ...end, tookMs: took() }
   } catch (error) {
-    return { ...end, error, tookMs: took() }
+    return { ...end, error: wasCut() ? new Error(`answered by the balancer, with status 502: ${String(error)}`, { cause: error }) : error, tookMs: took() }
   }
 }
 
