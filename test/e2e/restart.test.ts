@@ -8,6 +8,7 @@ import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport } from '../sdk1-client.ts'
 import type { Sdk1Client } from '../sdk1-client.ts'
+import { freePort } from '../services/free-port.ts'
 import { findPostgres } from '../services/postgres.ts'
 
 const closers: (() => unknown)[] = []
@@ -27,7 +28,9 @@ interface Place {
 async function startPlace(args: readonly string[]): Promise<Place> {
   const dataPath = mkdtempSync(join(tmpdir(), 'portolan-restart-'))
   closers.push(() => rmSync(dataPath, { recursive: true, force: true }))
-  let portolan = await startPortolan(dataPath, args)
+  // One that no connection is given while nobody listens there.
+  const port = String(await freePort())
+  let portolan = await startPortolan(dataPath, [...args, '--port', port])
   closers.push(() => stopPortolan(portolan))
   const { baseUrl: url, token } = portolan
   return {
@@ -37,7 +40,7 @@ async function startPlace(args: readonly string[]): Promise<Place> {
     async restart(signal, between = async () => args) {
       portolan.child.kill(signal)
       await portolan.exited
-      portolan = await startPortolan(dataPath, [...(await between()), '--port', new URL(url).port])
+      portolan = await startPortolan(dataPath, [...(await between()), '--port', port])
     },
   }
 }
