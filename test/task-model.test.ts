@@ -4,8 +4,6 @@ import { checkTasks } from './task-model.ts'
 import { memoryTasks, postgresTasks, sqliteTasks } from './task-stores.ts'
 
 const RUNS = 300
-/** Each costs a hundred round trips. */
-const POSTGRES_RUNS = 40
 const postgres = await findPostgres()
 const onPostgres = postgres === undefined ? undefined : await postgresTasks(postgres)
 const onSqlite = sqliteTasks()
@@ -16,6 +14,6 @@ describe('tasks, whatever happens to them in whatever order, are what a simple m
   it('on SQLite', { timeout: 120_000 }, () => checkTasks(RUNS, onSqlite))
 
   it.skipIf(onPostgres === undefined)('on PostgreSQL', { timeout: 120_000 }, async () => {
-    if (onPostgres !== undefined) await checkTasks(POSTGRES_RUNS, onPostgres)
+    if (onPostgres !== undefined) await checkTasks(RUNS, onPostgres)
   })
 })
