@@ -1,10 +1,11 @@
 /** The peer link as an enemy on the replicas' network would treat it, and as dying peers do. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { bind } from '../src/adapters/http/bind.ts'
 import { createManualClock } from '../src/adapters/memory/clock.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { createFrameReader, frameText } from '../src/adapters/peer-tls/frame.ts'
 import { parsePeerAddress } from '../src/adapters/peer-tls/peer-address.ts'
-import { connectSecurely } from '../src/adapters/peer-tls/secure.ts'
+import { connectSecurely, createSecureServer } from '../src/adapters/peer-tls/secure.ts'
 import { startReplica } from './peer-process.ts'
 import { keyringOf, openReplica } from './peer-rig.ts'
 import type { PeerReplica } from './peer-rig.ts'
@@ -65,7 +66,7 @@ const ask = async (near: PeerReplica, far: PeerReplica, text: string): Promise<s
 function speak(far: PeerReplica, bytes: string, { ring = 'all replicas', to = far.replicaId, got = Infinity } = {}): Promise<string[]> {
   const target = parsePeerAddress(far.address)
   if (target === undefined) throw new TypeError('no address')
-  const socket = connectSecurely(keyringOf(ring), to, target)
+  const { socket } = connectSecurely(keyringOf(ring), to, target)
   const frames: string[] = []
   const read = createFrameReader((kind, stream, text) => {
     if (kind !== 'beat') frames.push(`${kind} ${stream} ${text}`)
@@ -202,6 +203,34 @@ describe('whoever holds the key ring', () => {
     }
     expect(await speak(far, frameText('hello', 0, '{'))).toEqual([])
     expect(served).toEqual([])
+  })
+})
+
+describe('a key that has left the ring', () => {
+  const rotating = () => {
+    let ring = keyringOf('all replicas')
+    const keyring: typeof ring = { ...ring, secret: (use) => ring.secret(use), secretOf: (keyId, use) => ring.secretOf(keyId, use) }
+    return { keyring, rotate: () => void (ring = keyringOf('the next key')) }
+  }
+
+  it.each(['asked', 'asks'])('ends what was opened with it within 60 beats at the replica that %s, although a call stands', async (which) => {
+    const [clock, rotated] = [{ ...createManualClock(), nowMs: () => Date.now() }, rotating()]
+    const near = await replica({ clock, ...(which === 'asks' ? { keyring: rotated.keyring } : {}) })
+    const far = await replica({ clock, ...(which === 'asked' ? { keyring: rotated.keyring } : {}) })
+    const standing = (await near.send(far.replicaId, 'hang', 'x')).messages[Symbol.asyncIterator]()
+    await standing.next()
+    let isOver = false
+    const over = expect(standing.next().finally(() => (isOver = true))).rejects.toMatchObject(OUTCOME_UNKNOWN)
+    rotated.rotate()
+    for (let beat = 1; beat < 60; beat += 1) {
+      clock.advance(1_000)
+      expect(await ask(near, far, 'still')).toEqual(['1 still', '2 still'])
+    }
+    expect(isOver).toBe(false)
+    clock.advance(1_000)
+    await over
+    await expect(ask(near, far, 'x')).rejects.toMatchObject(NEVER_DELIVERED)
+    expect(far.foreign).toEqual(['a key that is not in the key ring'])
   })
 })
 
@@ -342,6 +371,21 @@ describe('a peer that dies or hangs', () => {
     await ended
     await expect(ask(near, far, 'after')).rejects.toMatchObject(NEVER_DELIVERED)
     expect(served).toEqual(['before'])
+  })
+
+  it('that ends in order while somebody connects says of the call that it was not delivered', async () => {
+    const near = await replica()
+    const server = createSecureServer({
+      keyring: keyringOf('all replicas'), replicaId: 'far', handshakeMs: 10_000, onForeign: () => undefined,
+      // One record.
+      onAsker: ({ socket }) => void socket.once('data', () => socket.write(frameText('welcome', 0, '{"v":1,"from":"far"}') + frameText('closing', 0, ''), 'latin1')),
+    })
+    const { addresses: [bound] } = await bind({ host: '127.0.0.1', port: 0 }, () => server)
+    opened.push({ close: () => void server.close() })
+    if (bound?.kind !== 'tcp') throw new TypeError('not listening')
+    addresses.set('far', `tls://${bound.host}:${bound.port}`)
+    await expect(near.send('far', 'call', 'x')).rejects.toMatchObject(NEVER_DELIVERED)
+    expect(near.telemetry.value('peer_requests_total', { side: 'asked', outcome: 'unreachable' })).toBe(1)
   })
 
   it('that ends in order says first that nobody knows what becomes of the calls it has, and that it takes no others', async () => {

@@ -36,6 +36,10 @@ export interface ConnectionOptions {
 
 const SOON_MS = 2
 
+/** Both ends look so often whether the key of theirs is still in the ring: what was opened with one that leaked must not outlive it. */
+export const KEY_BEATS = 60
+export const KEY_GONE = 'its key has left the key ring'
+
 interface LongText {
   readonly kind: FrameKind
   readonly text: string

@@ -9,7 +9,7 @@ import type { PeerAnswer } from '../../core/gateway/peer-link.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { createAskedCall } from './asked-call.ts'
 import type { AskedCall, Fate } from './asked-call.ts'
-import { createConnection } from './connection.ts'
+import { KEY_BEATS, KEY_GONE, createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { MAX_STREAM } from './frame.ts'
 import type { TakeFrame } from './frame.ts'
@@ -39,6 +39,7 @@ interface Line {
   readonly peerId: string
   readonly connection: Connection
   readonly calls: Map<number, AskedCall>
+  readonly isKeyKnown: () => boolean
   isWelcome: boolean
   /** No further call: it closes when it has none. */
   isRetired: boolean
@@ -51,7 +52,7 @@ interface Line {
 const SILENT_BEATS = 4
 const WELCOME_BEATS = 3
 const IDLE_BEATS = 60
-/** A key that has left the ring is of no use after an hour. */
+/** So most have moved to the key that seals before a former one leaves the ring. */
 const MAX_AGE_BEATS = 3_600
 
 export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTextChars }: PeerClientOptions): PeerClient {
@@ -92,9 +93,9 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
         refuse(neverDelivered(detail))
         for (const call of calls.values()) call.lost(detail)
       }
-      const socket = connectSecurely(keyring, peerId, target)
+      const { socket, isKeyKnown } = connectSecurely(keyring, peerId, target)
       const connection = createConnection({ socket, silentBeats: SILENT_BEATS, take, onClosed })
-      const line: Line = { peerId, connection, calls, isWelcome: false, isRetired: false, lastStream: 0, ageBeats: 0, idleBeats: 0 }
+      const line: Line = { peerId, connection, calls, isKeyKnown, isWelcome: false, isRetired: false, lastStream: 0, ageBeats: 0, idleBeats: 0 }
       lines.add(line)
       socket.once('secureConnect', () => connection.post('hello', 0, JSON.stringify({ v: FORMATS.peer.writes, from: replicaId })))
     })
@@ -106,6 +107,11 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
     if (line.calls.size === 0) line.connection.destroy('retired')
   }
 
+  function farewell(): PortolanError {
+    count('unreachable')
+    return neverDelivered('closed')
+  }
+
   function dialOnce(peerId: string): Promise<Line> {
     const begun = dialing.get(peerId) ?? dial(peerId).finally(() => dialing.delete(peerId))
     dialing.set(peerId, begun)
@@ -114,6 +120,8 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
 
   function call(line: Line, topic: string, text: string): Promise<PeerAnswer> {
     const { connection, calls } = line
+    // Its farewell came with its welcome: nobody would ever tell this call what became of it.
+    if (!connection.isOpen()) throw farewell()
     const stream = (line.lastStream += 1)
     line.idleBeats = 0
     const onOver = (): void => {
@@ -132,6 +140,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
       if (line.ageBeats >= WELCOME_BEATS) line.connection.destroy('silent')
       return
     }
+    if (line.ageBeats % KEY_BEATS === 0 && !line.isKeyKnown()) return line.connection.destroy(KEY_GONE)
     line.idleBeats = line.calls.size > 0 ? 0 : line.idleBeats + 1
     if (line.idleBeats > IDLE_BEATS || line.ageBeats > MAX_AGE_BEATS) retire(line)
     line.connection.beat()

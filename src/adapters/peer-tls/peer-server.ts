@@ -3,17 +3,17 @@
  * so it is worth something to the asker: nobody else can make one, and a call that was taken gets none. Everything is bounded before it is believed.
  */
 import type { Server, Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Keyring } from '../../core/auth/keyring.ts'
 import type { Clock } from '../../core/clock.ts'
 import { FORMATS, isRead } from '../../core/format.ts'
 import type { PeerService } from '../../core/gateway/peer-link.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
-import { createConnection } from './connection.ts'
+import { KEY_BEATS, KEY_GONE, createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import type { FrameKind } from './frame.ts'
 import { createSecureServer } from './secure.ts'
+import type { SecureEnd } from './secure.ts'
 import { createServedCall } from './served-call.ts'
 import type { ServedCall } from './served-call.ts'
 
@@ -42,6 +42,7 @@ interface Asker {
   readonly calls: Map<number, ServedCall>
   /** Texts that are not whole yet, by conversation. */
   readonly parts: Map<number, string>
+  readonly isKeyKnown: () => boolean
   isKnown: boolean
 }
 
@@ -67,13 +68,14 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   const servers: Server[] = []
   let arrivals: Arrival[] = []
   let callCount = 0
+  let beats = 0
   let isClosing = false
   let onNobodyLeft = (): void => {}
   for (const labels of [TAKEN, REFUSED, FOREIGN]) telemetry.count('peer_requests_total', labels, 0)
 
-  function takeAsker(socket: TLSSocket): void {
+  function takeAsker({ socket, isKeyKnown }: SecureEnd): void {
     const connection = createConnection({ socket, silentBeats: ASKER_SILENT_BEATS, take: (kind, stream, text) => take(asker, kind, stream, text), onClosed })
-    const asker: Asker = { connection, calls: new Map(), parts: new Map(), isKnown: false }
+    const asker: Asker = { connection, calls: new Map(), parts: new Map(), isKeyKnown, isKnown: false }
     function onClosed(): void {
       askers.delete(asker)
       for (const call of asker.calls.values()) call.abort()
@@ -176,7 +178,12 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     services,
     open,
     beat() {
-      for (const { connection } of askers) connection.beat()
+      beats += 1
+      const looksAtKeys = beats % KEY_BEATS === 0
+      for (const { connection, isKeyKnown } of askers) {
+        if (looksAtKeys && !isKeyKnown()) connection.destroy(KEY_GONE)
+        else connection.beat()
+      }
     },
     async close() {
       isClosing = true
