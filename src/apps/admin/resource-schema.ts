@@ -10,6 +10,9 @@ const atMs = (what: string) => z.int().min(0).describe(`${what}, in milliseconds
 const count = (what: string) => z.int().min(0).describe(what)
 const object = z.record(z.string(), z.unknown())
 
+const REASONS = [...FAILURE_CLASSES, 'lost', 'deadline'] as const
+const CONTENT = 'with `content=true` only'
+
 const row = {
   id: z.string(),
   phase: z.enum(TASK_PHASES),
@@ -17,7 +20,8 @@ const row = {
   tool: z.string().describe('The server\'s own name of it'),
   owner: z.string().describe('Whose it is, as the ledger names principals'),
   attempts: count('Begun so far'),
-  message: z.string().describe('What its owner sees as the status message'),
+  reason: z.enum([...REASONS, '']).describe('Why the last attempt that failed did; empty for none'),
+  message: z.string().optional().describe(`What its owner sees as the status message; ${CONTENT}`),
   createdAtMs: atMs('When it was made'),
   updatedAtMs: atMs('When it changed last'),
   nextAtMs: atMs('Not tried before; 0 where it is not queued'),
@@ -36,17 +40,18 @@ const taskDetail = z.strictObject({
   isDispatched: z.boolean().describe('This attempt may have reached the server'),
   isRepeatable: z.boolean().describe('It may run twice'),
   maxAttempts: count('Attempts in all'),
-  serverTask: z.string().describe('The server\'s own id of it; empty for a task of Portolan\'s'),
+  isOfServer: z.boolean().describe('Its server made it: it is followed there, and never tried'),
   deadlineAtMs: atMs('It has failed after that'),
   expiresAtMs: atMs('It is kept until then, once it has ended'),
   requestBytes: count('Of what its owner sent'),
   resultBytes: count('Of what its owner gets'),
   asks: z.array(z.string()).describe('Keys of the input that it waits for'),
   failures: z
-    .array(z.strictObject({ attempt: count('Which attempt'), atMs: atMs('When'), reason: z.enum([...FAILURE_CLASSES, 'lost', 'deadline']), message: z.string() }))
+    .array(z.strictObject({ attempt: count('Which attempt'), atMs: atMs('When'), reason: z.enum(REASONS), message: z.string().optional().describe(`In words; ${CONTENT}`) }))
     .describe('The last ones, the newest last'),
-  request: z.string().optional().describe('What its owner sent; with `content=true` only'),
-  result: z.string().optional().describe('What its owner gets; with `content=true` only'),
+  serverTask: z.string().optional().describe(`The server\'s own id of it; empty for a task of Portolan\'s; ${CONTENT}`),
+  request: z.string().optional().describe(`What its owner sent; ${CONTENT}`),
+  result: z.string().optional().describe(`What its owner gets; ${CONTENT}`),
 })
 
 const era = z.strictObject({ revision: z.string(), serverInfo: object, capabilities: object, instructions: z.string() }).nullable()

@@ -1,9 +1,13 @@
-/** Tasks as operators see them, in the API and on the command line: one line of a list, and all of one. */
+/**
+ * Tasks as operators see them, in the API and on the command line: one line of a list, and all of one. What users, or servers in their
+ * words, said is content, and there only where it was asked for: an error's text may quote arguments, and whoever knows a server's id of a task
+ * may ask servers for it that check nothing else.
+ */
 
 import type { StoredTask, TaskFailure, TaskPhase } from '../../core/task/stored-task.ts'
 import { utf8Of } from '../../protocol/json.ts'
 
-/** One line of a list. Holds neither arguments nor results. */
+/** One line of a list. */
 export interface TaskRow {
   readonly id: string
   readonly phase: TaskPhase
@@ -13,7 +17,10 @@ export interface TaskRow {
   /** Of the principal, for people. */
   readonly owner: string
   readonly attempts: number
-  readonly message: string
+  /** Why the last attempt that failed did; '' for none. */
+  readonly reason: TaskFailure['reason'] | ''
+  /** Content: what its owner sees as the status message. */
+  readonly message?: string
   readonly createdAtMs: number
   readonly updatedAtMs: number
   /** Not tried before; 0 where it is not queued. */
@@ -29,39 +36,50 @@ export interface TaskList {
   readonly next?: string
 }
 
-/** One task in full; `request` and `result` only where they were asked for. */
+/** One task in full. */
 export interface TaskDetail extends TaskRow {
   readonly endpoint: string
   readonly epoch: number
   readonly isDispatched: boolean
   readonly isRepeatable: boolean
   readonly maxAttempts: number
-  /** The server's own id of it; '' for a task of Portolan's. */
-  readonly serverTask: string
+  /** Its server made it: it is followed there, and never tried. */
+  readonly isOfServer: boolean
   readonly deadlineAtMs: number
   readonly expiresAtMs: number
   readonly requestBytes: number
   readonly resultBytes: number
   /** Keys of what it waits for. */
   readonly asks: readonly string[]
-  readonly failures: readonly TaskFailure[]
+  readonly failures: readonly FailureRow[]
+  /** Content: the server's own id of it; '' for a task of Portolan's. */
+  readonly serverTask?: string
+  /** Content. */
   readonly request?: string
+  /** Content. */
   readonly result?: string
 }
 
-export function rowOf({ id, phase, origin, progress, createdAtMs, updatedAtMs, runAtMs, holder }: StoredTask): TaskRow {
+/** `message` is content. */
+export type FailureRow = Omit<TaskFailure, 'message'> & Partial<Pick<TaskFailure, 'message'>>
+
+export function rowOf({ id, phase, origin, progress, createdAtMs, updatedAtMs, runAtMs, holder }: StoredTask, withContent = false): TaskRow {
   const { upstreamId, tool, label } = origin
-  const { attempts, statusMessage, retriedAs } = progress
-  return { id, phase, server: upstreamId, tool, owner: label, attempts, message: statusMessage, createdAtMs, updatedAtMs, nextAtMs: phase === 'queued' ? runAtMs : 0, holder, retriedAs }
+  const { attempts, statusMessage, failures, retriedAs } = progress
+  return {
+    id, phase, server: upstreamId, tool, owner: label, attempts, reason: failures.at(-1)?.reason ?? '', ...(withContent ? { message: statusMessage } : {}),
+    createdAtMs, updatedAtMs, nextAtMs: phase === 'queued' ? runAtMs : 0, holder, retriedAs,
+  }
 }
 
-/** `withContent`: what its owner sent and got, too. */
 export function detailOf(task: StoredTask, withContent: boolean): TaskDetail {
   const { origin, progress, epoch, isDispatched, deadlineAtMs, expiresAtMs, resultText } = task
-  const { endpoint, terms, requestText } = origin
+  const { endpoint, terms, requestText, adopted } = origin
+  const serverTask = adopted?.taskId ?? ''
   return {
-    ...rowOf(task), endpoint, epoch, isDispatched, isRepeatable: terms.isRepeatable, maxAttempts: terms.maxAttempts, serverTask: origin.adopted?.taskId ?? '', deadlineAtMs, expiresAtMs,
-    requestBytes: requestText.length, resultBytes: resultText.length, asks: Object.keys(progress.questions), failures: progress.failures,
-    ...(withContent ? { request: utf8Of(requestText), result: utf8Of(resultText) } : {}),
+    ...rowOf(task, withContent), endpoint, epoch, isDispatched, isRepeatable: terms.isRepeatable, maxAttempts: terms.maxAttempts, isOfServer: serverTask !== '', deadlineAtMs, expiresAtMs,
+    requestBytes: requestText.length, resultBytes: resultText.length, asks: Object.keys(progress.questions),
+    failures: progress.failures.map(({ message, ...failure }) => (withContent ? { ...failure, message } : failure)),
+    ...(withContent ? { serverTask, request: utf8Of(requestText), result: utf8Of(resultText) } : {}),
   }
 }

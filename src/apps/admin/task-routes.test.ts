@@ -31,11 +31,36 @@ describe('tasks in the admin API', () => {
     const { call } = await play()
     const { status, body } = await call('GET', '/tasks')
     expect(status).toBe(200)
-    expect(body).toMatchObject({ tasks: [{ id: 'dead', phase: 'dead', owner: 'Alice', attempts: 1, message: 'gone' }, { id: 'live', phase: 'queued', owner: 'Bob' }] })
-    expect(JSON.stringify(body)).not.toMatch(/arguments|"code"/)
+    expect(body).toMatchObject({ tasks: [{ id: 'dead', phase: 'dead', owner: 'Alice', attempts: 1, reason: 'transport' }, { id: 'live', phase: 'queued', owner: 'Bob' }] })
+    expect(JSON.stringify(body)).not.toMatch(/arguments|"code"|gone/)
     const first = await call('GET', '/tasks?count=1')
     expect((await call('GET', `/tasks?count=1&after=${encodeURIComponent(String(first.body['next']))}`)).body).toMatchObject({ tasks: [{ id: 'live' }] })
     expect((await call('GET', '/tasks?phase=dead,failed')).body).toMatchObject({ tasks: [{ id: 'dead' }] })
+  })
+
+  it('say what their owners are told only where that is asked for, which the ledger says; codes they say always', async () => {
+    const { call, ledger, store, tasks } = await play()
+    const asked = ['/tasks', '/tasks/dead', '/tasks/dead?content=false']
+    for (const path of asked) expect(JSON.stringify((await call('GET', path)).body), path).not.toMatch(/gone|message/)
+    expect((await call('GET', '/tasks/dead')).body).toMatchObject({ phase: 'dead', reason: 'transport', isOfServer: false, failures: [{ attempt: 1, atMs: 1, reason: 'transport' }] })
+    expect(ledger.records()).toEqual([])
+    expect((await call('GET', '/tasks?content=true')).body).toMatchObject({ tasks: [{ message: 'gone' }, { message: '' }] })
+    expect((await call('GET', '/tasks/dead?content=true')).body).toMatchObject({ message: 'gone', serverTask: '', failures: [{ message: 'gone' }] })
+    expect(ledger.records()).toMatchObject([{ principal: 'operator:alice', method: 'admin/listTasks', subject: '' }, { method: 'admin/getTask', subject: 'dead' }])
+    const [dead] = (await store.list({ phases: ['dead'], count: 1 })).tasks
+    if (dead === undefined) throw new Error('none is dead')
+    expect((await tasks.move(dead, { kind: 'retried', as: 'again' })).ok).toBe(true)
+    expect(JSON.stringify((await call('POST', '/tasks/dead/retry')).body)).not.toContain('message')
+  })
+
+  it('of servers keep the server\'s id of them to who asks for content: at servers that check nothing else it is enough', async () => {
+    const { call, store } = await play()
+    const adopted = { taskId: 'capability', subject: 's', heldBy: '', era: 'modern', said: { status: 'working', statusMessage: undefined, createdAt: '', lastUpdatedAt: '', ttlMs: null, pollIntervalMs: undefined, other: {} } } as const
+    await store.create(newTask('kept', { origin: taskOrigin({ adopted }) }))
+    const { body } = await call('GET', '/tasks/kept')
+    expect(body).toMatchObject({ isOfServer: true })
+    expect(JSON.stringify([body, await call('GET', '/tasks?content=true')])).not.toContain('capability')
+    expect((await call('GET', '/tasks/kept?content=true')).body).toMatchObject({ serverTask: 'capability' })
   })
 
   it('are found by server, tool and owner, all of them at once', async () => {

@@ -18,6 +18,8 @@ import type { TaskList } from './task-resource.ts'
 const MAX_COUNT = 1_000
 const DEFAULT_COUNT = 100
 
+const content = z.enum(['true', 'false']).default('false')
+
 const listQuery = z.strictObject({
   phase: z
     .string()
@@ -34,18 +36,23 @@ const listQuery = z.strictObject({
     .regex(/^\d{1,16}\/[A-Za-z0-9_-]{1,128}$/, { error: 'give what `next` of the page before says' })
     .optional()
     .describe('`next` of the page before'),
+  content: content.describe('`true`: with what each says to its owner, which may hold secrets; leaves a record in the ledger'),
 })
 
 const showQuery = z.strictObject({
-  content: z.enum(['true', 'false']).default('false').describe('`true`: with what its owner sent and gets, which may hold secrets; leaves a record in the ledger'),
+  content: content.describe('`true`: with what its owner sent, gets and is told, which may hold secrets; leaves a record in the ledger'),
 })
+
+function isContentWanted({ content: wanted }: { readonly content: 'true' | 'false' }): boolean {
+  return wanted === 'true'
+}
 
 const id = { id: 'Its id, as `listTasks` gives it' }
 
 export const TASK_ROUTES: readonly AdminRoute[] = [
   route({
-    id: 'listTasks', verb: 'get', path: '/tasks', summary: 'Tasks of everybody, on all replicas: what `portolan task ls --json` prints.',
-    params: {}, query: listQuery, isRecorded: false, problems: ['no_task_store', 'state_unavailable'],
+    id: 'listTasks', verb: 'get', path: '/tasks', summary: 'Tasks of everybody, on all replicas: with `content=true` what `portolan task ls --json` prints.',
+    params: {}, query: listQuery, isRecorded: isContentWanted, problems: ['no_task_store', 'state_unavailable'],
     answers: { 200: { description: 'One page', schema: RESOURCES.TaskList } },
     run: ({ source }, query) => withTasks(source, (tasks) => list(source, tasks, query)),
   }),
@@ -56,13 +63,13 @@ export const TASK_ROUTES: readonly AdminRoute[] = [
     run: (call) => withTasks(call.source, async (tasks) => watch(call, tasks)),
   }),
   route({
-    id: 'getTask', verb: 'get', path: '/tasks/{id}', summary: 'One task in full: what `portolan task show --json` prints.',
-    params: id, query: showQuery, isRecorded: ({ content }) => content === 'true', problems: ['no_task_store', 'task_not_found', 'state_unavailable'],
+    id: 'getTask', verb: 'get', path: '/tasks/{id}', summary: 'One task in full: with `content=true` what `portolan task show --full --json` prints.',
+    params: id, query: showQuery, isRecorded: isContentWanted, problems: ['no_task_store', 'task_not_found', 'state_unavailable'],
     answers: { 200: { description: 'The task', schema: RESOURCES.TaskDetail } },
-    run: ({ source, params }, { content }) =>
+    run: ({ source, params }, query) =>
       withTasks(source, async (tasks) => {
         const task = await tasks.find(params['id'] ?? '')
-        return task === undefined ? { problem: UNKNOWN } : { status: 200, json: detailOf(task, content === 'true'), server: task.origin.upstreamId }
+        return task === undefined ? { problem: UNKNOWN } : { status: 200, json: detailOf(task, isContentWanted(query)), server: task.origin.upstreamId }
       }),
   }),
   route({
@@ -110,7 +117,7 @@ async function list(source: AdminSource, tasks: TaskOperations, query: z.infer<t
   const { phase: phases, server: named, tool, owner, count } = query
   const server = named === undefined ? undefined : ((await source.status()).servers.find(({ name }) => name === named)?.id ?? named)
   const page = await tasks.page({ phases, server, tool, owner }, count, query.after === undefined ? undefined : readCursor(query.after))
-  const json: TaskList = { tasks: page.tasks.map(rowOf), ...(page.next === undefined ? {} : { next: `${page.next.createdAtMs}/${page.next.id}` }) }
+  const json: TaskList = { tasks: page.tasks.map((task) => rowOf(task, isContentWanted(query))), ...(page.next === undefined ? {} : { next: `${page.next.createdAtMs}/${page.next.id}` }) }
   return { status: 200, json }
 }
 

@@ -58,7 +58,7 @@ async function list(options: TaskOptions): Promise<void> {
   const rows: TaskRow[] = []
   let after = ''
   do {
-    const page: TaskList = await client.get(`/tasks?count=${PAGE}${query}${after}`)
+    const page: TaskList = await client.get(`/tasks?content=true&count=${PAGE}${query}${after}`)
     if (options.json === true) for (const task of page.tasks) terminal.out.write(`${JSON.stringify(task)}\n`)
     else rows.push(...page.tasks)
     after = page.next === undefined ? '' : `&after=${encodeURIComponent(page.next)}`
@@ -78,25 +78,26 @@ function queryOf(options: TaskOptions): string {
 function listText(screen: Screen, rows: readonly TaskRow[], isMore: boolean): string {
   if (rows.length === 0) return 'No tasks.\n'
   const columns = ['TASK', 'PHASE', 'SERVER', 'TOOL', 'OWNER', 'TRIES', 'MADE', 'SAYS'].map((title) => ({ title }))
-  const cells = rows.map(({ id, phase, server, tool, owner, attempts, createdAtMs, message }) => [id, phase, server, tool, owner, String(attempts), timeText(createdAtMs), message])
+  const cells = rows.map(({ id, phase, server, tool, owner, attempts, createdAtMs, reason, message = reason }) => [id, phase, server, tool, owner, String(attempts), timeText(createdAtMs), message])
   return `${tableText(screen, columns, cells)}${isMore ? `There are more: portolan task ls --json prints all.\n` : ''}`
 }
 
 async function show(id: string, options: TaskOptions): Promise<void> {
-  const task: TaskDetail = await openOperatorClient(options).get(`${pathOf(id)}${options.full === true ? '?content=true' : ''}`)
+  const { request: asked, result, ...told }: TaskDetail = await openOperatorClient(options).get(`${pathOf(id)}?content=true`)
+  const task = { ...told, ...(options.full === true ? { request: asked, result } : {}) }
   process.stdout.write(options.json === true ? `${JSON.stringify(task)}\n` : detailText(task))
 }
 
 /** For people; ends with a newline. */
 export function detailText(task: TaskDetail): string {
-  const { failures, request: asked, result, isRepeatable, isDispatched, asks } = task
+  const { failures, message: says = '', request: asked, result, isRepeatable, isDispatched, asks, isOfServer, serverTask } = task
   const facts: readonly (readonly [string, string])[] = [
     ['task', task.id],
     ['phase', task.phase],
     ['tool', `${task.tool} of ${task.server}, at ${task.endpoint === '' ? '/mcp' : `/${task.endpoint}/mcp`}`],
     ['owner', task.owner],
-    ['says', task.message],
-    ['attempts', task.serverTask !== '' ? `none: its server made it, as ${task.serverTask}` : `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched ? '; this one may have reached the server' : ''}`],
+    ['says', says],
+    ['attempts', isOfServer ? `none: its server made it, as ${serverTask}` : `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched ? '; this one may have reached the server' : ''}`],
     ['held by', task.holder],
     ['waits for', asks.join(', ')],
     ['made', timeText(task.createdAtMs)],
@@ -109,7 +110,7 @@ export function detailText(task: TaskDetail): string {
     ['result', result ?? `${task.resultBytes} bytes; --full shows it`],
   ]
   const lines = facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(11)} ${visible(value)}`)
-  const failed = failures.map(({ attempt, atMs, reason, message }) => `  ${timeText(atMs)} attempt ${attempt}: ${reason}: ${visible(message)}`)
+  const failed = failures.map(({ attempt, atMs, reason, message = '' }) => `  ${timeText(atMs)} attempt ${attempt}: ${reason}: ${visible(message)}`)
   return `${[...lines, ...(failed.length === 0 ? [] : ['failures', ...failed])].join('\n')}\n`
 }
 
