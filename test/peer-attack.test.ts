@@ -289,7 +289,7 @@ describe('too much', () => {
   it('is refused as never delivered where it is one call too many', async () => {
     const [near, far] = [await replica(), await replica({ maxCalls: 2 })]
     const open = await Promise.all([near.send(far.replicaId, 'hang', '1'), near.send(far.replicaId, 'hang', '2')])
-    await expect(near.send(far.replicaId, 'hang', '3')).rejects.toMatchObject(NEVER_DELIVERED)
+    await expect(near.send(far.replicaId, 'hang', '3')).rejects.toMatchObject({ ...NEVER_DELIVERED, retryAfterSec: 1 })
     open[0].cancel()
     await expect.poll(() => ask(near, far, '4').catch(() => [])).toEqual(['1 4', '2 4'])
     expect(served).not.toContain('3')

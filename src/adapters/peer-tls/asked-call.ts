@@ -4,7 +4,7 @@ import { createTextQueue } from '../../core/gateway/text-queue.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import type { Connection } from './connection.ts'
 import type { FrameKind } from './frame.ts'
-import { neverDelivered, outcomeUnknown } from './loss.ts'
+import { neverDelivered, outcomeUnknown, refused } from './loss.ts'
 import { readError } from './told-error.ts'
 import { ROOM_CHARS, createRoomTeller, createWindow } from './window.ts'
 
@@ -103,7 +103,7 @@ export function createAskedCall({ connection, stream, topic, text: first, maxTex
           return fail(readError(whole(text)))
         case 'refused':
           onFate('refused')
-          return fail(neverDelivered(text))
+          return fail(refused(text))
         case 'cut':
           onFate('lost')
           return fail(outcomeUnknown('the owner ended it'))

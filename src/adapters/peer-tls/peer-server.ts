@@ -12,6 +12,7 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import { KEY_BEATS, KEY_GONE, createConnection } from './connection.ts'
 import type { Connection } from './connection.ts'
 import type { FrameKind } from './frame.ts'
+import { NO_ROOM } from './loss.ts'
 import { createSecureServer } from './secure.ts'
 import type { SecureEnd } from './secure.ts'
 import { createServedCall } from './served-call.ts'
@@ -107,7 +108,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
     const at = text.indexOf('\n')
     const service = services.get(text.slice(0, at))
     if (isClosing || service === undefined) return refuse(asker.connection, stream, isClosing ? 'closing' : 'nobody for this topic')
-    if (callCount >= maxCalls) return refuse(asker.connection, stream, 'too many calls')
+    if (callCount >= maxCalls) return refuse(asker.connection, stream, NO_ROOM)
     callCount += 1
     const onOver = (): void => {
       callCount -= 1

@@ -2,7 +2,8 @@
  * Port: a conversation with the replica that owns what cannot move (an open upstream call, a stdio child). Texts go both
  * ways, in order and unchanged, no faster than they are read. Who asks learns whether its first text may have been acted on:
  *
- * `upstream_unavailable`  never delivered: no such replica, unreachable, nobody for the topic, refused. Ask elsewhere.
+ * `upstream_unavailable`  never delivered: no such replica, unreachable, nobody for the topic, refused. Ask elsewhere; with
+ *                         `retryAfterSec` it is there, and has no room for more.
  * `body_too_large`        never sent: more than one text may hold.
  * `outcome_unknown`       lost after it may have been delivered. Never ask again (design §7.1).
  * any other code          the owner's answer threw it.

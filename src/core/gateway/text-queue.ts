@@ -7,8 +7,8 @@ export interface TextQueue extends AsyncIterable<string> {
   isFull(): boolean
   /** The reader gets what is there, then the end, or `error` if one is given. */
   end(error?: Error): void
-  /** The reader gets nothing more, not even what is there. */
-  close(): void
+  /** The reader gets nothing more, not even what is there: it is returned. */
+  close(): readonly string[]
 }
 
 interface End {
@@ -57,10 +57,12 @@ export function createTextQueue(roomChars: number, onClose: () => void = () => {
     unreadChars = 0
     admitWriters()
   }
-  function close(): void {
+  function close(): readonly string[] {
+    const dropped = unread
     unread = []
     end()
     ended = { error: undefined }
+    return dropped
   }
 
   return {

@@ -54,7 +54,7 @@ export type ChannelAnswer =
   /** It does not run here, and nothing was done. */
   | { readonly kind: 'elsewhere' }
   | { readonly kind: 'message'; readonly message: Message }
-  /** It came outside any call, while this one was in flight: in order with what the call brings. */
+  /** It came outside any call, while this one was in flight: in order with what the call brings. Where that was given up, outside any call. */
   | { readonly kind: 'aside'; readonly message: Message }
   | { readonly kind: 'response'; readonly message: Message }
   | { readonly kind: 'failure'; readonly failure: ChannelFailure }
@@ -119,6 +119,11 @@ export function writeChannelAnswer(answer: ChannelAnswer): WireText {
     default:
       return sign
   }
+}
+
+/** Of an answer as it is written. */
+export function isAside(text: WireText): boolean {
+  return text[0] === SIGN.aside
 }
 
 /** Undefined for what is none: a reader breaks off. */

@@ -31,7 +31,7 @@ export interface RemoteOpen {
 /** Opens it; undefined where it does not run there any more, or that replica cannot be reached. Never rejects. */
 export async function openRemote(peers: PeerLink, { replicaId, upstreamId, legacy, listener }: RemoteOpen): Promise<Result<RemoteChannel, OpenFault> | undefined> {
   const standing = await converse(peers, replicaId, { op: 'open', upstreamId, legacy })
-  if (!('messages' in standing)) return undefined
+  if (!('messages' in standing)) return standing === FULL ? { ok: false, fault: { reason: 'overloaded', detail: FULL.detail, retryAfterSec: 1 } } : undefined
   const answers = readAnswers(standing)
   const first = await next(answers)
   if (first?.kind === 'fault') return { ok: false, fault: first.fault }
@@ -63,25 +63,37 @@ function createRemote({ peers, replicaId, opened, listener, close }: RemoteOptio
   const { channelId, idPrefix, profile } = opened
   let lastId = 0
   let isClosed = false
+  let inFlight = 0
+  /** Its child ends with it, where nobody else uses that: those in flight may still be answered. */
+  const closeIdle = (): void => {
+    if (isClosed && inFlight === 0) close()
+  }
   const lose = (closed: ChannelClosed): void => {
     if (isClosed) return
     isClosed = true
+    closeIdle()
     listener.onClosed({ gone: closed.gone, detail: closed.detail, ...(closed.wasIdle ? { wasIdle: true } : {}) })
   }
 
   async function run(call: ChannelCall, flight: Flight): Promise<void> {
     const { text, idText, method, progressToken, handler } = call
-    const answer = await converse(peers, replicaId, { op: 'call', channelId, idText, method, progressToken, text })
-    if (!('messages' in answer)) return flight.end(() => failWith(call, answer))
-    flight.began(answer)
-    const answers = readAnswers(answer)
-    for (let said = await next(answers); said !== undefined; said = await next(answers)) {
-      if (flight.isOver()) return
-      if (said.kind === 'aside') listener.onMessage(said.message)
-      else if (said.kind === 'message') await flight.pass(said.message, handler)
-      else return flight.end(() => end(call, said))
+    inFlight += 1
+    try {
+      const answer = await converse(peers, replicaId, { op: 'call', channelId, idText, method, progressToken, text })
+      if (!('messages' in answer)) return flight.end(() => failWith(call, answer))
+      flight.began(answer)
+      const answers = readAnswers(answer)
+      for (let said = await next(answers); said !== undefined; said = await next(answers)) {
+        if (said.kind === 'aside') listener.onMessage(said.message)
+        else if (flight.isOver()) return
+        else if (said.kind === 'message') await flight.pass(said.message, handler)
+        else return flight.end(() => end(call, said))
+      }
+      flight.end(() => handler.onFailure(LOST))
+    } finally {
+      inFlight -= 1
+      closeIdle()
     }
-    flight.end(() => handler.onFailure(LOST))
   }
   function end(call: ChannelCall, said: ChannelAnswer): void {
     if (said.kind === 'response') call.handler.onResponse(said.message)
@@ -101,7 +113,7 @@ function createRemote({ peers, replicaId, opened, listener, close }: RemoteOptio
     async read(answers) {
       let closed: ChannelClosed = { gone: true, detail: LOST.detail, wasIdle: false }
       for (let said = await next(answers); said !== undefined; said = await next(answers)) {
-        if (said.kind === 'message' && !isClosed) listener.onMessage(said.message)
+        if ((said.kind === 'message' || said.kind === 'aside') && !isClosed) listener.onMessage(said.message)
         if (said.kind === 'closed') closed = said.closed
       }
       lose(closed)
@@ -157,6 +169,8 @@ function asLegacy({ channel, hold }: Remote, { initializeResult }: OpenedChannel
 
 /** Nothing was done: the next attempt goes to whoever runs it then. */
 const GONE: ChannelFailure = { reason: 'session_gone', sent: false, detail: 'another replica runs the server by now', retryAfterSec: 1 }
+/** It runs there, and may be asked again. */
+const FULL: ChannelFailure = { reason: 'overloaded', sent: false, detail: 'the replica that runs the server has no room for more calls', retryAfterSec: 1 }
 /** The link to other replicas bounds one text. */
 const TOO_LONG: ChannelFailure = { reason: 'oversized', sent: false, detail: 'a request that is longer than what passes between replicas' }
 const MOVED: ChannelClosed = { gone: true, detail: GONE.detail, wasIdle: false }
@@ -210,8 +224,8 @@ async function converse(peers: PeerLink, replicaId: string, request: ChannelRequ
   try {
     return await peers.send(replicaId, CHANNEL_TOPIC, writeChannelRequest(request))
   } catch (error) {
-    const code = error instanceof PortolanError ? error.code : ''
-    return code === 'upstream_unavailable' ? GONE : code === 'body_too_large' ? TOO_LONG : LOST
+    const { code, retryAfterSec } = error instanceof PortolanError ? error : {}
+    return code === 'upstream_unavailable' ? (retryAfterSec === undefined ? GONE : FULL) : code === 'body_too_large' ? TOO_LONG : LOST
   }
 }
 

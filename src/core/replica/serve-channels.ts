@@ -13,7 +13,7 @@ import type { Random } from '../random.ts'
 import type { CallControl, Channel, ChannelFailure, LegacyChannel } from '../upstream/channel.ts'
 import type { OpenFault } from '../upstream/legacy-handshake.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-import { readChannelRequest, writeChannelAnswer } from './channel-texts.ts'
+import { isAside, readChannelRequest, writeChannelAnswer } from './channel-texts.ts'
 import type { ChannelRequest, LegacyTerms } from './channel-texts.ts'
 
 export interface ServeChannelsDeps {
@@ -30,6 +30,8 @@ interface Served {
   channel(): Channel | Promise<Channel>
   /** Of a child that nobody else uses: those in flight, the newest last. */
   readonly calls: Set<TextQueue>
+  /** What comes outside any call. */
+  readonly standing: TextQueue
 }
 
 /** A reader that is further behind than this is slow. */
@@ -39,6 +41,7 @@ const ACCEPTED = writeChannelAnswer({ kind: 'accepted' })
 
 export function serveChannels({ random, upstreams }: ServeChannelsDeps): PeerService {
   const served = new Map<string, Served>()
+  let opens = 0
 
   async function* open({ upstreamId, legacy }: Request<'open'>, signal: AbortSignal): AsyncGenerator<WireText> {
     const upstream = upstreams.byId(upstreamId)
@@ -55,8 +58,10 @@ export function serveChannels({ random, upstreams }: ServeChannelsDeps): PeerSer
       if ('reason' in profile) return yield writeChannelAnswer({ kind: 'fault', fault: profile })
       if (legacy !== undefined) channel = await openLegacy(upstream, legacy, calls, queue)
       const shown = channel ?? (await upstream.modern())
-      served.set(channelId, { upstream, channel: channel === undefined ? () => upstream.modern() : () => shown, calls })
-      const idPrefix = shown.nextId().replaceAll('"', '')
+      served.set(channelId, { upstream, channel: channel === undefined ? () => upstream.modern() : () => shown, calls, standing: queue })
+      // Not from the child, which begins again at 1 when it is restarted, while this channel and its prefix stay. Its own ids are numbers.
+      opens += 1
+      const idPrefix = `r${opens}`
       yield writeChannelAnswer({ kind: 'opened', opened: { channelId, idPrefix, profile: { ...profile, revision: shown.revision }, initializeResult: channel?.initializeResult ?? '' } })
       yield* queue
     } catch (error) {
@@ -76,13 +81,15 @@ export function serveChannels({ random, upstreams }: ServeChannelsDeps): PeerSer
     const channel = await Promise.resolve(found.channel()).catch(() => undefined)
     if (channel === undefined || channel.closed || signal.aborted) return yield ELSEWHERE
     const queue = createTextQueue(ROOM_CHARS)
-    const control = channel.send(callFor(request, queue, () => control))
+    found.calls.add(queue)
+    const control = channel.send(callFor(request, queue, { control: () => control, onLast: () => found.calls.delete(queue) }))
     const giveUp = (): void => {
+      found.calls.delete(queue)
       control.abort('the client gave it up')
-      queue.close()
+      // Another call may wait for the answer to them.
+      for (const text of queue.close()) if (isAside(text)) void found.standing.push(text)
     }
     signal.addEventListener('abort', giveUp, { once: true })
-    found.calls.add(queue)
     try {
       yield* queue
     } finally {
@@ -164,8 +171,15 @@ function isOfCall({ kind, method }: Message): boolean {
   return kind === 'request' || method === 'notifications/message'
 }
 
-function callFor({ text, idText, method, progressToken }: Request<'call'>, queue: TextQueue, control: () => CallControl): Parameters<Channel['send']>[0] {
+interface CallHooks {
+  control(): CallControl
+  /** Nothing is to be queued with it any more. */
+  onLast(): void
+}
+
+function callFor({ text, idText, method, progressToken }: Request<'call'>, queue: TextQueue, { control, onLast }: CallHooks): Parameters<Channel['send']>[0] {
   const last = (answer: WireText): void => {
+    onLast()
     void queue.push(answer)
     queue.end()
   }

@@ -50,6 +50,7 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
   const here = createLocalUse(() => createLocal(children.spawner))
   const onMoved = new Set<() => void>()
   let remoteModern: RemoteChannel | undefined
+  let openingModern: Promise<Opened<RemoteChannel> | undefined> | undefined
   let isLeaving = false
   let isRetired = false
   let isClosed = false
@@ -89,8 +90,14 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
 
   const modernAt = async (replicaId: string): Promise<Opened<RemoteChannel> | undefined> => {
     if (remoteModern?.channel.closed === false) return ok(remoteModern)
+    openingModern ??= openModernAt(replicaId).finally(() => (openingModern = undefined))
+    return openingModern
+  }
+  const openModernAt = async (replicaId: string): Promise<Opened<RemoteChannel> | undefined> => {
     const opened = await openRemote(peers, { replicaId, upstreamId, legacy: undefined, listener: DEAF })
-    if (opened?.ok === true) remoteModern = opened.value
+    if (opened?.ok !== true) return opened
+    if (isClosed) return void (await opened.value.channel.close())
+    remoteModern = opened.value
     return opened
   }
   const legacyAt = async (replicaId: string, open: OpenLegacy): Promise<Opened<LegacyChannel> | undefined> => {
