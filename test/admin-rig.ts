@@ -1,5 +1,5 @@
 /** An admin API of a test: on a listener beside an MCP handler that must never be reached, over a task store in memory. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
@@ -13,7 +13,8 @@ import { createTaskStore } from '../src/adapters/memory/task-store.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { createAdminDoor } from '../src/apps/admin/admin-door.ts'
 import type { AdminSource } from '../src/apps/admin/admin-route.ts'
-import { makeOperator, OPERATORS_FILE, writeOperators } from '../src/apps/admin/operators.ts'
+import { makeOperator, OPERATORS_FILE, operatorsText } from '../src/apps/admin/operators.ts'
+import type { Operator } from '../src/apps/admin/operators.ts'
 import type { ProcessStatus } from '../src/apps/gateway/status.ts'
 import { createTaskOperations } from '../src/core/task/task-operations.ts'
 import { createTasks } from '../src/core/task/tasks.ts'
@@ -27,6 +28,12 @@ const closers: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close()
 })
+
+/** Replaced, as every edit does: whoever looks sees another file. */
+export function writeOperators(path: string, operators: readonly Operator[]): void {
+  writeFileSync(`${path}.new`, operatorsText(operators), { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+}
 
 export interface AdminRigOptions {
   readonly listener?: Partial<HttpListenerOptions>

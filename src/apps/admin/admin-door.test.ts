@@ -3,10 +3,10 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { rawClient } from '../../../test/http-rig.ts'
-import { startAdminRig } from '../../../test/admin-rig.ts'
+import { startAdminRig, writeOperators } from '../../../test/admin-rig.ts'
 import type { AdminRig } from '../../../test/admin-rig.ts'
 import { newTask } from '../../../test/contracts/task-store.contract.ts'
-import { makeOperator, writeOperators } from './operators.ts'
+import { makeOperator } from './operators.ts'
 
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } })
 

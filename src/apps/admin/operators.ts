@@ -4,7 +4,7 @@
  */
 
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { Result } from '../../protocol/result.ts'
 
 export const OPERATORS_FILE = 'operators'
@@ -73,10 +73,8 @@ export function makeOperator(name: string): { readonly operator: Operator; reado
   return { operator: { name, digest: digestOf(token) }, token }
 }
 
-/** Whole or not at all; mode 0600. */
-export function writeOperators(path: string, operators: readonly Operator[]): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+/** The text of their file. */
+export function operatorsText(operators: readonly Operator[]): string {
   const lines = operators.map(({ name, digest }) => `${name} sha256:${digest.toString('base64url')}\n`)
-  writeFileSync(temporary, `# Who may operate Portolan over HTTP: portolan operator\n${lines.join('')}`, { mode: 0o600, flag: 'wx' })
-  renameSync(temporary, path)
+  return `# Who may operate Portolan over HTTP: portolan operator\n${lines.join('')}`
 }

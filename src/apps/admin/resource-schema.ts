@@ -49,7 +49,7 @@ const taskDetail = z.strictObject({
   failures: z
     .array(z.strictObject({ attempt: count('Which attempt'), atMs: atMs('When'), reason: z.enum(REASONS), message: z.string().optional().describe(`In words; ${CONTENT}`) }))
     .describe('The last ones, the newest last'),
-  serverTask: z.string().optional().describe(`The server\'s own id of it; empty for a task of Portolan\'s; ${CONTENT}`),
+  serverTask: z.string().optional().describe(`The server's own id of it; empty for a task of Portolan's; ${CONTENT}`),
   request: z.string().optional().describe(`What its owner sent; ${CONTENT}`),
   result: z.string().optional().describe(`What its owner gets; ${CONTENT}`),
 })

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { newTask } from '../../../test/contracts/task-store.contract.ts'
-import { startAdminRig } from '../../../test/admin-rig.ts'
+import { startAdminRig, writeOperators } from '../../../test/admin-rig.ts'
 import type { AdminRig } from '../../../test/admin-rig.ts'
-import { writeOperators } from './operators.ts'
 
 interface Stream {
   readonly text: () => string

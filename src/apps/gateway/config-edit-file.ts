@@ -1,5 +1,5 @@
 /**
- * Writes an edited configuration: whole or not at all (a file beside it, synced, renamed over it), with the mode it had, and
+ * Writes an edited configuration, or another file for people: whole or not at all (a file beside it, synced, renamed over it), with the mode it had, and
  * through a symbolic link to what it points at. Two edits at once both count: each holds `<file>.lock` while it reads and
  * writes, and starts over where somebody who takes no lock, an editor, was faster.
  */
@@ -23,6 +23,15 @@ export interface FileEdit<T> {
   readonly isWritten: boolean
 }
 
+export interface FileKind {
+  /** Of a file that was not there; the process's mask takes from it. */
+  readonly newMode: number
+  /** For people: how to have another file written. */
+  readonly elsewhere: string
+}
+
+const CONFIG: FileKind = { newMode: 0o666, elsewhere: 'name another file with --config' }
+
 const LOCK_WAIT_MS = 10_000
 const LOCK_POLL_MS = 25
 /** An edit takes milliseconds: a lock this old was left behind by a process that was killed. */
@@ -33,9 +42,9 @@ const MAX_TRIES = 20
  * Hands the file's text to `edit` ('' where there is no file) and writes the `text` it returns; undefined writes nothing.
  * `edit` may run several times. Rejects with ConfigWriteError, and with what `edit` throws.
  */
-export async function editFile<T extends { readonly text: string | undefined }>(path: string, edit: (before: string) => T | Promise<T>): Promise<FileEdit<T>> {
+export async function editFile<T extends { readonly text: string | undefined }>(path: string, edit: (before: string) => T | Promise<T>, { newMode, elsewhere }: FileKind = CONFIG): Promise<FileEdit<T>> {
   const target = targetOf(path)
-  return await guarded(path, async () => {
+  return await guarded(path, elsewhere, async () => {
     mkdirSync(dirname(target), { recursive: true })
     const unlock = await lock(`${target}.lock`)
     try {
@@ -44,7 +53,7 @@ export async function editFile<T extends { readonly text: string | undefined }>(
         const value = await edit(before ?? '')
         const done = { value, before: before ?? '', isNew: before === undefined }
         if (value.text === undefined || value.text === before) return { ...done, isWritten: false }
-        if (replace(target, before, value.text)) return { ...done, isWritten: true }
+        if (replace(target, before, value.text, newMode)) return { ...done, isWritten: true }
       }
     } finally {
       unlock()
@@ -75,10 +84,10 @@ function readIfThere(path: string): string | undefined {
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** False where the file no longer holds `before`: an editor saved it meanwhile. Accepted: one that saves within the next microseconds. */
-function replace(target: string, before: string | undefined, text: string): boolean {
+function replace(target: string, before: string | undefined, text: string, newMode: number): boolean {
   const temporary = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}`)
   const stat = statSync(target, { throwIfNoEntry: false })
-  const handle = openSync(temporary, 'wx', stat === undefined ? 0o666 : 0o600)
+  const handle = openSync(temporary, 'wx', stat === undefined ? newMode : 0o600)
   let isOver = false
   try {
     try {
@@ -186,12 +195,12 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
-async function guarded<T>(path: string, run: () => Promise<T>): Promise<T> {
+async function guarded<T>(path: string, elsewhere: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
   } catch (error) {
     const code = codeOf(error)
     if (!/^E[A-Z]+$/.test(code)) throw error
-    throw new ConfigWriteError(`Cannot write ${path} (${code}). Mend its permissions or those of its folder, or name another file with --config.`, { cause: error })
+    throw new ConfigWriteError(`Cannot write ${path} (${code}). Mend its permissions or those of its folder, or ${elsewhere}.`, { cause: error })
   }
 }
