@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { failedChild } from '../../core/upstream/spawner.ts'
 import type { Child, ChildHandler, SpawnRequest, Spawner } from '../../core/upstream/spawner.ts'
 import { DEFAULT_CAPS, findWrapper, prepareCommand } from './command.ts'
 import type { ChildCaps } from './command.ts'
@@ -44,7 +45,7 @@ export function createSpawner(options: SpawnerOptions = {}): ClosableSpawner {
       wrapper = findWrapper(caps)
     }
     const command = prepareCommand(request, caps, wrapper)
-    if (!command.ok) return createFailed(command.error, handler)
+    if (!command.ok) return failedChild(command.error, handler)
     count += 1
     // It ends with a point, so that no marker begins with another one.
     const marker = `${owner}.${count}.`
@@ -61,7 +62,7 @@ export function createSpawner(options: SpawnerOptions = {}): ClosableSpawner {
       return child
     } catch (error) {
       // Arguments with NUL bytes and the like.
-      return createFailed(error instanceof Error ? error.message : 'cannot be started', handler)
+      return failedChild(error instanceof Error ? error.message : 'cannot be started', handler)
     }
   }
 
@@ -72,11 +73,6 @@ export function createSpawner(options: SpawnerOptions = {}): ClosableSpawner {
       watcher?.close()
     },
   }
-}
-
-function createFailed(error: string, handler: ChildHandler): Child {
-  queueMicrotask(() => handler.onExit({ code: null, signal: null, error }))
-  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => Promise.resolve() }
 }
 
 interface ChildContext {

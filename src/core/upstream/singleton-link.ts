@@ -64,10 +64,11 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
 
   const pause = (): Promise<void> => new Promise((resolve) => clock.after(PAUSE_MS, resolve))
   const mayRun = (): boolean => !isLeaving && tenure.isHeld()
-  const end = (): Promise<void> => {
+  const end = async (): Promise<void> => {
     for (const run of onMoved) run()
     onMoved.clear()
-    return here.end()
+    await here.end()
+    await children.gone()
   }
 
   /** At whichever replica runs the children; whoever is asked while they change hands waits for the next one. */
@@ -79,6 +80,7 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
       if (typeof holder === 'object') return fail(holder)
       if (holder === tenures.replicaId) {
         await here.ended()
+        await children.gone()
         if (mayRun()) return local()
       }
       const opened = holder === undefined || holder === tenures.replicaId ? undefined : await remote(holder)

@@ -36,3 +36,9 @@ export interface Child {
 export interface Spawner {
   spawn(request: SpawnRequest, handler: ChildHandler): Child
 }
+
+/** One that never started, and why. */
+export function failedChild(error: string, handler: ChildHandler): Child {
+  queueMicrotask(() => handler.onExit({ code: null, signal: null, error }))
+  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => Promise.resolve() }
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createSpawner } from '../../adapters/child-process/spawner.ts'
+import { leaseChildren } from './leased-children.ts'
+
+const spawner = createSpawner()
+afterEach(() => spawner.close())
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return process.platform !== 'linux' || !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+function start(leftMs: number, script: string) {
+  const leased = leaseChildren(spawner, () => leftMs)
+  const exit = Promise.withResolvers<string | undefined>()
+  let out = ''
+  const child = leased.spawner.spawn(
+    { command: 'sh', args: ['-c', script], env: { PATH: process.env['PATH'] ?? '' }, cwd: undefined },
+    { onStdout: (chunk) => void (out += Buffer.from(chunk).toString('latin1')), onStderr: () => undefined, onDrain: () => undefined, onExit: ({ error }) => exit.resolve(error) },
+  )
+  return { leased, child, exit: exit.promise, out: () => out }
+}
+
+describe('a child that runs by a right that ends', () => {
+  it.skipIf(process.platform === 'win32')('is gone only when that is gone, too, which it leaves behind', async () => {
+    const { leased, exit, out } = start(60_000, `trap '' TERM; (while :; do sleep 0.05; done) & echo $!; exit 0`)
+    await exit
+    const left = Number(out())
+    expect(isAlive(left)).toBe(true)
+    await leased.gone()
+    expect(isAlive(left)).toBe(false)
+  })
+
+  it('is not started where the right has ended already', async () => {
+    const { child, exit } = start(0, 'echo started; cat')
+    expect(child.pid).toBe(0)
+    expect(await exit).toBe('another replica is to run the server')
+  })
+})

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { createLeaseStore } from '../../adapters/memory/lease-store.ts'
+import { createPeerNetwork } from '../../adapters/memory/peer-link.ts'
+import { clock, sleep } from '../../../test/fixtures/upstream/support.ts'
+import { fail, ok } from '../../protocol/result.ts'
+import type { PeerNetwork } from '../../adapters/memory/peer-link.ts'
+import type { LeaseStore } from '../replica/lease-store.ts'
+import { CHANNEL_TOPIC, writeChannelAnswer } from '../replica/channel-texts.ts'
+import { createTenures } from '../replica/tenure.ts'
+import type { Channel } from './channel.ts'
+import type { UpstreamLink } from './link.ts'
+import { createSingletonLink } from './singleton-link.ts'
+import type { SingletonLink } from './singleton-link.ts'
+import type { Child, ChildHandler, Spawner } from './spawner.ts'
+
+const REQUEST = { command: 'server', args: [], env: {}, cwd: undefined }
+const QUIET = { onStdout: () => undefined, onStderr: () => undefined, onDrain: () => undefined, onExit: () => undefined }
+
+/** Starts a child at each opening. */
+function localLink(spawner: Spawner): UpstreamLink {
+  const channel: Channel = {
+    era: 'modern', transport: 'stdio', revision: '2026-07-28', closed: false,
+    nextId: () => '1', send: () => ({ abort: () => undefined, resume: () => undefined }), notify: () => Promise.resolve(), close: () => Promise.resolve(),
+  }
+  return {
+    probeModern: () => Promise.resolve({ verdict: 'unknown', detail: '' }),
+    openModern: () => Promise.resolve(spawner.spawn(REQUEST, QUIET).pid === 0 ? fail({ reason: 'unreachable', detail: '' }) : ok({ ...channel })),
+    openLegacy: () => Promise.resolve(fail({ reason: 'refused', detail: '' })),
+    useHeaders: () => undefined, retire: () => undefined, children: () => 0, processes: () => [], restarts: () => 0, close: () => Promise.resolve(),
+  }
+}
+
+interface Started {
+  readonly handler: ChildHandler
+  readonly gone: PromiseWithResolvers<void>
+}
+
+function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { readonly link: SingletonLink; readonly started: Started[] } {
+  const started: Started[] = []
+  const spawner: Spawner = {
+    spawn(_request, handler): Child {
+      const gone = Promise.withResolvers<void>()
+      started.push({ handler, gone })
+      return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => gone.promise }
+    },
+  }
+  const link = createSingletonLink({ upstreamId: 'files', clock, spawner, createLocal: localLink, tenures: createTenures({ clock, store, replicaId }), peers: network.join(replicaId) })
+  return { link, started }
+}
+
+describe('the one set of children of a server', () => {
+  it('gets no next child, and goes to no other replica, before that is gone which the last one left behind', async () => {
+    const [store, network] = [createLeaseStore(clock), createPeerNetwork()]
+    const { link, started } = replica('a', store, network)
+    await link.openModern('2026-07-28')
+    const [first] = started as [Started]
+    first.handler.onExit({ code: 1, signal: null, error: undefined })
+    const next = link.openModern('2026-07-28')
+    const closed = link.close().then(() => 'closed')
+    expect(await Promise.race([next, closed, sleep(100)])).toBe(undefined)
+    expect([started.length, (await store.find('singleton:files'))?.holder]).toEqual([1, 'a'])
+    first.gone.resolve()
+    expect(await closed).toBe('closed')
+    expect(await store.find('singleton:files')).toBe(undefined)
+    await next
+  })
+
+  it('is asked for one shared channel by a replica that does not run it, however many want it first', async () => {
+    const [store, network] = [createLeaseStore(clock), createPeerNetwork()]
+    await store.acquire('singleton:files', 'far', 60_000)
+    const profile = { era: 'modern', revision: '2026-07-28', capabilities: '{}', serverInfo: '', instructions: '' } as const
+    let opens = 0
+    let open = 0
+    network.join('far').serve(CHANNEL_TOPIC, async function* (_text, signal) {
+      opens += 1
+      open += 1
+      yield writeChannelAnswer({ kind: 'opened', opened: { channelId: 'c', idPrefix: `r${opens}`, profile, initializeResult: '' } })
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      open -= 1
+    })
+    const { link } = replica('near', store, network)
+    const opened = await Promise.all([link.openModern('2026-07-28'), link.probeModern(), link.openModern('2026-07-28')])
+    expect([opens, opened[0].ok && opened[2].ok && opened[0].value === opened[2].value]).toEqual([1, true])
+    await link.close()
+    await expect.poll(() => open).toBe(0)
+  })
+})
