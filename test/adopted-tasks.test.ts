@@ -14,7 +14,7 @@ import type { Answer } from './http-rig.ts'
 import { codeOf, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
-import { DECLARED, FORM, INPUT, accept, done, resultOf } from './task-rig.ts'
+import { DECLARED, FORM, INPUT, VIA, accept, done, resultOf } from './task-rig.ts'
 import type { Json } from './task-rig.ts'
 
 type Era = 'legacy' | 'modern'
@@ -200,6 +200,79 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
     lastOf(actor).end('completed', { result: done })
     await eventually(async () => (await other.status(taskId)) === 'completed')
     expect(rig.events).toMatchObject([{ event: 'task_not_kept' }])
+  })
+})
+
+describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to another one', (era, form) => {
+  const bobs = { content: [{ type: 'text', text: 'Bob\'s' }] }
+  /** Its process was restarted, and counts its tasks anew. */
+  const beAnother = (task: ActorTask): void => void (task.state = { ...task.state, createdAt: '2026-01-01T00:00:01.000Z', lastUpdatedAt: '2026-01-01T00:00:01.000Z' })
+
+  it('is not that one: neither its result nor its status is shown, nor kept', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const first = await openRig(kept(store, actor))
+    const taskId = await (await clientOf(era, first)).call()
+    await first.close()
+    beAnother(lastOf(actor))
+    lastOf(actor).end('completed', { result: bobs })
+    const client = await clientOf(era, await startRig(kept(store, actor)))
+    expect(await client.status(taskId)).not.toBe('completed')
+    expect(await client.outcome(taskId)).not.toMatchObject({ result: bobs })
+    await phaseIs(store, 'failed')
+    expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
+    expect(JSON.stringify((await store.list({ count: 5 })).tasks)).not.toContain('Bob')
+  })
+
+  it('is cancelled here alone', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const first = await openRig(kept(store, actor))
+    const taskId = await (await clientOf(era, first)).call()
+    await first.close()
+    beAnother(lastOf(actor))
+    const client = await clientOf(era, await startRig(kept(store, actor)))
+    await client.send('tasks/cancel', { taskId })
+    await phaseIs(store, 'cancelled')
+    await sleep(100)
+    expect(actor.calls('tasks/cancel')).toEqual([])
+    expect(lastOf(actor).state['status']).toBe('working')
+  })
+
+  it('is not looked for in another process than the one that made it', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) } }))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const taskId = await (await clientOf(era, first)).call()
+    const client = await clientOf(era, second)
+    expect(await client.status(taskId)).toBe('working')
+    await first.close()
+    const looks = actor.calls('tasks/get').length
+    lastOf(actor).end('completed', { result: bobs })
+    await phaseIs(store, 'failed')
+    expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
+    expect(actor.calls('tasks/get')).toHaveLength(looks)
+  })
+})
+
+describe.each(CELLS)('a %s client that cancels what has just ended at a %s server', (era, form) => {
+  it.each(['here', 'elsewhere'])('gets its result all the same (%s)', async (where) => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const { all } = await startReplicas(2, kept(store, actor))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const one = await clientOf(era, first)
+    const other = await clientOf(era, second)
+    const taskId = await one.call()
+    const task = lastOf(actor)
+    task.state = { ...task.state, pollInterval: 60_000, pollIntervalMs: 60_000 }
+    task.end('completed', { result: done })
+    await (where === 'here' ? one : other).send('tasks/cancel', { taskId })
+    expect(await other.outcome(taskId)).toMatchObject({ result: done })
+    await phaseIs(store, 'completed')
   })
 })
 

@@ -5,6 +5,7 @@
 
 import { asciiJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import { parseMessage } from '../../protocol/message.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
@@ -14,7 +15,7 @@ import type { StoredTask } from '../task/stored-task.ts'
 import type { Tasks } from '../task/tasks.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
-import { endOf, lostOutcome, sightOf } from './adopted-sight.ts'
+import { endOf, lostOutcome, mayBeKnown, sightOf } from './adopted-sight.ts'
 import { leaseFor, principalOf } from './party.ts'
 import { askTask } from './task-ask.ts'
 import type { LegacyTask } from './task-at-legacy.ts'
@@ -38,7 +39,6 @@ const GROWTH = 1.5
 const LOOKS_PER_TTL = 4
 /** A server that is being restarted may not know it for a moment: it is asked once more. */
 const UNKNOWN_MS = 1_000
-const LOST_AFTER = 2
 const CANCEL_TRIES = 5
 
 /** Never sooner than the server asks for (S25 tasks, Polling; ext-tasks, Task Polling). `quiet`: looks in a row without news. */
@@ -56,7 +56,7 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
     let said = task.progress.said ?? task.origin.adopted?.said
     let told = JSON.stringify(said)
     let quiet = 0
-    let unknown = 0
+    let unknownSinceTicks: number | undefined
     let isOver = false
     let isLooking = false
     /** Whoever follows it in its place. */
@@ -76,20 +76,26 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
       stop()
       sink.end(outcome)
     }
+    /** Looks that somebody asked for in between do not count. */
+    const unseen = (): void => {
+      unknownSinceTicks ??= clock.ticksMs()
+      const leftMs = unknownSinceTicks + UNKNOWN_MS - clock.ticksMs()
+      if (leftMs > 0) again(leftMs)
+      else end(lostOutcome())
+    }
     const look = async (): Promise<void> => {
       if (isLooking || isOver) return
       isLooking = true
       const sight = await sightOf(context, task, channel)
+      if (!isOver && sight.kind === 'going') inner = await heldAgain(context, task, sight.said, sink).catch(() => undefined)
       isLooking = false
+      if (inner !== undefined) return isOver ? inner.abort('no longer followed') : stop()
       if (isOver) return
       if (sight.kind === 'ended') return end(sight.outcome)
-      unknown = sight.kind === 'unknown' ? unknown + 1 : 0
-      if (unknown >= LOST_AFTER) return end(lostOutcome())
-      if (sight.kind === 'unknown') return again(UNKNOWN_MS)
+      if (sight.kind === 'unknown') return unseen()
+      unknownSinceTicks = undefined
       quiet += 1
       if (sight.kind === 'going') {
-        inner = await heldAgain(context, task, sight.said, sink).catch(() => undefined)
-        if (inner !== undefined) return isOver ? inner.abort('no longer followed') : stop()
         const text = JSON.stringify([sight.said, sight.questions])
         said = sight.said
         if (text !== told) {
@@ -130,6 +136,9 @@ async function heldAgain(context: GatewayContext, task: StoredTask, state: TaskS
   const channel = leased?.channel ?? (await context.pool.shared(upstream, ownerKey))
   try {
     const { taskId, subject } = adopted
+    // It is held where it is known, and nowhere else: the result of another one is another's.
+    const sight = mayBeKnown(context, adopted) ? await sightOf(context, task, channel) : undefined
+    if (sight?.kind !== 'going') return void leased?.release()
     return followHere(context, context.tasksAtLegacy.begin({ ownerKey, upstream, channel, leased, input, taskId, state, token: '' }, { key: subject, asker: `input-${task.epoch}` }), sink)
   } catch (error) {
     leased?.release()
@@ -194,7 +203,8 @@ export function followHeld({ tasksAtModern }: GatewayContext, task: HeldTask, si
 }
 
 /** It was cancelled by who does not speak to the server: another replica, or an operator. */
-async function cancelThere(context: GatewayContext, tasks: Tasks, { id, origin }: StoredTask, channel: Channel | undefined, triesLeft = CANCEL_TRIES): Promise<void> {
+async function cancelThere(context: GatewayContext, tasks: Tasks, task: StoredTask, channel: Channel | undefined, triesLeft = CANCEL_TRIES): Promise<void> {
+  const { id, origin } = task
   const { adopted, upstreamId, ownerKey } = origin
   const upstream = context.upstreams.byId(upstreamId)
   if (adopted === undefined || upstream === undefined || triesLeft === 0) return
@@ -202,9 +212,13 @@ async function cancelThere(context: GatewayContext, tasks: Tasks, { id, origin }
     const found = await tasks.find(ownerKey, id)
     // The server said so itself.
     if (found?.kind === 'found' && found.task.progress.said?.status === 'cancelled') return
+    const sight = await sightOf(context, task, channel)
+    if (sight.kind === 'away') throw new PortolanError('upstream_unavailable')
+    // What has the id by now may be another's.
+    if (sight.kind !== 'going') return
     if (adopted.era === 'modern') await askTask(context, { upstream, ownerKey, taskId: adopted.taskId, capabilities: withTasksDeclared('{}') }, 'tasks/cancel')
     else await ask(channel?.closed === false ? channel : await context.pool.shared(upstream, ownerKey), 'tasks/cancel', { taskId: asciiJson(adopted.taskId) }, context.deps)
   } catch {
-    context.deps.clock.after(DEFAULT_POLL_MS, () => void cancelThere(context, tasks, { id, origin } as StoredTask, channel, triesLeft - 1))
+    context.deps.clock.after(DEFAULT_POLL_MS, () => void cancelThere(context, tasks, task, channel, triesLeft - 1))
   }
 }

@@ -1,8 +1,7 @@
 /** What passes through between a client and the server of its task is kept before the client has it: a task that was made, and how it ended. */
 
-import { readJson } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
-import { isOver, isToolError, legacyTaskOf, readDetailedTask, readTask } from '../../protocol/task.ts'
+import { isOver, isToolError, legacyTaskOf, readDetailedTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { forgetTask } from '../session/live-session.ts'
@@ -11,10 +10,11 @@ import type { AttemptOutcome } from '../task/attempt-end.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { answerFromKept } from './adopted-answer.ts'
-import { endOf, modernSight } from './adopted-sight.ts'
+import { endOf, isSameTask, legacyState, modernSight } from './adopted-sight.ts'
 import type { Sight } from './adopted-sight.ts'
 import { adopt } from './adopted-task.ts'
 import type { Call } from './call-state.ts'
+import type { OwnedTasks } from './owned-tasks.ts'
 import { UNKNOWN_CODE } from './task-at-legacy.ts'
 
 /** Undefined: nothing of it is to be kept. */
@@ -24,7 +24,9 @@ export function keptFirst(call: Call, channel: Channel, message: Message, outcom
   if (outcome.kind === 'task') return adoptRelayed(call, channel, message).then(() => outcome)
   const kept = call.route.kept
   if (kept?.kind !== 'found') return undefined
-  return hear(call, kept.task, message).catch(() => undefined).then(() => outcome)
+  const { task } = kept
+  if (isOfAnother(task, message)) return answerFromKept(call.context, call.exchange, kept)
+  return hear(owned, task, saidBy(call.look.method, task, message)).catch(() => undefined).then(() => outcome)
 }
 
 async function adoptRelayed(call: Call, channel: Channel, message: Message): Promise<void> {
@@ -34,23 +36,34 @@ async function adoptRelayed(call: Call, channel: Channel, message: Message): Pro
   if (made === undefined || owned === undefined) return
   const { taskId, state: said } = made
   const isKept = await adopt(context, {
-    exchange, route, subject: taskId, taskId, era: channel.era, said,
+    exchange, route, subject: taskId, taskId, era: channel.era, said, isOwn: call.source.isOwn,
     begin: (task, sink) => owned.follows.begin(task, sink, channel.era === 'legacy' ? channel : undefined),
   })
   if (isKept && exchange.session !== undefined) forgetTask(exchange.session, route.upstream.id, taskId)
 }
 
-async function hear({ context, look }: Call, task: StoredTask, message: Message): Promise<void> {
-  const { owned } = context
-  const sight = saidBy(look.method, task, message)
-  if (owned === undefined || sight === undefined) return owned?.follows.poke(task.id)
-  if (sight.kind === 'ended') await owned.tasks.move(task, endEvent(task, sight.outcome, owned.tasks.time.nowMs(), () => 0))
+/** Whatever was asked, a task that is shown says when it was made. */
+function isOfAnother({ origin: { adopted } }: StoredTask, message: Message): boolean {
+  if (adopted === undefined || adopted.taskId === '' || message.kind !== 'result') return false
+  const said = adopted.era === 'modern' ? readDetailedTask(message)?.state : legacyState(message)
+  return said !== undefined && !isSameTask(adopted, said)
+}
+
+async function hear(owned: OwnedTasks, task: StoredTask, sight: Sight | undefined): Promise<void> {
+  if (sight === undefined) return owned.follows.poke(task.id)
+  if (sight.kind === 'ended') await keepEnd(owned, task, sight.outcome)
   if (sight.kind === 'going') {
     owned.follows.heard(task.id)
     const { said } = sight
     const before = task.progress.said ?? task.origin.adopted?.said
     if (before?.status !== said.status || before.statusMessage !== said.statusMessage) await owned.tasks.move(task, { kind: 'note', epoch: task.epoch, statusMessage: said.statusMessage ?? '', heard: sight })
   }
+}
+
+/** How it ended, whoever follows it by now. False: it had ended before, or it cannot be said here. */
+export async function keepEnd({ tasks }: OwnedTasks, task: StoredTask, outcome: AttemptOutcome): Promise<boolean> {
+  const moved = await tasks.move(task, endEvent(task, outcome, tasks.time.nowMs(), () => 0))
+  return moved.ok
 }
 
 /** Undefined: something may have happened, and only its server knows what. */
@@ -61,7 +74,7 @@ function saidBy(method: string, { origin: { adopted }, progress }: StoredTask, m
     const before = progress.said ?? adopted?.said
     return before === undefined ? undefined : { kind: 'ended', outcome: resultOutcome(message, before) }
   }
-  const said = readTask(readJson(message.text, message.body), 'legacy')?.state
+  const said = legacyState(message)
   if (said === undefined) return undefined
   if (!isOver(said.status)) return { kind: 'going', said, questions: {} }
   return said.status === 'cancelled' ? { kind: 'ended', outcome: { kind: 'cancelled', said } } : undefined
@@ -73,8 +86,11 @@ function resultOutcome(message: Message, before: TaskState): AttemptOutcome {
   return endOf(message, { ...before, status: isFailed ? 'failed' : 'completed' })
 }
 
-/** A server that does not know the task any more, or not here: the row says what is known. Undefined: its answer is the client's. */
+/**
+ * A server that does not know the task any more, or not here: the row says what is known. Undefined: its answer is the client's, as is
+ * the refusal to cancel what has just ended, which has the same code (S25 tasks, Task Cancellation).
+ */
 export function answerForServer(call: Call, code: number): Promise<Outcome> | undefined {
-  const { context, exchange, route: { kept } } = call
-  return code === UNKNOWN_CODE && kept !== undefined ? answerFromKept(context, exchange, kept) : undefined
+  const { context, exchange, look: { method }, route: { kept } } = call
+  return code === UNKNOWN_CODE && kept !== undefined && method !== 'tasks/cancel' ? answerFromKept(context, exchange, kept) : undefined
 }

@@ -28,18 +28,41 @@ export type Sight =
 const AWAY: Sight = { kind: 'away' }
 const UNKNOWN: Sight = { kind: 'unknown' }
 
-/** `channel`: the session in which it was made, where this process has it. Never rejects. */
-export async function sightOf(context: GatewayContext, { origin }: StoredTask, channel: Channel | undefined): Promise<Sight> {
+/** `made`: the session in which it was made, where this process has it; `other`: one that may know it, too. Never rejects. */
+export async function sightOf(context: GatewayContext, { origin }: Pick<StoredTask, 'origin'>, made: Channel | undefined, other?: () => Channel | Promise<Channel>): Promise<Sight> {
   const { adopted, upstreamId, ownerKey } = origin
   const upstream = context.upstreams.byId(upstreamId)
   if (adopted === undefined || upstream === undefined) return AWAY
+  if (made?.closed !== false && !mayBeKnown(context, adopted)) return UNKNOWN
   try {
-    if (adopted.era === 'modern') return modernSight(await askTask(context, { upstream, ownerKey, taskId: adopted.taskId, capabilities: withTasksDeclared('{}') }, 'tasks/get'))
-    const asked = channel?.closed === false ? channel : await context.pool.shared(upstream, ownerKey)
-    return await legacySight(context, asked, adopted.taskId)
+    if (adopted.era === 'modern') return ofSame(adopted, modernSight(await askTask(context, { upstream, ownerKey, taskId: adopted.taskId, capabilities: withTasksDeclared('{}') }, 'tasks/get')))
+    const asked = made?.closed === false ? made : await (other?.() ?? context.pool.shared(upstream, ownerKey))
+    return await legacySight(context, asked, adopted)
   } catch {
     return AWAY
   }
+}
+
+/** Whether anybody but who made it can know it. A child that cannot is not asked: what it has under this id is somebody else's (guarantee 3). */
+export function mayBeKnown({ deps }: GatewayContext, { child, heldBy }: AdoptedFrom): boolean {
+  const { replicaId, isOwn } = child ?? { replicaId: heldBy, isOwn: false }
+  return !isOwn && (replicaId === '' || replicaId === deps.peers.replicaId)
+}
+
+/** Servers, and children that were restarted, give ids twice; `createdAt` is required in both forms, and never changes. */
+export function isSameTask({ said: { createdAt } }: AdoptedFrom, said: TaskState): boolean {
+  return said.createdAt === createdAt
+}
+
+/** What is said of another task is nothing of this one. */
+function ofSame(adopted: AdoptedFrom, sight: Sight): Sight {
+  const said = saidIn(sight)
+  return said === undefined || isSameTask(adopted, said) ? sight : UNKNOWN
+}
+
+function saidIn(sight: Sight): TaskState | undefined {
+  if (sight.kind === 'going') return sight.said
+  return sight.kind === 'ended' && 'said' in sight.outcome ? sight.outcome.said : undefined
 }
 
 /** By the answer to `tasks/get`, which brings the result (ext-tasks, Task Polling). */
@@ -61,12 +84,13 @@ export function modernSight(answer: Message): Sight {
 }
 
 /** The result has a request of its own; before the end it is not asked for, since it would take the client's questions (S25 tasks, Input Required). */
-async function legacySight(context: GatewayContext, channel: Channel, taskId: string): Promise<Sight> {
-  const named = { taskId: asciiJson(taskId) }
+async function legacySight(context: GatewayContext, channel: Channel, adopted: AdoptedFrom): Promise<Sight> {
+  const named = { taskId: asciiJson(adopted.taskId) }
   const answer = await ask(channel, 'tasks/get', named, context.deps)
   if (answer.kind === 'error') return readError(answer).code === UNKNOWN_CODE ? UNKNOWN : AWAY
   const said = legacyState(answer)
   if (said === undefined) return AWAY
+  if (!isSameTask(adopted, said)) return UNKNOWN
   if (!isOver(said.status)) return { kind: 'going', said, questions: {} }
   if (said.status === 'cancelled') return { kind: 'ended', outcome: { kind: 'cancelled', said } }
   return { kind: 'ended', outcome: endOf(await ask(channel, 'tasks/result', named, context.deps), said) }

@@ -11,10 +11,11 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
 import type { BeginAttempt } from '../task/attempt.ts'
-import type { StoredTask, TaskTerms } from '../task/stored-task.ts'
+import type { ChildOf, StoredTask, TaskTerms } from '../task/stored-task.ts'
 import { LEASE_MS } from '../task/task-runner.ts'
 import type { NewTask } from '../task/task-store.ts'
 import type { Found, Making } from '../task/tasks.ts'
+import { holderOf } from './call-look.ts'
 import { sealTask } from './handles.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
 import { partyOf } from './party.ts'
@@ -31,6 +32,8 @@ export interface MadeTask {
   readonly era: Era
   readonly said: TaskState
   readonly input?: ReadonlySet<InputCapability>
+  /** Made in a session that is its client's alone. */
+  readonly isOwn?: boolean
   /** How it is followed as long as this replica does. */
   readonly begin: BeginAttempt
 }
@@ -97,22 +100,28 @@ async function makeAnew({ tasks, store }: OwnedTasks, task: NewTask): Promise<Ma
   return tasks.make(task)
 }
 
-function newRow({ deps }: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said, input }: MadeTask): NewTask | undefined {
+function newRow(context: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said, input, isOwn = false }: MadeTask): NewTask | undefined {
   const { upstream, scope = '' } = route
   const { principal } = partyOf(exchange)
   const { ownerKey, bindingKey, label, scopes } = principal
   const terms = adoptionTerms(upstream.config, route.subject, said, taskId !== '')
   if (terms === undefined) return undefined
-  const heldBy = exchange.era === 'modern' && era === 'modern' && upstream.config.target.transport === 'stdio' ? deps.peers.replicaId : ''
+  const heldBy = holderOf(context, exchange, route, { era })
+  const child = childOf(context, route, isOwn)
   return {
     id: adoptedId(owned, ownerKey, upstream.id, subject),
     origin: {
       ownerKey, bindingKey, label, scopes: [...scopes], endpoint: exchange.endpoint, scope, upstreamId: upstream.id, tool: route.subject, requestText: '', terms,
-      adopted: { taskId, subject, heldBy, era, said, ...(input === undefined ? {} : { input: [...input] }) },
+      adopted: { taskId, subject, heldBy, ...(child === undefined ? {} : { child }), era, said, ...(input === undefined ? {} : { input: [...input] }) },
     },
     idempotency: undefined,
     lease: { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: taskId === '' },
   }
+}
+
+function childOf({ deps }: GatewayContext, { upstream }: Route, isOwn: boolean): ChildOf | undefined {
+  if (upstream.config.target.transport !== 'stdio') return undefined
+  return { replicaId: upstream.placement === undefined ? deps.peers.replicaId : '', isOwn }
 }
 
 /** What is kept of the task that a client's id holds; undefined for nothing, also where the store cannot be reached: its server can be asked. */

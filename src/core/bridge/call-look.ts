@@ -38,7 +38,7 @@ export function responseLook(context: GatewayContext, exchange: Exchange, messag
 }
 
 /** A modern client's next request may come to any replica; what a child of its own remembers, only this one has. Legacy clients come back to their session. */
-function holderOf({ deps }: GatewayContext, { era }: Exchange, { upstream }: Route, source: Pick<Source, 'era'>): string {
+export function holderOf({ deps }: GatewayContext, { era }: Exchange, { upstream }: Pick<Route, 'upstream'>, source: Pick<Source, 'era'>): string {
   const hasOwnChild = upstream.config.target.transport === 'stdio' && upstream.placement === undefined
   return era === 'modern' && source.era === 'modern' && hasOwnChild ? deps.peers.replicaId : ''
 }

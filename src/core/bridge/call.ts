@@ -7,7 +7,7 @@ import type { IdText } from '../../protocol/message.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { ASKING_METHODS } from '../../protocol/input-required.ts'
-import { TASK_METHODS, legacyTaskOf } from '../../protocol/task.ts'
+import { legacyTaskOf } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
@@ -21,6 +21,7 @@ import { setLogLevel } from './input-pool.ts'
 import type { Leased } from './input-pool.ts'
 import { classOfSession, declaring } from './extension-class.ts'
 import { longResponse } from './long-response.ts'
+import { madeIn } from './made-in.ts'
 import { AFRESH, readParkedState } from './own-state.ts'
 import type { ParkableCall } from './parked-calls.ts'
 import { modernCapabilities } from './party.ts'
@@ -64,15 +65,9 @@ function isTakenUp(context: GatewayContext, exchange: Exchange, route: Route, so
 function start(call: Call): void | Promise<void> {
   const { source, message } = call
   if (source.lease !== undefined && ASKING_METHODS.has(message.method)) return source.lease().then((leased) => sendParkable(call, leased, source.input))
-  const channel = madeIn(call) ?? source.channel()
+  const channel = madeIn(call.context, call.exchange, source) ?? source.channel()
   if (channel instanceof Promise) return channel.then((ready) => send(call, ready))
   return send(call, channel)
-}
-
-/** A task is asked for in the session in which it was made, whichever of its owner's asks. */
-function madeIn({ context, source, exchange: { session }, message, route }: Call): Channel | undefined {
-  if (session === undefined || source.era !== 'legacy' || !TASK_METHODS.has(message.method)) return undefined
-  return context.taskSessions.channelOf({ ownerKey: session.data.ownerKey, upstreamId: route.upstream.id, taskId: route.subject })
 }
 
 /** Its server may ask for input: it has a session for itself until it is over (bridge-rulings §3, §4). */

@@ -197,6 +197,12 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     return answer
   }
 
+  /** Must be refused for what has ended (S25 tasks, Task Cancellation), also just now. */
+  const stillGoing = async (entry: Entry): Promise<void> => {
+    await refresh(entry)
+    if (entry.isOver) throw new PortolanError('invalid_params', { message: `Cannot cancel task: already in terminal status '${entry.state.status}'` })
+  }
+
   return {
     begin(begun) {
       const now = isoNow()
@@ -253,11 +259,11 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
     async cancel(task) {
       const entry = entryOf(task)
       if (entry === undefined) throw new PortolanError('task_not_found')
-      if (!entry.isOver && entry.taskId !== undefined) await refresh(entry)
-      if (entry.isOver) throw new PortolanError('invalid_params', { message: `Cannot cancel task: already in terminal status '${entry.state.status}'` })
+      await stillGoing(entry)
       if (entry.taskId === undefined) entry.abort()
       else {
         const answer = await requestOf(entry, 'tasks/cancel')
+        if (answer.kind === 'error') await stillGoing(entry)
         if (answer.kind === 'error') throw refused(answer)
       }
       settle(entry, 'cancelled', '', false)

@@ -51,7 +51,7 @@ export function createdTask(context: GatewayContext, { exchange, route, look, ..
   const members = { resultType: '"task"', ...taskTexts(task, look), ...(meta === undefined ? {} : { _meta: text.slice(meta.start, meta.end) }) }
   const outcome: Outcome = { kind: 'task', text: resultText(look.clientIdText, objectText(Object.entries(members))) }
   if (context.owned === undefined) return outcome
-  return adopt(context, { exchange, route, subject: task.key, taskId, era: 'legacy', said: state, input: made.input, begin: (_row, sink) => followHere(context, task, sink) }).then(() => outcome)
+  return adopt(context, { exchange, route, subject: task.key, taskId, era: 'legacy', said: state, input: made.input, isOwn: made.leased !== undefined, begin: (_row, sink) => followHere(context, task, sink) }).then(() => outcome)
 }
 
 /** Answers `tasks/*`. Rejects with PortolanError. */

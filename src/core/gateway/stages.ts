@@ -3,6 +3,7 @@
  * on; only a stage that has to wait returns a promise, so that a call whose catalog is known never leaves the stack.
  */
 
+import { guardKept } from '../bridge/adopted-guard.ts'
 import { orKept } from '../bridge/adopted-answer.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { encodeHeaderValue } from '../../protocol/header.ts'
@@ -247,6 +248,11 @@ function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
 }
 
 function carryHere(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
+  const guarding = exchange.route?.kept === undefined ? undefined : guardKept(context, exchange, source)
+  return guarding === undefined ? carryOn(context, exchange, source) : guarding.then((outcome) => outcome ?? carryOn(context, exchange, source))
+}
+
+function carryOn(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'task') return orKept(context, exchange, exchange.era === 'legacy' ? answerLegacyTask(context, exchange, source) : answerModernTask(context, exchange, source))

@@ -57,12 +57,21 @@ export interface AdoptedFrom {
   readonly subject: string
   /** The replica whose child made it; '' for none. */
   readonly heldBy: string
+  /** The child process that made it: no other one knows it, though it may give the same id to another task. Undefined over HTTP. */
+  readonly child?: ChildOf
   /** Of the server: its words are kept as they are. */
   readonly era: Era
   /** What its client can be asked for in it, where Portolan asks. */
   readonly input?: readonly InputCapability[]
   /** What it said when it made the task. */
   readonly said: TaskState
+}
+
+export interface ChildOf {
+  /** '' where the child is not any one replica's. */
+  readonly replicaId: string
+  /** It is there for one client's session or call. */
+  readonly isOwn: boolean
 }
 
 export interface TaskOrigin {
