@@ -55,6 +55,19 @@ describe('who watches tasks', () => {
     expect(said(await watch.look())).toEqual(['a cancelled'])
   })
 
+  it('is told at the next look what one found before it failed', async () => {
+    const { store, tasks } = play()
+    let isAway = false
+    const watch = openTaskWatch({ ...store, find: (id) => (isAway && id === 'b' ? Promise.reject(new Error('away')) : store.find(id)) }, tasks)
+    for (const id of ['a', 'b', 'c']) await store.create(newTask(id))
+    await watch.look()
+    for (const id of ['a', 'b']) await tasks.cancel('alice', id)
+    isAway = true
+    await expect(watch.look()).rejects.toThrow('away')
+    isAway = false
+    expect(said(await watch.look()).toSorted()).toEqual(['a cancelled', 'b cancelled'])
+  })
+
   it('follows 200 that wait, and hears of the others when they change', async () => {
     const { store, tasks, watch, clock } = play()
     for (let at = 0; at < 205; at += 1) {
@@ -64,6 +77,48 @@ describe('who watches tasks', () => {
     expect(await watch.look()).toHaveLength(200)
     await tasks.cancel('alice', 't204')
     expect(said(await watch.look())).toEqual(['t204 cancelled'])
+  })
+
+  it('costs few reads at each look, however many wait and have been heard of, and still tells of what nobody said', async () => {
+    const { store, clock } = play()
+    let reads = 0
+    let hear: (id: string) => void = () => undefined
+    const counting = { ...store, find: (id: string) => (reads++, store.find(id)) }
+    const watch = openTaskWatch(counting, { onChange: (run) => ((hear = run), () => undefined) })
+    const ids = Array.from({ length: 1_000 }, (_, at) => `t${at}`)
+    for (const id of ids) {
+      clock.advance(1)
+      await store.create(newTask(id))
+      hear(id)
+    }
+    const toldOf = new Set<string>()
+    for (let looks = 0; looks < 5; looks += 1) {
+      reads = 0
+      for (const line of said(await watch.look())) toldOf.add(line)
+      expect(reads).toBeLessThanOrEqual(225)
+    }
+    expect(toldOf.size).toBe(1_000)
+    reads = 0
+    expect(await watch.look()).toEqual([])
+    expect(reads).toBe(25)
+    await store.drop('t999', 1_000)
+    const later: string[] = []
+    for (let looks = 0; looks < 32; looks += 1) later.push(...said(await watch.look()))
+    expect(later).toEqual(['t999 gone'])
+  })
+
+  it('learns at the next look of the end of what it follows, however many others wait, and though nobody said it', async () => {
+    const { store, tasks, clock } = play()
+    const watch = openTaskWatch(store, { onChange: () => () => undefined })
+    for (let at = 0; at < 400; at += 1) {
+      clock.advance(1)
+      await store.create(newTask(`t${at}`))
+    }
+    await watch.look()
+    for (let at = 0; at < 100; at += 1) await tasks.cancel('alice', `t${at}`)
+    const lines = said(await watch.look())
+    expect(lines.filter((line) => line.endsWith('cancelled'))).toHaveLength(100)
+    expect(lines.filter((line) => line.endsWith('queued'))).toHaveLength(100)
   })
 
   it('is told nothing more, and costs nothing, once it is closed', async () => {
