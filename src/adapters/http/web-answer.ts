@@ -24,19 +24,26 @@ export function webRequestOf(request: HttpRequest, signal: AbortSignal): Request
   }
 }
 
+/** `ends`: nobody waits for a client any more that does not read; its connection is cut. */
+export interface WebEnds {
+  /** Aborted when the client has gone. */
+  readonly gone: AbortController
+  readonly ends: AbortSignal
+}
+
 /** Resolves when the answer was given, or its client has gone. */
-export async function answerByWeb(request: Request, response: HttpResponse, gone: AbortController, handler: WebHandler): Promise<void> {
+export async function answerByWeb(request: Request, response: HttpResponse, { gone, ends }: WebEnds, handler: WebHandler): Promise<void> {
   response.onGone(() => gone.abort())
   const answer = await handler(request)
   const headers = Object.fromEntries(answer.headers)
-  if (answer.headers.get('content-type')?.startsWith('text/event-stream') === true && answer.body !== null) return pass(answer.body, response, () => response.head(answer.status, headers), gone.signal)
+  if (answer.headers.get('content-type')?.startsWith('text/event-stream') === true && answer.body !== null) return pass(answer.body, response, () => response.head(answer.status, headers), [gone.signal, ends])
   const bytes = Buffer.from(await answer.arrayBuffer())
   // node:http reckons the length itself.
   delete headers['content-length']
   response.answer(answer.status, headers, bytes.toString('latin1'))
 }
 
-async function pass(body: ReadableStream<Uint8Array>, response: HttpResponse, begin: () => void, gone: AbortSignal): Promise<void> {
+async function pass(body: ReadableStream<Uint8Array>, response: HttpResponse, begin: () => void, [gone, ends]: readonly [AbortSignal, AbortSignal]): Promise<void> {
   const reader = body.getReader()
   const cancel = (): void => void reader.cancel().catch(() => undefined)
   if (gone.aborted) return cancel()
@@ -45,10 +52,22 @@ async function pass(body: ReadableStream<Uint8Array>, response: HttpResponse, be
   for (;;) {
     const { done, value } = await reader.read()
     if (done || gone.aborted) break
-    if (!response.write(Buffer.from(value).toString('latin1'))) await new Promise<void>((resolve) => {
-      gone.addEventListener('abort', () => resolve(), { once: true })
-      response.onDrain(resolve)
-    })
+    if (response.write(Buffer.from(value).toString('latin1')) || (await isTaken(response, [gone, ends]))) continue
+    cancel()
+    if (!gone.aborted) return response.destroy()
+    break
   }
   response.end()
+}
+
+/** False: one of the signals came first. */
+async function isTaken(response: HttpResponse, signals: readonly AbortSignal[]): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const give = (): void => resolve(false)
+  for (const signal of signals) signal.addEventListener('abort', give)
+  response.onDrain(() => resolve(true))
+  if (signals.some(({ aborted }) => aborted)) give()
+  const taken = await promise
+  for (const signal of signals) signal.removeEventListener('abort', give)
+  return taken
 }

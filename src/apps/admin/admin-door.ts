@@ -84,7 +84,7 @@ export function createAdminDoor(source: AdminSource, { operatorsPath, publicUrl,
     const { name, isStillWelcome } = guest.value
     const app = await load(transport)
     const visit = { operator: name, isStillWelcome, signal: ends.signal, record: (record: Parameters<typeof recordAdmin>[2]) => recordAdmin(source, transport, record) }
-    await answerByWeb(webRequest, response, gone, (given) => app(given, visit))
+    await answerByWeb(webRequest, response, { gone, ends: ends.signal }, (given) => app(given, visit))
   }
   const routeFor = (transport: AdminTransport, letIn: LetIn): ControlRoute => ({
     path: '/api/', open: false, sameOrigin: true,
