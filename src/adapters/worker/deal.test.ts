@@ -28,7 +28,7 @@ async function startWorker(dealer: Dealer): Promise<ChildProcess> {
   closers.push(() => worker.kill('SIGKILL'))
   await once(worker, 'message')
   const leave = dealer.join(worker)
-  worker.once('exit', leave)
+  worker.once('close', leave)
   return worker
 }
 
@@ -64,7 +64,7 @@ describe('connections that are dealt to workers', () => {
   })
 
   it('go to another worker where one died before it took them', async () => {
-    const { dealer, port } = await open()
+    const { dealer, port } = await open(createManualClock())
     const stopped = await startWorker(dealer)
     stopped.kill('SIGSTOP')
     const waiting = client(port)
@@ -73,6 +73,35 @@ describe('connections that are dealt to workers', () => {
     expect(await client(port).pid).toBe(other.pid)
     stopped.kill('SIGKILL')
     expect(await waiting.pid).toBe(other.pid)
+  })
+
+  it('are whole at another worker where one died before its answer had left', async () => {
+    const { dealer, port } = await open(createManualClock())
+    const holding = await startWorker(dealer)
+    holding.send('hold')
+    const { socket, pid } = client(port)
+    await once(socket, 'connect')
+    // Many turns after the connection came: it would have read by now.
+    await once(holding, 'message')
+    const other = await startWorker(dealer)
+    holding.kill('SIGKILL')
+    expect(await pid).toBe(other.pid)
+  })
+
+  it('are ended, and go to nobody else, where a worker does not answer in time; it serves others when it goes on', async () => {
+    const clock = createManualClock()
+    const { dealer, port } = await open(clock)
+    const stopped = await startWorker(dealer)
+    stopped.kill('SIGSTOP')
+    const waiting = client(port)
+    await expect.poll(() => clock.pendingCount).toBe(1)
+    clock.advance(4_999)
+    const next = client(port)
+    await expect.poll(() => clock.pendingCount).toBe(2)
+    clock.advance(1)
+    expect(await waiting.pid).toBe(0)
+    stopped.kill('SIGCONT')
+    expect(await next.pid).toBe(stopped.pid)
   })
 
   it('wait for a worker where there is none yet', async () => {

@@ -1,7 +1,7 @@
 /**
  * Connections are accepted in one process and dealt to workers in turn, a connection at a time to each: whoever is busy gets
- * fewer. None is lost: one that a worker refuses because it drains, or that was on its way to one that died, goes to the next. It
- * is kept open here until a worker has said that it takes it, which it says before it reads from it. (node:cluster deals in the same
+ * fewer. One that a worker refuses because it drains, or that was on its way to one that died, goes to the next; only one that
+ * a worker neither takes nor refuses in time, since it hangs, is ended. It is kept open here until a worker has said that it takes it, which it says before it reads from it. (node:cluster deals in the same
  * way, but forgets what was on its way to a worker that died: such a client waits for ever.)
  */
 
@@ -18,10 +18,16 @@ export interface DealChannel {
 export interface Dealer {
   /** A server to accept with, once for each address. */
   open(): Server
-  /** A worker that serves. Returns what takes it out, when it has ended. */
+  /** A worker that serves. Returns what takes it out, when it has ended and all that it said was read. */
   join(channel: DealChannel): () => void
   /** Accepts nothing more; what nobody took yet is closed. */
   close(): void
+}
+
+interface Dealt {
+  readonly id: number
+  readonly socket: Socket
+  readonly stopTimer: () => void
 }
 
 interface Member {
@@ -29,10 +35,10 @@ interface Member {
   /** It refused one: it takes none any more. */
   isLeaving: boolean
   /** On its way there. */
-  dealt: { readonly id: number; readonly socket: Socket } | undefined
+  dealt: Dealt | undefined
 }
 
-/** Connections that no worker could take yet; further ones are closed at once, and so is one that waited for too long. */
+/** Connections that no worker could take yet; further ones are closed at once, and so is one that waited for too long: for a worker, or for its answer. */
 const MAX_WAITING = 4_096
 const WAIT_MS = 5_000
 
@@ -55,7 +61,8 @@ export function createDealer(clock: Clock): Dealer {
   }
 
   function take(socket: Socket): void {
-    if (isClosed || waiting.size >= MAX_WAITING) return void socket.destroy()
+    // Not writable: it was ended, or its client is gone.
+    if (isClosed || !socket.writable || waiting.size >= MAX_WAITING) return void socket.destroy()
     waiting.set(socket, clock.after(WAIT_MS, () => drop(socket)))
     deal()
   }
@@ -78,7 +85,12 @@ export function createDealer(clock: Clock): Dealer {
 
   function give(member: Member, socket: Socket): void {
     const id = ++lastId
-    member.dealt = { id, socket }
+    const dealt = { id, socket, stopTimer: clock.after(WAIT_MS, () => setImmediate(giveUp)) }
+    /** One turn later: the answer may have come while this process was stopped. Says it to the worker's duplicate, too, and nobody else gets it. */
+    function giveUp(): void {
+      if (member.dealt === dealt) socket.destroySoon()
+    }
+    member.dealt = dealt
     // Whoever was given one comes last from now on.
     members.push(...members.splice(members.indexOf(member), 1))
     // Where it cannot be sent the worker is gone, and that will be said.
@@ -90,6 +102,7 @@ export function createDealer(clock: Clock): Dealer {
     const { dealt } = member
     if (dealt === undefined || message.id !== dealt.id) return
     member.dealt = undefined
+    dealt.stopTimer()
     member.isLeaving = message.kind === REFUSED
     if (member.isLeaving) return take(dealt.socket)
     dealt.socket.destroy()
@@ -113,6 +126,7 @@ export function createDealer(clock: Clock): Dealer {
         if (at >= 0) members.splice(at, 1)
         const { dealt } = member
         member.dealt = undefined
+        dealt?.stopTimer()
         if (dealt !== undefined) take(dealt.socket)
       }
     },

@@ -130,15 +130,16 @@ function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions)
     slot.cancelStart = () => undefined
     const worker = forkWorker({ ...place, number: slot.number })
     filled(slot, { pid: worker.pid ?? 0, kill: (signal) => void worker.kill(signal) }, Date.now())
-    const leaves = [hub.join(hintLineOver(worker))]
+    const leave = hub.join(hintLineOver(worker))
     worker.on('message', (message) => {
       const ready = readyMessage(message)
       if (ready === undefined) return
-      leaves.push(dealer.join(worker))
+      // Its channel was read to the end then: what it took goes to nobody else.
+      worker.once('close', dealer.join(worker))
       isReady(slot, ready.banner)
     })
     const gone = (code: number | null, signal: string | null): void => {
-      for (const leave of leaves) leave()
+      leave()
       lost(slot, code, signal)
     }
     worker.on('error', (error) => {
