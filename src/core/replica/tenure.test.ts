@@ -102,6 +102,29 @@ describe('a tenure', () => {
     expect(await store.find('x')).toBeUndefined()
   })
 
+  it('is left in a second where the store hangs, and what is taken late is given back', async () => {
+    const clock = createManualClock()
+    const store = createLeaseStore(clock)
+    let goOn = (): void => undefined
+    const hung = new Promise<void>((resolve) => (goOn = resolve))
+    const hanging: LeaseStore = { ...store, acquire: (...asked) => hung.then(() => store.acquire(...asked)) }
+    const tenure = createTenures({ clock, store: hanging, replicaId: 'a' }).join('x', { onHeld: () => undefined, onLost: () => undefined })
+    const refused = expect(tenure.place()).rejects.toMatchObject({ code: 'state_unavailable' })
+    await turn()
+    let hasLeft = false
+    void tenure.leave().then(() => (hasLeft = true))
+    clock.advance(999)
+    await turn()
+    expect(hasLeft).toBe(false)
+    clock.advance(1)
+    await turn()
+    expect(hasLeft).toBe(true)
+    await refused
+    goOn()
+    await turn()
+    expect([tenure.isHeld(), await store.find('x')]).toEqual([false, undefined])
+  })
+
   it('is refused with the store\'s absence where nobody can be asked', async () => {
     const { join } = createRig()
     const a = join('a')

@@ -161,7 +161,8 @@ function createShared({ clock, store, replicaId, leaseMs = LEASE_MS }: TenuresDe
       onUnused()
       takers.isOpen = false
       stopTimer()
-      await asking?.catch(() => undefined)
+      // What it takes later it gives back by itself.
+      if (asking !== undefined) await answerOf(clock, asking)
       await renewing
       stopTimer()
       const held = lease
