@@ -4,31 +4,26 @@
  * what node:http cannot parse is answered here. No framework, no web Request or Response: this is the hot path.
  */
 import { createServer as createHttpServer } from 'node:http'
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { Server, ServerOptions } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { Server as NetServer, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Clock } from '../../core/clock.ts'
-import type { HttpHandler, HttpRefusal } from '../../core/gateway/http-exchange.ts'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
 import type { Limits } from '../../core/gateway/snapshot.ts'
 import { createHostCheck, isLoopback } from './allowed-host.ts'
-import type { HostCheck } from './allowed-host.ts'
 import { bind } from './bind.ts'
 import type { Address, ListenTarget } from './bind.ts'
 import { createConnections } from './connection.ts'
 import type { Connections } from './connection.ts'
-import type { ControlRoute } from './control-route.ts'
-import { createCors, isPreflight } from './cors.ts'
-import type { Cors } from './cors.ts'
+import { createCors } from './cors.ts'
 import { createDeadlines } from './deadlines.ts'
 import { createForwarding } from './forwarding.ts'
 import type { ForwardingOptions } from './forwarding.ts'
 import { createLagGuard } from './lag-guard.ts'
 import { endAndLinger } from './linger.ts'
-import type { ListenerLog } from './listener-log.ts'
-import { NodeRequest } from './node-request.ts'
-import { NodeResponse } from './node-response.ts'
+import { createReceiver } from './receiver.ts'
+import type { ReceiverParts } from './receiver.ts'
 import { openTlsFiles } from './tls-files.ts'
 import type { TlsContext, TlsFiles } from './tls-files.ts'
 
@@ -64,10 +59,7 @@ export interface HttpListenerOptions extends ForwardingOptions {
   readonly tlsPollMs?: number
 }
 
-export interface HttpListenerParts {
-  readonly mcp: HttpHandler
-  readonly routes: readonly ControlRoute[]
-  readonly log: ListenerLog
+export interface HttpListenerParts extends ReceiverParts {
   readonly clock: Clock
 }
 
@@ -199,55 +191,6 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     get openCount() {
       return connections.dueCount
     },
-  }
-}
-
-export interface Receiver {
-  readonly parts: HttpListenerParts
-  readonly connections: Connections
-  readonly hosts: HostCheck
-  readonly cors: Cors
-  readonly context: ConstructorParameters<typeof NodeRequest>[1]
-  busy(): HttpRefusal | undefined
-}
-
-export type Receive = (incoming: IncomingMessage, outgoing: ServerResponse, awaitsContinue: boolean) => void
-
-/** What happens to each request, whoever listens. */
-export function createReceiver({ parts, connections, hosts, cors, context, busy }: Receiver): Receive {
-  const routes = new Map(parts.routes.map((route) => [route.path, route]))
-  const trees = parts.routes.filter(({ path }) => path.endsWith('/'))
-
-  function treeAt(path: string): ControlRoute | undefined {
-    for (const tree of trees) if (path.startsWith(tree.path)) return tree
-    return undefined
-  }
-
-  function hostAllowed(request: NodeRequest): boolean {
-    const { targetAuthority } = request
-    return hosts.allows(request.peer.host) && (targetAuthority === '' || hosts.allows(targetAuthority))
-  }
-
-  return (incoming, outgoing, awaitsContinue) => {
-    const request = new NodeRequest(incoming, context)
-    if (awaitsContinue) request.awaitsContinue(outgoing)
-    const origin = request.header('origin')
-    const originAllowed = origin === undefined || cors.allows(origin)
-    const route = routes.get(request.path) ?? treeAt(request.path)
-    const isShared = origin !== undefined && originAllowed && route?.sameOrigin !== true
-    const response = new NodeResponse(incoming, outgoing, request, connections.of(incoming.socket), isShared ? cors.answerHeaders(origin) : undefined)
-    try {
-      if (route?.open === true) route.handle(request, response)
-      else if (!hostAllowed(request)) parts.mcp.handle(request, response, { code: 'forbidden_host' })
-      else if (!originAllowed) parts.mcp.handle(request, response, { code: 'forbidden_origin' })
-      else if (isShared && isPreflight(request)) response.answer(204, cors.preflightHeaders(origin, request), '')
-      else if (route !== undefined) route.handle(request, response)
-      else parts.mcp.handle(request, response, busy())
-    } catch (error) {
-      parts.log.error({ reason: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'A request handler threw')
-      if (response.headSent) response.destroy()
-      else response.answer(500, {}, '')
-    }
   }
 }
 

@@ -9,8 +9,8 @@ import { createConnections } from './connection.ts'
 import { createCors } from './cors.ts'
 import { createDeadlines } from './deadlines.ts'
 import { createForwarding } from './forwarding.ts'
-import { createReceiver } from './listener.ts'
 import type { HttpListenerOptions, HttpListenerParts } from './listener.ts'
+import { createReceiver } from './receiver.ts'
 
 export type RequestHandlerOptions = Pick<HttpListenerOptions, 'publicUrl' | 'allowedHosts' | 'allowedOrigins' | 'trustedProxies' | 'forwardedHeaders' | 'limits'>
 

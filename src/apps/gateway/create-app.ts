@@ -34,6 +34,7 @@ import { addressText, explained } from './listen-advice.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
+import { metricsText } from './metrics-text.ts'
 import { openOperations } from './operations.ts'
 import type { Operations, OperationsSource } from './operations.ts'
 import { reload } from './reload.ts'
@@ -264,30 +265,6 @@ function statusOf({ config, state, links, drift, ledger, gateway }: Opened, cond
     servers,
     virtualServers,
   }
-}
-
-/** A server that a reload removed must not stay in the metrics. */
-const SERVER_GAUGES = ['server_degraded', 'server_breaker_open', 'server_children', 'server_sessions', 'server_restarts'] as const
-
-/** Gauges are read when somebody asks. */
-function metricsText(metrics: Metrics, status: ProcessStatus): string {
-  const { user, system } = process.cpuUsage()
-  metrics.gauge('process_cpu_seconds', {}, (user + system) / 1e6)
-  metrics.gauge('process_resident_bytes', {}, process.memoryUsage.rss())
-  metrics.gauge('state_store_reachable', {}, status.store.reachable ? 1 : 0)
-  if (status.replica !== null) metrics.gauge('hints_up', {}, status.replica.hints.isUp ? 1 : 0)
-  metrics.gauge('sessions', {}, status.sessions)
-  metrics.gauge('exchanges_in_flight', {}, status.exchangesInFlight)
-  metrics.gauge('ledger_lost_records', {}, status.ledgerLostCount)
-  for (const gauge of SERVER_GAUGES) metrics.dropGauge(gauge)
-  for (const { name, state, breaker, children, sessions, restarts } of status.servers) {
-    metrics.gauge('server_degraded', { server: name }, state === 'degraded' ? 1 : 0)
-    metrics.gauge('server_breaker_open', { server: name }, breaker.state === 'closed' ? 0 : 1)
-    metrics.gauge('server_children', { server: name }, children)
-    metrics.gauge('server_sessions', { server: name }, sessions)
-    metrics.gauge('server_restarts', { server: name }, restarts)
-  }
-  return metrics.text()
 }
 
 async function stop({ door, listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
