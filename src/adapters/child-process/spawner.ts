@@ -172,7 +172,7 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
     write: (text) => (child.stdin.writable ? child.stdin.write(text, 'latin1') : true),
     pause: () => void child.stdout.pause(),
     resume: () => void child.stdout.resume(),
-    expireIn: (ms) => watcher?.expire(pid, ms, marker),
+    expireIn: (ms) => watcher?.expire(pid, ms, marker) ?? true,
     stop,
   }
 }

@@ -2,7 +2,7 @@
  * Ends the children of a Portolan that died without a chance to do it (`kill -9`, out of memory). One small shell per
  * Portolan reads from a pipe which processes lead a group; when the pipe breaks, the owner is gone, and everything that
  * stems from it is ended: SIGTERM, two seconds, SIGKILL. What has an end of its own that nobody has moved is ended with SIGKILL then, because
- * its owner may be stopped and alive. Linux and macOS; on Windows there is none.
+ * its owner may be stopped and alive; that end comes no later where the owner dies before it. Linux and macOS; on Windows there is none.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -10,8 +10,11 @@ import type { ChildProcess } from 'node:child_process'
 export interface Watcher {
   add(groupId: number): void
   remove(groupId: number): void
-  /** Ends it in `ms` from now, and what has this marker; again: later, or sooner. */
-  expire(groupId: number, ms: number, marker: string): void
+  /**
+   * Ends it in `ms` from now, and what has this marker; again: later, or sooner. False: it cannot be relied on, because the shell
+   * does not start, or died as it did. One that died is started anew for it.
+   */
+  expire(groupId: number, ms: number, marker: string): boolean
   /** Lets it end what is still registered, and itself. */
   close(): void
 }
@@ -61,11 +64,10 @@ while read -r op id left its; do
     =) spare "$id"; expire "$id" "$left" "$its" & eval "timer_$id=$!" ;;
   esac
 done
-for group in $groups; do spare "$group"; done
 signal_all TERM
 tries=0
 while [ $tries -lt 10 ]; do
-  is_any_left || exit 0
+  is_any_left || break
   sleep 0.2 2>/dev/null || sleep 1
   tries=$((tries + 1))
 done
@@ -75,39 +77,59 @@ while is_any_left && [ $tries -lt 5 ]; do
   sleep 0.1 2>/dev/null || sleep 1
   tries=$((tries + 1))
 done
+for group in $groups; do spare "$group"; done
 `
 
+/** A shell that lives no longer died of its start. */
+const YOUNG_MS = 1_000
+
 /** Starts it. `marker` stands in the environment of every child and in no other. */
-export function createWatcher(marker: string): Watcher {
+export function createWatcher(marker: string, file = '/bin/sh'): Watcher {
   /** With what is to be told of the end of each. */
   const groups = new Map<number, { readonly atMs: number; readonly marker: string } | undefined>()
   let isClosed = false
+  let bornMs = 0
+  /** The one before. */
+  let diedYoung = false
   let shell: ChildProcess = start()
 
   function start(): ChildProcess {
     // Its own session: Ctrl-C in Portolan's terminal must not end it first.
-    const child = spawn('/bin/sh', ['-c', SCRIPT, 'portolan-watcher', marker], {
+    const child = spawn(file, ['-c', SCRIPT, 'portolan-watcher', marker], {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
       env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
       cwd: '/',
     })
     child.on('error', () => undefined)
-    const startedMs = performance.now()
+    bornMs = performance.now()
     child.on('exit', () => {
-      // Where a shell cannot even start, another one will not either.
-      if (isClosed || child !== shell || performance.now() - startedMs < 1_000) return
-      shell = start()
-      for (const [id, end] of groups) {
-        tell('+', id)
-        if (end !== undefined) tellEnd(id, end)
-      }
+      if (isClosed || child !== shell) return
+      diedYoung = isYoung()
+      // Where a shell cannot even start, another one will not either: it is tried when the next end is told.
+      if (!diedYoung) startAnew()
     })
     child.stdin?.on('error', () => undefined)
     child.unref()
     const pipe: unknown = child.stdin
     if (typeof pipe === 'object' && pipe !== null && 'unref' in pipe && typeof pipe.unref === 'function') pipe.unref()
     return child
+  }
+
+  function startAnew(): void {
+    shell = start()
+    for (const [id, end] of groups) {
+      tell('+', id)
+      if (end !== undefined) tellEnd(id, end)
+    }
+  }
+
+  function isYoung(): boolean {
+    return performance.now() - bornMs < YOUNG_MS
+  }
+
+  function isAlive({ pid, exitCode, signalCode }: ChildProcess): boolean {
+    return pid !== undefined && exitCode === null && signalCode === null
   }
 
   function tell(op: '+' | '-', id: number): void {
@@ -128,10 +150,13 @@ export function createWatcher(marker: string): Watcher {
       if (groups.delete(groupId)) tell('-', groupId)
     },
     expire(groupId, ms, marker) {
-      if (!groups.has(groupId)) return
+      // It is gone already.
+      if (!groups.has(groupId)) return true
       const end = { atMs: performance.now() + ms, marker }
       groups.set(groupId, end)
-      tellEnd(groupId, end)
+      if (isAlive(shell)) tellEnd(groupId, end)
+      else startAnew()
+      return isAlive(shell) && !(diedYoung && isYoung())
     },
     close() {
       isClosed = true

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { createSpawner } from '../../adapters/child-process/spawner.ts'
 import { leaseChildren } from './leased-children.ts'
+import type { Spawner } from './spawner.ts'
 
 const spawner = createSpawner()
-afterEach(() => spawner.close())
+afterAll(() => spawner.close())
 
 function isAlive(pid: number): boolean {
   try {
@@ -15,8 +16,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function start(leftMs: number, script: string) {
-  const leased = leaseChildren(spawner, () => leftMs)
+function start(leftMs: number, script: string, by: Spawner = spawner) {
+  const leased = leaseChildren(by, () => leftMs)
   const exit = Promise.withResolvers<string | undefined>()
   let out = ''
   const child = leased.spawner.spawn(
@@ -34,6 +35,12 @@ describe('a child that runs by a right that ends', () => {
     expect(isAlive(left)).toBe(true)
     await leased.gone()
     expect(isAlive(left)).toBe(false)
+  })
+
+  it('is ended at once where nothing would end it in time', async () => {
+    const { child, exit } = start(60_000, 'cat', { spawn: (request, handler) => ({ ...spawner.spawn(request, handler), expireIn: () => false }) })
+    await exit
+    expect(isAlive(child.pid)).toBe(false)
   })
 
   it('is not started where the right has ended already', async () => {

@@ -24,6 +24,11 @@ export function leaseChildren(spawner: Spawner, leftMs: () => number): LeasedChi
     leaving.add(left)
   }
 
+  /** What nothing would end in time must not live. */
+  function expire(child: Child, ms: number): void {
+    if (!child.expireIn(ms)) leave(child)
+  }
+
   return {
     spawner: {
       spawn(request, handler) {
@@ -37,12 +42,12 @@ export function leaseChildren(spawner: Spawner, leftMs: () => number): LeasedChi
           },
         })
         children.add(child)
-        child.expireIn(ms)
+        expire(child, ms)
         return child
       },
     },
     expireIn(ms) {
-      for (const child of children) child.expireIn(ms)
+      for (const child of children) expire(child, ms)
     },
     gone: () => Promise.all(leaving).then(() => undefined),
   }

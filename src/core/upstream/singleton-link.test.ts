@@ -41,7 +41,7 @@ function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { 
     spawn(_request, handler): Child {
       const gone = Promise.withResolvers<void>()
       started.push({ handler, gone })
-      return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => gone.promise }
+      return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => gone.promise }
     },
   }
   const link = createSingletonLink({ upstreamId: 'files', clock, spawner, createLocal: localLink, tenures: createTenures({ clock, store, replicaId }), peers: network.join(replicaId) })

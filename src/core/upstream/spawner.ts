@@ -27,8 +27,9 @@ export interface Child {
   /**
    * Ends all of it with SIGKILL in `ms` from now, even if this process is stopped or hangs then; each call moves the end. A
    * machine that stands still as a whole ends it when it goes on. On Windows only `stop` ends it.
+   * False: nothing would end it then, and its owner has to do it now.
    */
-  expireIn(ms: number): void
+  expireIn(ms: number): boolean
   /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone. */
   stop(graceMs: number): Promise<void>
 }
@@ -40,5 +41,5 @@ export interface Spawner {
 /** One that never started, and why. */
 export function failedChild(error: string, handler: ChildHandler): Child {
   queueMicrotask(() => handler.onExit({ code: null, signal: null, error }))
-  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => undefined, stop: () => Promise.resolve() }
+  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => Promise.resolve() }
 }
