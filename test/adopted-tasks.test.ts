@@ -239,10 +239,10 @@ describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to an
     expect(lastOf(actor).state['status']).toBe('working')
   })
 
-  it('is not looked for in another process than the one that made it', async () => {
+  it.skipIf(era !== form)('is not looked for in another process than the one that made it', async () => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) } }))
+    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: form } }))
     const [first, second] = all
     if (first === undefined || second === undefined) return expect.fail('no replicas')
     const taskId = await (await clientOf(era, first)).call()
@@ -254,6 +254,36 @@ describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to an
     await phaseIs(store, 'failed')
     expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
     expect(actor.calls('tasks/get')).toHaveLength(looks)
+  })
+})
+
+describe.each(CELLS.filter(([, form]) => form === 'legacy'))('a %s client\'s task of a %s server in a child, whose lease is lost for a while', (era, form) => {
+  it('is followed where the child is, and not given up by anybody', async () => {
+    const actor = closeAfter(await startActor(form))
+    let aheadMs = 0
+    let isTaken = false
+    const inner = createTaskStore({ nowMs: () => Date.now() + aheadMs })
+    /** The one without the child is the first to claim it. */
+    const store: TaskStore = {
+      ...inner,
+      async claim(claim) {
+        if (claim.holder === 'r0' && !isTaken) return { nowMs: Date.now() + aheadMs, tasks: [] }
+        const claimed = await inner.claim(claim)
+        isTaken ||= claimed.tasks.some(({ epoch }) => epoch === 3)
+        return claimed
+      },
+    }
+    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: form } }))
+    const [first, second] = all
+    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const taskId = await (await clientOf(era, first)).call()
+    aheadMs = 16_000
+    const [row] = (await store.claim({ holder: 'nobody', leaseMs: 1, gone: [], count: 1, perOwner: 1, rooms: new Map() })).tasks
+    expect(row).toMatchObject({ holder: 'nobody', epoch: 2 })
+    await eventually(async () => (await store.list({ count: 1 })).tasks[0]?.epoch === 4)
+    lastOf(actor).end('completed', { result: done })
+    await phaseIs(store, 'completed')
+    expect(await (await clientOf(era, second)).outcome(taskId)).toMatchObject({ result: done })
   })
 })
 

@@ -11,6 +11,7 @@ import type { TaskState } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Attempt, AttemptSink } from '../task/attempt.ts'
 import type { AttemptOutcome } from '../task/attempt-end.ts'
+import { homeOf } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import type { Tasks } from '../task/tasks.ts'
 import type { Channel } from '../upstream/channel.ts'
@@ -52,7 +53,12 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
   const { clock } = context.deps
   const looks = new Map<string, { readonly now: () => void; readonly later: () => void }>()
 
-  const begin: Follows['begin'] = (task, sink, channel) => {
+  const begin: Follows['begin'] = (task, sink, made) => {
+    const { ownerKey, upstreamId, adopted } = task.origin
+    const entry = adopted === undefined ? undefined : context.tasksAtLegacy.find(ownerKey, adopted.subject)
+    // Its lease was another's for a while; what holds it for its client was here all the time.
+    if (entry !== undefined) return followHere(context, entry, sink)
+    const channel = made ?? context.taskSessions.channelOf({ ownerKey, upstreamId, taskId: adopted?.taskId ?? '' })
     let said = task.progress.said ?? task.origin.adopted?.said
     let told = JSON.stringify(said)
     let quiet = 0
@@ -77,11 +83,14 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
       sink.end(outcome)
     }
     /** Looks that somebody asked for in between do not count. */
-    const unseen = (): void => {
+    const unseen = async (): Promise<void> => {
       unknownSinceTicks ??= clock.ticksMs()
       const leftMs = unknownSinceTicks + UNKNOWN_MS - clock.ticksMs()
-      if (leftMs > 0) again(leftMs)
-      else end(lostOutcome())
+      if (leftMs > 0) return again(leftMs)
+      const isLeft = await isOfLiving(context, task).catch(() => undefined)
+      if (isOver) return
+      if (isLeft === undefined) again(UNKNOWN_MS)
+      else end(isLeft ? { kind: 'unbegun' } : lostOutcome())
     }
     const look = async (): Promise<void> => {
       if (isLooking || isOver) return
@@ -119,6 +128,12 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
   }
 
   return { begin, heard: (id) => looks.get(id)?.later(), poke: (id) => looks.get(id)?.now() }
+}
+
+/** Whether the replica whose child made it is another one, and lives: that one may follow it. Rejects where that cannot be found out. */
+async function isOfLiving({ deps, membership }: GatewayContext, { origin }: StoredTask): Promise<boolean> {
+  const home = homeOf(origin)
+  return home !== '' && home !== deps.peers.replicaId && (await membership?.isAlive(home)) === true
 }
 
 /**

@@ -45,6 +45,7 @@ export async function sightOf(context: GatewayContext, { origin }: Pick<StoredTa
 
 /** Whether anybody but who made it can know it. A child that cannot is not asked: what it has under this id is somebody else's (guarantee 3). */
 export function mayBeKnown({ deps }: GatewayContext, { child, heldBy }: AdoptedFrom): boolean {
+  // Rows of versions that named no child.
   const { replicaId, isOwn } = child ?? { replicaId: heldBy, isOwn: false }
   return !isOwn && (replicaId === '' || replicaId === deps.peers.replicaId)
 }

@@ -227,9 +227,16 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   if (exchange.message !== undefined && exchange.route?.marked === true && !mayAsk(source.upstream.knownProfile(), source.era, method)) throw uriNotFound(exchange.message)
   const owned = exchange.era === 'modern' ? ownedBy(exchange, row?.kind === 'task') : undefined
   const carried = owned === undefined ? undefined : carryToOwner(context, exchange, owned)
-  // An owner that is gone: what that means is said here.
-  if (carried !== undefined) return carried.then((how) => (how === 'done' ? undefined : carryHere(context, exchange, source)))
+  // An owner that is gone: what that means is said here, or where its task is followed now.
+  if (carried !== undefined) return carried.then((how) => (how === 'done' ? undefined : carryToFollower(context, exchange, source)))
   return carryHere(context, exchange, source)
+}
+
+function carryToFollower(context: GatewayContext, exchange: Exchange, source: Source): Verdict | Promise<Verdict> {
+  const kept = exchange.route?.kept
+  const follower = kept?.kind === 'found' ? kept.task.holder : ''
+  const carried = follower === '' ? undefined : carryToOwner(context, exchange, follower)
+  return carried === undefined ? carryHere(context, exchange, source) : carried.then((how) => (how === 'done' ? undefined : carryHere(context, exchange, source)))
 }
 
 /** What the call goes on with is another replica's: it goes there before it may become a task. */
@@ -241,8 +248,6 @@ function isElsewhere({ deps }: GatewayContext, exchange: Exchange): boolean {
 /** The replica that alone has what this request needs: a call that waits for it, a task, the child that made one. */
 function ownedBy({ route }: Exchange, isTask: boolean): string | undefined {
   if (route?.heldBy !== undefined && route.heldBy !== '') return route.heldBy
-  // Whoever follows it by now: the one that made it may be gone.
-  if (isTask && route?.kept?.kind === 'found' && route.kept.task.holder !== '') return route.kept.task.holder
   if (isTask) return route?.subject.startsWith(`${TASK_KEY}:`) === true ? ownerOf(route.subject.slice(TASK_KEY.length + 1)) : undefined
   return ownerOf(readParkedState(route?.requestState)?.id ?? '')
 }

@@ -93,6 +93,11 @@ export interface TaskOrigin {
   readonly adopted?: AdoptedFrom
 }
 
+/** The replica that alone can follow it, as long as it lives; '' where any can. */
+export function homeOf({ adopted }: TaskOrigin): string {
+  return adopted?.child?.replicaId ?? ''
+}
+
 /** What the server of an adopted task says of it, and what it waits for, by its own keys. */
 export interface SaidOf {
   readonly said: TaskState

@@ -244,7 +244,12 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const leases = createTaskLeases<Running>({
     store, tasks, clock, leaseMs, after, held: () => [...running.values()],
     lost: (entry) => lose(entry, 'its lease is lost'),
-    late: (entry) => (entry.isSent ? lose(entry, LATE) : handBack(entry, LATE)),
+    late(entry) {
+      // Looking is no harm, whoever else looks; what is seen is refused where the lease is another's by now.
+      if (isFollowed(entry.task)) return
+      if (entry.isSent) lose(entry, LATE)
+      else handBack(entry, LATE)
+    },
   })
   const claims = createTaskClaims({
     store, tasks, clock, log, replicaId, leaseMs, share, after, isAlive: deps.isAlive,
@@ -299,7 +304,11 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   }
 }
 
-/** What goes on at its server, whoever looks, takes nobody's room. */
-function takesRoom({ origin }: StoredTask): boolean {
-  return origin.adopted === undefined || origin.adopted.taskId === ''
+/** It goes on at its server, whoever looks. */
+function isFollowed({ origin }: StoredTask): boolean {
+  return origin.adopted !== undefined && origin.adopted.taskId !== ''
+}
+
+function takesRoom(task: StoredTask): boolean {
+  return !isFollowed(task)
 }

@@ -58,6 +58,14 @@ describe('the states of a task', () => {
     expect(resumed).toMatchObject({ phase: 'running', epoch: 2, progress: { attempts: 1, rounds: 1, answers: { a: 'x', b: 'z' }, questions: {}, stateText: '"s"' } })
   })
 
+  it('give an adopted one back to the replica whose child made it, and any other to anybody', () => {
+    const said = { status: 'working', statusMessage: undefined, createdAt: '', lastUpdatedAt: '', ttlMs: null, pollIntervalMs: undefined, other: {} } as const
+    const adopted = { taskId: 'raw', subject: 'raw', heldBy: '', era: 'legacy', said, child: { replicaId: 'r7', isOwn: true } } as const
+    const released: TaskEvent[] = [claim, { kind: 'release', epoch: 1 }]
+    expect(after(released, beginTask({ ...newTask('t'), origin: taskOrigin({ adopted }) }, 0)).holder).toBe('r7')
+    expect(after(released).holder).toBe('')
+  })
+
   it('tell the last answer from the others, and ignore what answers nothing', () => {
     const asked = after([claim, { kind: 'ask', epoch: 1, isHeld: true, questions: { a: '1', b: '2' }, stateText: '' }])
     expect(answerEvent(asked, { c: 'x' })).toBeUndefined()

@@ -14,7 +14,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { TaskState } from '../../protocol/task.ts'
-import { isOverPhase } from './stored-task.ts'
+import { homeOf, isOverPhase } from './stored-task.ts'
 import type { SaidOf, StoredTask, TaskFailure, TaskPhase, TaskProgress } from './stored-task.ts'
 
 /** What the holder of a lease says carries the epoch of that lease: a stale one is refused. */
@@ -29,7 +29,7 @@ export type TaskEvent =
   | { readonly kind: 'giveUp'; readonly epoch: number; readonly errorText: WireText; readonly failure: TaskFailure }
   /** `isAfresh`: from the beginning; else the same answers once more. */
   | { readonly kind: 'retry'; readonly epoch: number; readonly delayMs: number; readonly failure: TaskFailure; readonly isAfresh: boolean }
-  /** It was not tried after all: another replica may, at once. */
+  /** It was not tried after all: another replica may, at once; of an adopted one, the one that has its child. */
   | { readonly kind: 'release'; readonly epoch: number }
   | { readonly kind: 'answer'; readonly answers: Readonly<Record<string, WireText>> }
   /** An answer to the last question that was open. */
@@ -119,7 +119,7 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
       return { isDispatched: false, holder: '', runAtMs: nowMs + event.delayMs, ...progressing({ ...failed(progress, event.failure), ...next }) }
     }
     case 'release':
-      return { isDispatched: false, holder: '', runAtMs: nowMs, ...progressing({ attempts: progress.attempts - (progress.isResuming ? 0 : 1) }) }
+      return { isDispatched: false, holder: homeOf(task.origin), runAtMs: nowMs, ...progressing({ attempts: progress.attempts - (progress.isResuming ? 0 : 1) }) }
     case 'complete':
       return { resultText: event.resultText, ...progressing(lastWords(event.said)) }
     case 'fail':
