@@ -123,8 +123,17 @@ describe('a server that fails', () => {
     return server.url
   }
 
-  // Times are measured, on a machine that may have other things to do.
-  it.each(FAILING)('because it %s leaves the others as they are, and its status says why', { retry: 2 }, async (_what, broken, detail) => {
+  /** How long clients that do not come near the failing server need just now: more, where the machine has other things to do. */
+  async function elsewhereMs(gateway: GatewayProcess): Promise<number> {
+    const startedAtMs = performance.now()
+    for (const client of [closed(await modernClient(modernHttp(gateway, '/good/mcp'))), closed(await legacyClient(httpTransport(gateway, '/good/mcp')))]) {
+      expect((await client.toolNames()).length).toBeGreaterThan(0)
+      expect((await client.call('test_simple_text')).text).toContain('simple text')
+    }
+    return performance.now() - startedAtMs
+  }
+
+  it.each(FAILING)('because it %s leaves the others as they are, and its status says why', async (_what, broken, detail) => {
     const gateway = await start({ broken: await broken(), good: REFERENCE_SERVER_COMMAND })
     expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200)
     const startedAtMs = performance.now()
@@ -134,11 +143,15 @@ describe('a server that fails', () => {
       expect((await client.call('good__test_simple_text')).text).toContain('simple text')
       await expect(client.call('broken__anything')).rejects.toThrow(/unavailable|starting|timed? ?out/i)
     }
-    // A server that is slow to start may be waited for, once.
-    expect(performance.now() - startedAtMs).toBeLessThan(6_000)
+    const firstMs = performance.now() - startedAtMs
+    const beforeMs = await elsewhereMs(gateway)
     const againAtMs = performance.now()
     for (const client of clients) expect((await client.call('good__test_simple_text')).text).toContain('simple text')
-    expect(performance.now() - againAtMs).toBeLessThan(1_000)
+    const againMs = performance.now() - againAtMs
+    const alsoMs = 5 * (beforeMs + (await elsewhereMs(gateway)))
+    // A server that is slow to start may be waited for, once.
+    expect(firstMs).toBeLessThan(6_000 + alsoMs)
+    expect(againMs).toBeLessThan(1_000 + alsoMs)
     expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200)
     const says = { name: 'broken', state: 'degraded', detail: expect.stringMatching(detail) }
     await expect.poll(() => serversOf(gateway), { timeout: 20_000, interval: 100 }).toMatchObject([says, { name: 'good', state: 'ready', detail: '' }])
