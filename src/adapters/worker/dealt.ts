@@ -34,6 +34,7 @@ function closeHere(handle: unknown): void {
 /** node:net reads on from the first moment from what came over a channel, paused or not, and has no other way to say when. */
 function stopReading(socket: Socket): () => void {
   const inner: unknown = Reflect.get(socket, '_handle')
+  if (socket.destroyed) return () => undefined
   if (!isReader(inner)) throw new TypeError('A connection of node:net cannot be kept from reading')
   inner.readStop()
   return () => void (Reflect.get(socket, '_handle') === inner && inner.readStart())
