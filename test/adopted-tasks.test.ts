@@ -239,6 +239,21 @@ describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to an
     expect(lastOf(actor).state['status']).toBe('working')
   })
 
+  it('is not kept, nor is the other, where both go on and are one client\'s', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const rig = await startRig(kept(store, actor))
+    const client = await clientOf(era, rig)
+    await client.call()
+    const [first] = actor.tasks.splice(0)
+    await client.call()
+    expect(lastOf(actor).id).toBe(first?.id)
+    // Portolan names the others itself.
+    const isNamedByServer = era === form
+    expect((await store.list({ count: 5 })).tasks).toHaveLength(isNamedByServer ? 0 : 2)
+    expect(rig.events.filter(({ event }) => event === 'task_not_kept')).toHaveLength(isNamedByServer ? 1 : 0)
+  })
+
   it.skipIf(era !== form)('is not looked for in another process than the one that made it', async () => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()

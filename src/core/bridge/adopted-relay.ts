@@ -7,6 +7,7 @@ import type { Outcome } from '../gateway/outcome.ts'
 import { forgetTask } from '../session/live-session.ts'
 import { endEvent } from '../task/attempt-end.ts'
 import type { AttemptOutcome } from '../task/attempt-end.ts'
+import { isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { answerFromKept } from './adopted-answer.ts'
@@ -60,10 +61,19 @@ async function hear(owned: OwnedTasks, task: StoredTask, sight: Sight | undefine
   }
 }
 
-/** How it ended, whoever follows it by now. False: it had ended before, or it cannot be said here. */
-export async function keepEnd({ tasks }: OwnedTasks, task: StoredTask, outcome: AttemptOutcome): Promise<boolean> {
-  const moved = await tasks.move(task, endEvent(task, outcome, tasks.time.nowMs(), () => 0))
-  return moved.ok
+/** Who follows it may have changed since the request was routed, and changes once more meanwhile: seldom twice. */
+const KEEP_TRIES = 3
+
+/** How it ended, whoever follows it by now. False: the row is gone, or another's. */
+export async function keepEnd({ tasks }: Pick<OwnedTasks, 'tasks'>, { id, origin, createdAtMs }: StoredTask, outcome: AttemptOutcome): Promise<boolean> {
+  for (let tries = 0; tries < KEEP_TRIES; tries += 1) {
+    const found = await tasks.find(origin.ownerKey, id)
+    if (found?.kind !== 'found' || found.task.createdAtMs !== createdAtMs) return false
+    if (isOverPhase(found.task.phase)) return true
+    const moved = await tasks.move(found.task, endEvent(found.task, outcome, tasks.time.nowMs(), () => 0))
+    if (moved.ok) return true
+  }
+  return false
 }
 
 /** Undefined: something may have happened, and only its server knows what. */

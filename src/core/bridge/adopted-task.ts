@@ -11,6 +11,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
 import type { BeginAttempt } from '../task/attempt.ts'
+import { isOverPhase } from '../task/stored-task.ts'
 import type { ChildOf, StoredTask, TaskTerms } from '../task/stored-task.ts'
 import { LEASE_MS } from '../task/task-runner.ts'
 import type { NewTask } from '../task/task-store.ts'
@@ -65,9 +66,9 @@ function nameOf(subject: string): string {
   return prefix === HELD_KEY ? `${prefix}:${id}` : subject
 }
 
-/** Of the row: by owner, server and what the client's id holds. */
-export function adoptedId({ sha256 }: Pick<OwnedTasks, 'sha256'>, ownerKey: string, upstreamId: string, subject: string): string {
-  return sha256(JSON.stringify(['adopted', ownerKey, upstreamId, nameOf(subject)]))
+/** Of the row: by owner, server and what the client's id holds; the children of two replicas count alike. */
+export function adoptedId({ sha256 }: Pick<OwnedTasks, 'sha256'>, ownerKey: string, upstreamId: string, subject: string, heldBy = ''): string {
+  return sha256(JSON.stringify(['adopted', ownerKey, upstreamId, nameOf(subject), ...(heldBy === '' ? [] : [heldBy])]))
 }
 
 /** Durable once it resolves with true; false where the task stays its server's alone. Never rejects: the task runs already. */
@@ -92,12 +93,20 @@ function counted({ deps }: GatewayContext, isKept: boolean, detail: string): boo
   return isKept
 }
 
-/** A server that gives an id twice means the newer task, and so does who holds the id. */
+/**
+ * A server that gives an id twice means the newer task, and so does who holds the id. Two that go on, of two sessions, say, cannot be
+ * told apart by it: neither is kept.
+ */
 async function makeAnew({ tasks, store }: OwnedTasks, task: NewTask): Promise<Making> {
   const making = await tasks.make(task)
   if (making.kind !== 'same') return making
   await store.drop(task.id, 0)
-  return tasks.make(task)
+  return areTwo(making.task, task) ? making : tasks.make(task)
+}
+
+/** A call that a legacy client has as a task becomes one of the server's later. */
+function areTwo({ phase, origin: { adopted } }: StoredTask, { origin }: NewTask): boolean {
+  return !isOverPhase(phase) && adopted !== undefined && adopted.taskId !== '' && origin.adopted?.said.createdAt !== adopted.said.createdAt
 }
 
 function newRow(context: GatewayContext, owned: OwnedTasks, { exchange, route, subject, taskId, era, said, input, isOwn = false }: MadeTask): NewTask | undefined {
@@ -109,7 +118,7 @@ function newRow(context: GatewayContext, owned: OwnedTasks, { exchange, route, s
   const heldBy = holderOf(context, exchange, route, { era })
   const child = childOf(context, route, isOwn)
   return {
-    id: adoptedId(owned, ownerKey, upstream.id, subject),
+    id: adoptedId(owned, ownerKey, upstream.id, subject, heldBy),
     origin: {
       ownerKey, bindingKey, label, scopes: [...scopes], endpoint: exchange.endpoint, scope, upstreamId: upstream.id, tool: route.subject, requestText: '', terms,
       adopted: { taskId, subject, heldBy, ...(child === undefined ? {} : { child }), era, said, ...(input === undefined ? {} : { input: [...input] }) },
@@ -125,10 +134,10 @@ function childOf({ deps }: GatewayContext, { upstream }: Route, isOwn: boolean):
 }
 
 /** What is kept of the task that a client's id holds; undefined for nothing, also where the store cannot be reached: its server can be asked. */
-export async function findKept(context: GatewayContext, ownerKey: string, upstreamId: string, subject: string): Promise<Found> {
+export async function findKept(context: GatewayContext, ownerKey: string, upstreamId: string, subject: string, heldBy: string | undefined): Promise<Found> {
   const { owned } = context
   if (owned === undefined) return undefined
-  return owned.tasks.find(ownerKey, adoptedId(owned, ownerKey, upstreamId, subject)).catch(() => undefined)
+  return owned.tasks.find(ownerKey, adoptedId(owned, ownerKey, upstreamId, subject, heldBy)).catch(() => undefined)
 }
 
 /** The same id as its client has. */

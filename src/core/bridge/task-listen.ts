@@ -48,7 +48,7 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   const route: Route = { upstream, subject: found.taskId, heldBy: found.heldBy, marked: isMerged(context, exchange.endpoint), scope, paramHeaders: [], requestState: undefined }
   const own = ownedId(found.taskId)
   if (own !== undefined) return watchOwned(context, exchange, own, tell, route)
-  const kept = await findKept(context, principal.ownerKey, upstream.id, found.taskId)
+  const kept = await findKept(context, principal.ownerKey, upstream.id, found.taskId, found.heldBy)
   const end = { isTold: false }
   if (kept?.kind !== 'found') return watchServer(context, exchange, message, route, tell, end)
   // Its server tells more, and sooner; the row, at whichever replica, tells the end whatever becomes of the server.

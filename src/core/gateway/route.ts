@@ -91,7 +91,7 @@ function findTask(context: GatewayContext, exchange: Exchange, handle: string | 
   const isOwned = ownerOf(task.taskId) === 'portolan'
   const found: Found = { upstream, subject: task.taskId, scope, heldBy: task.heldBy, isOwned, marked: isMerged(context, exchange.endpoint) }
   if (isOwned || context.owned === undefined) return found
-  return findKept(context, partyOf(exchange).principal.ownerKey, upstream.id, task.taskId).then((kept) => ({ ...found, kept, isOwned: kept?.kind === 'found' && isOverPhase(kept.task.phase) }))
+  return findKept(context, partyOf(exchange).principal.ownerKey, upstream.id, task.taskId, task.heldBy).then((kept) => ({ ...found, kept, isOwned: kept?.kind === 'found' && isOverPhase(kept.task.phase) }))
 }
 
 function findByName(views: Views, exchange: Exchange, kind: ListKind, name: string): Found | Promise<Found> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
+import { ADOPTED, newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
 import { beginTask } from './new-task.ts'
 import { OVER_PHASES, STATUS_OF, TASK_PHASES } from './stored-task.ts'
 import type { StoredTask } from './stored-task.ts'
@@ -59,11 +59,17 @@ describe('the states of a task', () => {
   })
 
   it('give an adopted one back to the replica whose child made it, and any other to anybody', () => {
-    const said = { status: 'working', statusMessage: undefined, createdAt: '', lastUpdatedAt: '', ttlMs: null, pollIntervalMs: undefined, other: {} } as const
-    const adopted = { taskId: 'raw', subject: 'raw', heldBy: '', era: 'legacy', said, child: { replicaId: 'r7', isOwn: true } } as const
+    const adopted = { ...ADOPTED, child: { replicaId: 'r7', isOwn: true } }
     const released: TaskEvent[] = [claim, { kind: 'release', epoch: 1 }]
     expect(after(released, beginTask({ ...newTask('t'), origin: taskOrigin({ adopted }) }, 0)).holder).toBe('r7')
     expect(after(released).holder).toBe('')
+  })
+
+  it('let an adopted one end though nobody follows it, and no other', () => {
+    for (const event of [{ kind: 'complete', epoch: 0, resultText: '{}' }, { kind: 'fail', epoch: 0, errorText: '{}', message: '' }] as const) {
+      expect(moveTask(beginTask(newTask('t'), 0), event, 5)).toEqual({ ok: false, fault: { reason: 'not_now' } })
+      expect(moveTask(beginTask({ ...newTask('t'), origin: taskOrigin({ adopted: ADOPTED }) }, 0), event, 5).ok).toBe(true)
+    }
   })
 
   it('tell the last answer from the others, and ignore what answers nothing', () => {

@@ -9,6 +9,8 @@
  *    │ resume              │ ask
  *    └────────── asking ◀──┘        cancel, from every one of the three ──▶ cancelled
  *                answer ↺           overdue, likewise ──▶ dead
+ *
+ *   complete and fail also lead from `queued` where a server's task is kept: it goes on there, whoever follows it.
  */
 
 import type { WireText } from '../../protocol/json.ts'
@@ -45,7 +47,7 @@ export type TaskTable = Readonly<Record<TaskPhase, Readonly<Partial<Record<TaskE
 
 /** What is not here is refused. Terminal phases never change again (ext-tasks, Task Status). */
 export const TASK_TABLE: TaskTable = {
-  queued: { claim: 'running', cancel: 'cancelled', overdue: 'dead' },
+  queued: { claim: 'running', complete: 'completed', fail: 'failed', cancel: 'cancelled', overdue: 'dead' },
   running: {
     claim: 'running', dispatch: 'running', note: 'running', ask: 'asking', retry: 'queued', release: 'queued',
     complete: 'completed', fail: 'failed', giveUp: 'dead', cancel: 'cancelled', overdue: 'dead',
@@ -66,6 +68,7 @@ export interface MoveFault {
 export function moveTask(task: StoredTask, event: TaskEvent, nowMs: number): Result<StoredTask, MoveFault> {
   const phase = TASK_TABLE[task.phase][event.kind]
   if (phase === undefined) return { ok: false, fault: { reason: 'not_now' } }
+  if (task.phase === 'queued' && (event.kind === 'complete' || event.kind === 'fail') && task.origin.adopted === undefined) return { ok: false, fault: { reason: 'not_now' } }
   if ('epoch' in event && event.epoch !== task.epoch) return { ok: false, fault: { reason: 'stale' } }
   // Two operators who retry at once make one task.
   if (event.kind === 'retried' && task.progress.retriedAs !== '') return { ok: false, fault: { reason: 'not_now' } }

@@ -124,7 +124,8 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
         return moved
       }
       const found = await read(task.origin.ownerKey, task.id)
-      if (found?.kind !== 'found') return { ok: false, fault: { reason: 'gone' } }
+      // An id that a server gives twice has another row by now.
+      if (found?.kind !== 'found' || found.task.createdAtMs !== seen.createdAtMs) return { ok: false, fault: { reason: 'gone' } }
       task = found.task
     }
     return { ok: false, fault: { reason: 'not_now' } }
