@@ -112,7 +112,8 @@ describe.each([
       await working
       expect(seen[0]).toBe('taskCreated')
       expect(text).toContain('Ada')
-      expect(asked).toEqual(['elicitation/create'])
+      // On /mcp server-everything asks for roots when it likes.
+      expect(asked.filter((method) => method !== 'roots/list')).toEqual(['elicitation/create'])
     } finally {
       await close()
     }

@@ -172,7 +172,10 @@ export const ANNOUNCEMENTS: Group = {
         await stop()
         await at.call('test_trigger_resource_update', { uri: own('watched') })
         await sleep(QUIET_MS)
-        expect(updates().filter((uri) => uri.includes(`${at.cell.client.id}-${at.cell.hops}-`))).toEqual([own('watched')])
+        const told = updates().filter((uri) => uri.includes(`${at.cell.client.id}-${at.cell.hops}-`))
+        expect([...new Set(told)]).toEqual([own('watched')])
+        // Others come and go: a listen that replaces another may tell again what was told just before it was acknowledged, so that nothing is lost (src/core/bridge/overlap.ts).
+        expect(told.length).toBeLessThanOrEqual(at.cell.hops > 1 ? 2 : 1)
       },
     },
     {
