@@ -89,7 +89,7 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     const first = await call({ n: 1 })
     await until(() => calls.length === 1)
     const second = await call({ n: 2 })
-    expect((await store.list({ count: 5 })).tasks.map(({ phase, epoch }) => [phase, epoch])).toEqual([['running', 1], ['queued', 0]])
+    expect((await store.list({ count: 5 })).tasks.map(({ phase, epoch }) => [phase, epoch])).toEqual([['running', 1], ['queued', 1]])
     await call({ n: 3 }, { token: 'bob' })
     await until(() => calls.length === 2)
     expect(calls[1]?.args).toEqual({ n: 3 })
@@ -99,6 +99,25 @@ describe.each(['modern', 'legacy'] as const)('a task of Portolan\'s at a %s serv
     expect(calls[2]?.args).toEqual({ n: 2 })
     calls[2]?.answer(done)
     await reach(second['taskId'], 'completed')
+  })
+
+  it('is tried by nobody before it is acknowledged, also where it has to wait', async () => {
+    const { call, calls, store } = await play({ options: { limits: { taskAttempts: 4, taskAttemptsPerPrincipal: 1 } } })
+    await call({ n: 1 })
+    await until(() => calls.length === 1)
+    const { create, drop } = store
+    let isDropped = false
+    store.drop = async (id, tombstoneMs) => (isDropped = await drop(id, tombstoneMs))
+    let made: string | undefined
+    store.create = async (task) => {
+      const { task: { phase, isDispatched } } = await create(task)
+      made = `${phase} ${isDispatched}`
+      throw new PortolanError('state_unavailable')
+    }
+    await call({ n: 2 }).catch(() => undefined)
+    expect(made).toBe('running false')
+    await until(() => isDropped)
+    expect(calls).toHaveLength(1)
   })
 
   it('is not made for a client that did not declare that it takes one', async () => {

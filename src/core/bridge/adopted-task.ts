@@ -100,8 +100,9 @@ function counted({ deps }: GatewayContext, isKept: boolean, detail: string): boo
 async function makeAnew({ tasks, store }: OwnedTasks, task: NewTask): Promise<Making> {
   const making = await tasks.make(task)
   if (making.kind !== 'same') return making
+  if (!areTwo(making.task, task)) return tasks.replace(task)
   await store.drop(task.id, 0)
-  return areTwo(making.task, task) ? making : tasks.make(task)
+  return making
 }
 
 /** A call that a legacy client has as a task becomes one of the server's later. */

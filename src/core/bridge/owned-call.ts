@@ -63,7 +63,9 @@ function mayHaveTask({ era, revision }: Exchange, message: Message): boolean {
 
 async function taskFirst(call: OwnCall): Promise<Outcome> {
   const { context, owned, exchange } = call
-  const making = await make(call, false)
+  // Of whoever has enough under way here already it waits its turn, at any replica.
+  const hasRoom = owned.runner.hasRoom(partyOf(exchange).principal.ownerKey)
+  const making = await make(call, hasRoom ? 'begun' : 'waiting')
   switch (making.kind) {
     case 'full':
       throw new PortolanError('overloaded', { retryAfterSec: 1, message: `Too many tasks: ${FULL[making.what]}` })
@@ -72,7 +74,9 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
     case 'same':
       return createdOutcome(context, exchange, making.task)
     case 'made': {
-      if (making.task.phase === 'running') owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
+      if (hasRoom) owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
+      // Where that cannot be written now, its lease ends by itself.
+      else await owned.tasks.move(making.task, { kind: 'release', epoch: making.task.epoch }).catch(() => undefined)
       return createdOutcome(context, exchange, making.task)
     }
   }
@@ -112,7 +116,7 @@ async function detach(call: OwnCall, flight: Flight): Promise<Outcome | undefine
   const { context, owned, exchange } = call
   if (exchange.outcome !== undefined || flight.exchange.outcome !== undefined) return undefined
   try {
-    const making = await make(call, true)
+    const making = await make(call, 'sent')
     if (making.kind !== 'made') return undefined
     const { task } = making
     if (exchange.outcome !== undefined) {
@@ -152,9 +156,11 @@ function sealedBefore(text: string, message: Message, { message: asked }: Exchan
   return { kind: 'inputRequired', text: id === undefined ? text : `${text.slice(0, id.start)}${own}${text.slice(id.end)}` }
 }
 
-/** `isSent`: the call is in flight already. */
-async function make(call: OwnCall, isSent: boolean): Promise<Making> {
-  const task = await newTask(call, isSent)
+/** `sent`: the call is in flight already. `waiting`: there is no room for it here. */
+type Beginning = 'sent' | 'begun' | 'waiting'
+
+async function make(call: OwnCall, beginning: Beginning): Promise<Making> {
+  const task = await newTask(call, beginning)
   return call.owned.tasks.make(task).catch((error: unknown) => {
     withdraw(call, task)
     throw error
@@ -178,13 +184,13 @@ function withdraw(call: OwnCall, { id, idempotency }: Pick<NewTask, 'id' | 'idem
 
 /**
  * Made, leased and marked in one commit, so that it starts as soon as it is durable. Who crashes between that and the call
- * leaves `outcome_unknown` of a call that has not left: no other, since nobody can tell (guarantee 1).
+ * leaves `outcome_unknown` of a call that has not left: no other, since nobody can tell (guarantee 1). What has to wait is leased as
+ * well, until it is acknowledged: what is not is withdrawn before anybody tries it.
  */
-async function newTask(call: OwnCall, isSent: boolean): Promise<NewTask> {
+async function newTask(call: OwnCall, beginning: Beginning): Promise<NewTask> {
   const origin = await originOf(call)
-  // Of whoever has enough under way here already it waits its turn, at any replica.
-  const isBegun = isSent || call.owned.runner.hasRoom(origin.ownerKey)
-  const lease = isBegun ? { holder: call.owned.replicaId, leaseMs: LEASE_MS, isDispatched: isSent || !origin.terms.isRepeatable } : undefined
+  const isDispatched = beginning === 'sent' || (beginning === 'begun' && !origin.terms.isRepeatable)
+  const lease = { holder: call.owned.replicaId, leaseMs: LEASE_MS, isDispatched }
   return { id: call.context.deps.random.id(), origin, idempotency: idempotencyOf(call), lease }
 }
 

@@ -173,8 +173,12 @@ export const NO_PROGRESS: TaskProgress = {
 }
 
 /** What its owner's quota counts. */
-export function heldBytes({ origin, resultText, progress: { questions, answers, stateText } }: Pick<StoredTask, 'origin' | 'resultText' | 'progress'>): number {
-  return origin.requestText.length + resultText.length + stateText.length + textsBytes(questions) + textsBytes(answers)
+export function heldBytes({ origin, resultText, progress: { questions, answers, stateText, said } }: Pick<StoredTask, 'origin' | 'resultText' | 'progress'>): number {
+  return saidBytes(origin.adopted?.said) + saidBytes(said) + origin.requestText.length + resultText.length + stateText.length + textsBytes(questions) + textsBytes(answers)
+}
+
+function saidBytes(said: TaskState | undefined): number {
+  return said === undefined ? 0 : JSON.stringify(said).length
 }
 
 export function textsBytes(texts: Readonly<Record<string, WireText>>): number {

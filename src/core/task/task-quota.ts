@@ -17,8 +17,8 @@ export interface TaskBounds {
 }
 
 export interface TaskQuota {
-  /** Which bound is reached; undefined for none. */
-  fullOf(ownerKey: string, bounds: TaskBounds): Promise<keyof TaskBounds | undefined>
+  /** Which bound is reached, or so much of it; undefined for none. */
+  fullOf(ownerKey: string, bounds: TaskBounds, share?: number): Promise<keyof TaskBounds | undefined>
   /** Whether so many bytes more may be kept of his tasks. */
   hasRoom(ownerKey: string, bounds: TaskBounds, bytes: number): Promise<boolean>
   added(ownerKey: string, task: StoredTask): void
@@ -65,9 +65,9 @@ export function createTaskQuota(store: TaskStore, clock: Clock): TaskQuota {
   }
 
   return {
-    async fullOf(ownerKey, bounds) {
+    async fullOf(ownerKey, bounds, share = 1) {
       const counted = await countedOf(ownerKey, bounds)
-      return (['live', 'total', 'bytes'] as const).find((what) => counted[what] >= bounds[what])
+      return (['live', 'total', 'bytes'] as const).find((what) => counted[what] >= bounds[what] * share)
     },
     hasRoom: async (ownerKey, bounds, bytes) => (await countedOf(ownerKey, bounds)).bytes + bytes <= bounds.bytes,
     grown(ownerKey, bytes) {

@@ -67,7 +67,7 @@ function createWorld(): World {
     },
   })
   const hints = createHints()
-  const bounds = { live: 100, total: 100, bytes: 1e9 }
+  const bounds = { live: 200, total: 200, bytes: 1e9 }
   const tasks = createTasks({ store, clock, hints, bounds: () => bounds })
   const telemetry = createMemoryTelemetry()
   const begins = new Map<string, BeginAttempt>()

@@ -36,6 +36,8 @@ export interface Tasks {
   /** What the store's clock says, near enough. */
   readonly time: StoreTime
   make(task: NewTask): Promise<Making>
+  /** In place of what has its id: no more than there was. */
+  replace(task: NewTask): Promise<Making>
   find(ownerKey: string, id: string): Promise<Found>
   /** Takes what answers an open question; what does not is ignored. Undefined as `find`. Rejects with `overloaded` where the owner's tasks have no room for it. */
   answer(ownerKey: string, id: string, answers: Readonly<Record<string, WireText>>): Promise<StoredTask | undefined>
@@ -133,9 +135,28 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
 
   /** Whose owner may have no more is still told of what he has. */
   const sameBefore = async (task: NewTask): Promise<Making | undefined> => {
-    if (task.idempotency === undefined) return undefined
-    const sighting = await store.findByKey(task.origin.ownerKey, task.idempotency.key)
+    const { idempotency, origin } = task
+    if (idempotency === undefined && origin.adopted === undefined) return undefined
+    const sighting = await (idempotency === undefined ? store.find(task.id) : store.findByKey(origin.ownerKey, idempotency.key))
     return sighting.kind === 'found' ? sameOrNot(sighting.task, task) : undefined
+  }
+
+  const create = async (task: NewTask): Promise<Making> => {
+    const { ownerKey } = task.origin
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const ticks = time.ticksMs()
+      const { kind, nowMs, task: made } = await store.create(task)
+      time.note(nowMs, ticks)
+      if (kind === 'created') {
+        quota.added(ownerKey, made)
+        if (made.phase === 'queued') due()
+        return { kind: 'made', task: made, askedAtTicks: ticks }
+      }
+      // The key is free again once its task has expired.
+      if (!isOverPhase(made.phase) || made.expiresAtMs > nowMs) return sameOrNot(made, task)
+      await store.drop(made.id, TOMBSTONE_MS)
+    }
+    return { kind: 'full', what: 'live' }
   }
 
   const poll = (): void => {
@@ -170,22 +191,13 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
     time,
     async make(task) {
       const { ownerKey } = task.origin
-      const full = await quota.fullOf(ownerKey, bounds())
+      const full = await quota.fullOf(ownerKey, bounds(), task.origin.adopted === undefined ? 1 : ADOPTED_SHARE)
       if (full !== undefined) return (await sameBefore(task)) ?? { kind: 'full', what: full }
-      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-        const ticks = time.ticksMs()
-        const { kind, nowMs, task: made } = await store.create(task)
-        time.note(nowMs, ticks)
-        if (kind === 'created') {
-          quota.added(ownerKey, made)
-          if (made.phase === 'queued') due()
-          return { kind: 'made', task: made, askedAtTicks: ticks }
-        }
-        // The key is free again once its task has expired.
-        if (!isOverPhase(made.phase) || made.expiresAtMs > nowMs) return sameOrNot(made, task)
-        await store.drop(made.id, TOMBSTONE_MS)
-      }
-      return { kind: 'full', what: 'live' }
+      return create(task)
+    },
+    async replace(task) {
+      await store.drop(task.id, 0)
+      return create(task)
     },
     find: read,
     async answer(ownerKey, id, answers) {
@@ -239,6 +251,8 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
   }
 }
 
+/** Of what an owner may have: servers make tasks without being asked to, and leave room for those that are Portolan's. */
+const ADOPTED_SHARE = 0.5
 const NO_ROOM = 'Too much is kept of your tasks: wait until results of some have expired'
 
 interface Watched {
