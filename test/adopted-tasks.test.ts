@@ -224,6 +224,20 @@ describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to an
     expect(JSON.stringify((await store.list({ count: 5 })).tasks)).not.toContain('Bob')
   })
 
+  it.runIf(era === 'modern')('is not that one to who listens either', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const first = await openRig(kept(store, actor))
+    const taskId = await (await clientOf(era, first)).call()
+    await first.close()
+    beAnother(lastOf(actor))
+    const stream = closeAfter(await listenTo((await startRig(kept(store, actor))).port, taskId))
+    await stream.count(1)
+    lastOf(actor).end('completed', { result: bobs })
+    await eventually(async () => stream.messages().some(({ params }) => (params as Json)['status'] === 'failed'))
+    expect(JSON.stringify(stream.messages())).not.toContain('Bob')
+  })
+
   it('is cancelled here alone', async () => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
@@ -299,6 +313,25 @@ describe.each(CELLS.filter(([, form]) => form === 'legacy'))('a %s client\'s tas
     lastOf(actor).end('completed', { result: done })
     await phaseIs(store, 'completed')
     expect(await (await clientOf(era, second)).outcome(taskId)).toMatchObject({ result: done })
+  })
+})
+
+describe('a task made in the child of one session', () => {
+  it('is looked for in no other child, also of the same replica', async () => {
+    const actor = closeAfter(await startLegacyTasks())
+    const store = newStore()
+    const options = kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: 'legacy' } })
+    const first = await openRig(options)
+    const session = await openSession(first.port, { path: PATH, capabilities: INPUT })
+    const { taskId } = resultOf(await legacy(first.port, session, 'tools/call', { name: 'slow', arguments: {}, task: { ttl: 60_000 } }, { path: PATH }))['task'] as Json
+    await first.close()
+    const looks = actor.calls('tasks/get').length
+    lastOf(actor).end('completed', { result: done })
+    const client = await clientOf('legacy', await startRig(options))
+    await phaseIs(store, 'failed')
+    expect(await client.outcome(String(taskId))).toMatchObject({ error: { code: -31_024 } })
+    expect(actor.calls('tasks/get')).toHaveLength(looks)
+    expect(actor.calls('tasks/result')).toEqual([])
   })
 })
 

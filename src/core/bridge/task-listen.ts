@@ -12,6 +12,8 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { resultText } from '../gateway/render.ts'
 import { isOverPhase } from '../task/stored-task.ts'
+import type { AdoptedFrom } from '../task/stored-task.ts'
+import { isSameTask, mayBeKnown } from './adopted-sight.ts'
 import { findKept } from './adopted-task.ts'
 import { responseLook } from './call-look.ts'
 import { clientResponse } from './client-response.ts'
@@ -50,9 +52,9 @@ async function watchOne(context: GatewayContext, exchange: Exchange, handle: str
   if (own !== undefined) return watchOwned(context, exchange, own, tell, route)
   const kept = await findKept(context, principal.ownerKey, upstream.id, found.taskId, found.heldBy)
   const end = { isTold: false }
-  if (kept?.kind !== 'found') return watchServer(context, exchange, message, route, tell, end)
+  if (kept?.kind !== 'found') return watchServer(context, exchange, message, route, tell, end, undefined)
   // Its server tells more, and sooner; the row, at whichever replica, tells the end whatever becomes of the server.
-  const isHeard = !isOverPhase(kept.task.phase) && (await watchServer(context, exchange, message, route, tell, end).catch(() => false))
+  const isHeard = !isOverPhase(kept.task.phase) && (await watchServer(context, exchange, message, route, tell, end, kept.task.origin.adopted).catch(() => false))
   return watchOwned(context, exchange, kept.task.id, tell, route, isHeard ? end : undefined)
 }
 
@@ -61,20 +63,22 @@ interface End {
   isTold: boolean
 }
 
-async function watchServer(context: GatewayContext, exchange: Exchange, message: Message, route: Route, tell: TellTask, end: End): Promise<boolean> {
+async function watchServer(context: GatewayContext, exchange: Exchange, message: Message, route: Route, tell: TellTask, end: End, adopted: AdoptedFrom | undefined): Promise<boolean> {
   const { upstream, subject: taskId } = route
   const ownerKey = exchange.principal?.ownerKey ?? ''
   const source = await sourceOf(context, partyOf(exchange), upstream)
   if (exchange.outcome !== undefined) return false
   const look = responseLook(context, exchange, message, route, source)
   if (taskId.startsWith(`${TASK_KEY}:`)) return watchLegacy(context, exchange, route, look, tell, end)
-  if (source.era !== 'modern') return false
+  if (source.era !== 'modern' || (adopted !== undefined && !mayBeKnown(context, adopted))) return false
   const capabilities = asciiJson(declaredBy(message))
   const watch = watchTask(context, {
     upstream, capabilities, ownerKey, taskId,
     run(news) {
       if (readString(news.text, member(news.body, 'taskId')) !== taskId || end.isTold) return
-      end.isTold = isOver(readDetailedTask(news)?.state.status ?? 'working')
+      const said = readDetailedTask(news)?.state
+      if (said !== undefined && adopted !== undefined && !isSameTask(adopted, said)) return
+      end.isTold = isOver(said?.status ?? 'working')
       tell(relayedMembers(news, look))
     },
   })

@@ -424,6 +424,28 @@ describe('trying tasks', () => {
     expect(await world.phase('a255')).toMatchObject({ phase: 'running', holder: 'r2', epoch: 2 })
   })
 
+  it('goes on following a server\'s task while the store is away for longer than a lease, and keeps how it ended', async () => {
+    const world = createWorld()
+    const runner = world.start('r1')
+    const made = await world.tasks.make(newTask('a', { origin: taskOrigin({ adopted: ADOPTED, terms: { ...TERMS, deadlineMs: 1_000_000, attemptMs: 1_000_000 } }), lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+    if (made.kind !== 'made') return expect.fail(made.kind)
+    const aborts: string[] = []
+    let sink: AttemptSink | undefined
+    runner.take(made, (_task, given) => {
+      sink = given
+      return { abort: (reason) => void aborts.push(reason) }
+    })
+    world.isDown = true
+    await world.pass(3 * LEASE_MS)
+    expect([aborts, runner.count]).toEqual([[], 1])
+    sink?.end(completed)
+    await world.pass(LEASE_MS)
+    world.isDown = false
+    await world.pass(LEASE_MS)
+    expect(await world.phase('a')).toMatchObject({ phase: 'completed', epoch: 1 })
+    runner.close()
+  })
+
   it('tells who follows a task of a server that it was cancelled here, and of nothing else', async () => {
     const world = createWorld()
     const runner = world.start('r1')
