@@ -9,6 +9,7 @@ import type { ServerSnapshot, StdioServer } from '../gateway/snapshot.ts'
 import type { Channel, OpenLegacy } from './channel.ts'
 import { createUpstream } from './create-upstream.ts'
 import type { UpstreamDeps } from './create-upstream.ts'
+import type { Spawner } from './spawner.ts'
 import type { Upstream } from './upstream.ts'
 
 const server = fileURLToPath(new URL('../../../test/fixtures/upstream/stdio-server.mjs', import.meta.url))
@@ -58,6 +59,17 @@ const pidOf = async (channel: Channel): Promise<number> => {
 }
 
 describe('an upstream server over stdio', () => {
+  it('has one child where another replica knows what it is, and it is used while it is still asked', async () => {
+    const known = await open(stdio('modern'), { era: 'modern' }).upstream.profile()
+    const inner = createSpawner()
+    let starts = 0
+    const spawner: Spawner = { ...inner, spawn: (request, handler) => ((starts += 1), inner.spawn(request, handler)) }
+    closers.push(() => inner.close())
+    const { upstream } = open(stdio('modern'), { era: 'modern' }, { spawner, memoryOf: () => ({ recall: () => Promise.resolve(known), keep: () => undefined }) })
+    const channel = await upstream.modern()
+    expect([starts, await pidOf(channel)]).toEqual([1, expect.any(Number)])
+  })
+
   it.each([
     ['modern', { modern: '2026-07-28' }],
     ['legacy', { legacy: '2025-11-25' }],

@@ -19,7 +19,7 @@ import { describeEnd, openLineChannel } from './line-channel.ts'
 import type { ChildEnd, LineChannel } from './line-channel.ts'
 import type { UpstreamLink } from './link.ts'
 import { probeModern } from './probe.ts'
-import type { SelfInfo } from './probe.ts'
+import type { ModernVerdict, SelfInfo } from './probe.ts'
 import { requestOnce } from './request-once.ts'
 import type { Spawner } from './spawner.ts'
 
@@ -72,6 +72,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   const probes = new Set<LineChannel>()
   let modern: LineChannel | undefined
   let openingModern: Promise<Result<LineChannel, OpenFault>> | undefined
+  let probingModern: Promise<ModernVerdict> | undefined
   let restarts = 0
   /** Children that ended by themselves and have no successor yet. */
   let owed = 0
@@ -173,6 +174,22 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
     return fail({ reason, detail: verdict.detail })
   }
 
+  async function probeNew(hurry: Promise<unknown> | undefined): Promise<ModernVerdict> {
+    const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: true, listener: DEAF })
+    if (!opened.ok) return { verdict: 'unknown', detail: opened.fault.detail }
+    const channel = opened.value
+    const verdict = await discover(channel, hurry)
+    if (verdict.verdict === 'modern' && !channel.closed && !isClosed) {
+      probes.delete(channel)
+      modern = channel
+    } else {
+      channel.close().catch(() => undefined)
+    }
+    return verdict
+  }
+  const discover = (channel: LineChannel, hurry: Promise<unknown> | undefined): Promise<ModernVerdict> =>
+    probeModern({ channel, clock, self, timeoutMs: startTimeoutMs(), ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }) })
+
   async function handshake(channel: LineChannel, open: OpenLegacy, hurry?: Promise<unknown>): Promise<Result<Handshake, OpenFault>> {
     const idText = channel.nextId()
     const answer = await requestOnce(channel, clock, {
@@ -200,27 +217,15 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   }
 
   return {
+    // Whoever asks what the server is and whoever needs it at the same time have one child: there may be no second one (decision 0017).
     async probeModern(hurry) {
-      const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: true, listener: DEAF })
-      if (!opened.ok) return { verdict: 'unknown', detail: opened.fault.detail }
-      const channel = opened.value
-      const verdict = await probeModern({
-        channel,
-        clock,
-        self,
-        timeoutMs: startTimeoutMs(),
-        ...(hurry === undefined ? {} : { hurry, hurryMs: probeTimeoutMs }),
-      })
-      const isWanted = verdict.verdict === 'modern' && !channel.closed && !isClosed
-      if (isWanted && (modern === undefined || modern.closed)) {
-        probes.delete(channel)
-        modern = channel
-      } else {
-        channel.close().catch(() => undefined)
-      }
-      return verdict
+      await openingModern?.catch(() => undefined)
+      if (modern !== undefined && !modern.closed) return await discover(modern, hurry)
+      probingModern ??= probeNew(hurry).finally(() => (probingModern = undefined))
+      return await probingModern
     },
     async openModern() {
+      await probingModern?.catch(() => undefined)
       if (modern !== undefined && !modern.closed) return ok(modern)
       openingModern ??= openModern().finally(() => (openingModern = undefined))
       return await openingModern
