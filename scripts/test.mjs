@@ -1,5 +1,6 @@
-// Runs the test tiers of `npm test`, one after the other, under the Node.js that runs this script, says what took long, and
-// closes with one plain line for all: `N passed, M failed`. Fails where a test failed, where a tier broke, and where nothing ran.
+// Runs the test tiers of `npm test`, one after the other, under the Node.js that runs this script, says what took long and once
+// more what failed, and closes with one plain line for all: `N passed, M failed`. Fails where a test failed, where a tier broke,
+// and where nothing ran.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const tiers = process.argv.length > 2 ? process.argv.slice(2) : ['unit', 'e2e']
 const SHOWN_COUNT = 10
+const SHOWN_LINES = 12
 const reports = mkdtempSync(join(tmpdir(), 'portolan-test-'))
 
 /** Resolves with the exit code; 1 where a signal ended it. */
@@ -21,12 +23,18 @@ function run(tier, report) {
   })
 }
 
-/** A file that could not be loaded has no tests of its own that could fail: it counts as one. */
+/** What failed in a file, as `{ name, message }`. A file that could not be loaded has no tests that could fail: it counts as one. */
+function failuresOf({ name, status, message, assertionResults }) {
+  const path = relative(root, name)
+  const failed = assertionResults.filter((test) => test.status === 'failed')
+  if (status === 'failed' && failed.length === 0) return [{ name: path, message }]
+  return failed.map((test) => ({ name: `${path} > ${test.fullName}`, message: test.failureMessages.join('\n') }))
+}
+
 function readReport(path) {
-  const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(path, 'utf8'))
-  const broken = testResults.filter(({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'))
+  const { numPassedTests, testResults } = JSON.parse(readFileSync(path, 'utf8'))
   const files = testResults.map(({ name, startTime, endTime }) => ({ path: relative(root, name), tookMs: endTime - startTime }))
-  return { passed: numPassedTests, failed: numFailedTests + broken.length, files }
+  return { passed: numPassedTests, failures: testResults.flatMap(failuresOf), files }
 }
 
 /** Processor time of what this process started and what that started; NaN where the system does not tell. */
@@ -52,8 +60,14 @@ function slowestText(files) {
   return slowest.map(({ path, tookMs }) => `${secondsText(tookMs).padStart(9)}  ${path}`).join('\n')
 }
 
+/** Each failure with the head of its message: the end of the output is what is left of a long log. */
+function failuresText(failures) {
+  const texts = failures.map(({ name, message }) => `  ${name}\n${message.split('\n').slice(0, SHOWN_LINES).map((line) => `      ${line}`).join('\n')}`)
+  return `Failed:\n${texts.join('\n')}\n`
+}
+
 let passed = 0
-let failed = 0
+const failures = []
 const times = []
 const files = []
 try {
@@ -62,18 +76,18 @@ try {
     const [startedMs, busyMs] = [performance.now(), processorMs()]
     const code = await run(tier, report)
     times.push(timeText(tier, performance.now() - startedMs, processorMs() - busyMs))
-    const counts = readReport(report)
-    files.push(...counts.files)
-    passed += counts.passed
-    // vitest also fails for errors outside any test, an unhandled rejection for one.
-    failed += code !== 0 && counts.failed === 0 ? 1 : counts.failed
+    const told = readReport(report)
+    files.push(...told.files)
+    passed += told.passed
+    failures.push(...told.failures)
+    if (code !== 0 && told.failures.length === 0) failures.push({ name: `${tier}, outside any test`, message: 'An error that no test caught, an unhandled rejection for one: vitest tells it above.' })
   }
 } catch (error) {
-  console.error(error)
-  failed += 1
+  failures.push({ name: 'npm test', message: String(error?.stack ?? error) })
 } finally {
   rmSync(reports, { recursive: true, force: true })
 }
 console.log(`${times.join('\n')}\nThe slowest files:\n${slowestText(files)}\n`)
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0
-console.log(`${passed} passed, ${failed} failed`)
+if (failures.length > 0) console.log(failuresText(failures))
+process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0
+console.log(`${passed} passed, ${failures.length} failed`)
