@@ -1,81 +1,16 @@
 /** Tasks that servers make are kept: both forms, both kinds of client, whatever the server, its sessions or Portolan forget. */
 import { describe, expect, it } from 'vitest'
-import { createTaskStore } from '../src/adapters/memory/task-store.ts'
-import { createSystemClock } from '../src/adapters/node/clock.ts'
-import { sha256 } from '../src/adapters/node/digest.ts'
-import type { TaskStore } from '../src/core/task/task-store.ts'
 import { TERMS } from './contracts/task-store.contract.ts'
-import { http, sleep } from './fixtures/upstream/support.ts'
 import { startLegacyTasks, startModernTasks } from './fixtures/upstream/task-actor.ts'
-import type { ActorTask, TaskActor } from './fixtures/upstream/task-actor.ts'
+import { CELLS, PATH, clientOf, eventually, forget, kept, lastOf, listenTo, newStore, phaseIs, startActor } from './adopted-task-rig.ts'
+import type { Client } from './adopted-task-rig.ts'
 import { closeAfter, openRig, startRig } from './gateway-rig.ts'
-import type { OpenRig, Rig, RigOptions } from './gateway-rig.ts'
-import type { Answer } from './http-rig.ts'
-import { codeOf, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import type { OpenRig, Rig } from './gateway-rig.ts'
+import { codeOf, modern } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
-import { startReplicas } from './replica-rig.ts'
-import { DECLARED, FORM, INPUT, VIA, accept, done, resultOf } from './task-rig.ts'
+import { startTwo } from './replica-rig.ts'
+import { DECLARED, FORM, INPUT, accept, done, resultOf } from './task-rig.ts'
 import type { Json } from './task-rig.ts'
-
-type Era = 'legacy' | 'modern'
-
-/** One client of either era, at the server's own endpoint. */
-interface Client {
-  /** The id that it has of the task that its call became. */
-  call(args?: Json): Promise<string>
-  send(method: string, params: Json): Promise<Answer>
-  status(taskId: string): Promise<unknown>
-  /** The result of the call, or its error. */
-  outcome(taskId: string): Promise<Json>
-}
-
-const PATH = '/actor/mcp'
-
-async function clientOf(era: Era, rig: Pick<Rig, 'port'>, token = 'alice'): Promise<Client> {
-  let id = 0
-  const session = era === 'legacy' ? await openSession(rig.port, { path: PATH, token }) : ''
-  const send: Client['send'] = (method, params) => {
-    id += 1
-    if (era === 'legacy') return legacy(rig.port, session, method, params, { path: PATH, token, id })
-    const headers = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
-    return modern(rig.port, method, params, { path: PATH, token, id, headers, meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } })
-  }
-  return {
-    send,
-    async call(args = {}) {
-      const created = resultOf(await send('tools/call', { name: 'slow', arguments: args, ...(era === 'legacy' ? { task: { ttl: 60_000 } } : {}) }))
-      return String(((era === 'legacy' ? created['task'] : created) as Json)['taskId'])
-    },
-    status: async (taskId) => {
-      const answer = await send('tasks/get', { taskId })
-      return resultOf(answer)['status'] ?? codeOf(answer)
-    },
-    async outcome(taskId) {
-      const answer = await send(era === 'legacy' ? 'tasks/result' : 'tasks/get', { taskId })
-      if (era === 'legacy') return messageOf(answer)
-      const { result, error } = resultOf(answer)
-      return { ...(result === undefined ? {} : { result }), ...(error === undefined ? {} : { error }) } as Json
-    },
-  }
-}
-
-const startActor = (form: Era): Promise<TaskActor> => (form === 'legacy' ? startLegacyTasks() : startModernTasks())
-const kept = (store: TaskStore, actor: TaskActor, more: Partial<RigOptions> = {}): RigOptions => ({ servers: { actor: http(actor.url) }, ...more, deps: { tasks: { store, sha256 }, ...more.deps } })
-const newStore = (): TaskStore => createTaskStore(createSystemClock())
-const lastOf = ({ tasks }: TaskActor): ActorTask => tasks.at(-1) ?? expect.fail('the server has made no task')
-/** The phase of one of the rows, the oldest first. */
-const phaseIs = (store: TaskStore, phase: string, at = 0): Promise<void> => eventually(async () => (await store.list({ count: 5 })).tasks[at]?.phase === phase)
-/** The server knows none of its tasks any more; those that it makes have other ids. */
-const forget = ({ tasks }: TaskActor): void => tasks.forEach((task) => Object.assign(task, { id: 'forgotten' }))
-
-const listenTo = (port: number, taskId: string): Promise<Stream> =>
-  openStream(port, modernRequest('subscriptions/listen', { notifications: { taskIds: [taskId] } }, { path: PATH, id: 'listen', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } }))
-
-async function eventually(look: () => Promise<boolean>): Promise<void> {
-  for (const endMs = Date.now() + 20_000; !(await look()); await sleep(20)) if (Date.now() > endMs) expect.fail('it has not come to that')
-}
-
-const CELLS = (['modern', 'legacy'] as const).flatMap((client) => (['modern', 'legacy'] as const).map((form) => [client, form] as const))
 
 describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
   it('keeps its result when the server has forgotten it, as the server gave it', async () => {
@@ -101,12 +36,13 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
 
   it('keeps what its client was told, though nobody else has looked', async () => {
     const actor = closeAfter(await startActor(form))
-    const client = await clientOf(era, await startRig(kept(newStore(), actor)))
+    const store = newStore()
+    const client = await clientOf(era, await startRig(kept(store, actor)))
     const taskId = await client.call()
     lastOf(actor).end('completed', { result: done })
     expect(await client.outcome(taskId)).toMatchObject({ result: done })
-    // A client that had its result from another server's era has it from whoever follows the task there: at once, not before.
-    if (era !== form) await sleep(200)
+    // A client that had its result from another server's era has it from whoever follows the task there, who writes it down right after.
+    if (era !== form) await phaseIs(store, 'completed')
     forget(actor)
     expect(await client.outcome(taskId)).toMatchObject({ result: done })
   })
@@ -169,9 +105,7 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
   it('is answered by every replica, also while the one that follows it is gone', async () => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const [first, second] = await startTwo(kept(store, actor))
     const one = await clientOf(era, first)
     const two = await clientOf(era, second)
     const taskId = await one.call()
@@ -203,145 +137,11 @@ describe.each(CELLS)('a %s client\'s task of a %s server', (era, form) => {
   })
 })
 
-describe.each(CELLS)('a %s client\'s task of a %s server that gives its id to another one', (era, form) => {
-  const bobs = { content: [{ type: 'text', text: 'Bob\'s' }] }
-  /** Its process was restarted, and counts its tasks anew. */
-  const beAnother = (task: ActorTask): void => void (task.state = { ...task.state, createdAt: '2026-01-01T00:00:01.000Z', lastUpdatedAt: '2026-01-01T00:00:01.000Z' })
-
-  it('is not that one: neither its result nor its status is shown, nor kept', async () => {
-    const actor = closeAfter(await startActor(form))
-    const store = newStore()
-    const first = await openRig(kept(store, actor))
-    const taskId = await (await clientOf(era, first)).call()
-    await first.close()
-    beAnother(lastOf(actor))
-    lastOf(actor).end('completed', { result: bobs })
-    const client = await clientOf(era, await startRig(kept(store, actor)))
-    expect(await client.status(taskId)).not.toBe('completed')
-    expect(await client.outcome(taskId)).not.toMatchObject({ result: bobs })
-    await phaseIs(store, 'failed')
-    expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
-    expect(JSON.stringify((await store.list({ count: 5 })).tasks)).not.toContain('Bob')
-  })
-
-  it.runIf(era === 'modern')('is not that one to who listens either', async () => {
-    const actor = closeAfter(await startActor(form))
-    const store = newStore()
-    const first = await openRig(kept(store, actor))
-    const taskId = await (await clientOf(era, first)).call()
-    await first.close()
-    beAnother(lastOf(actor))
-    const stream = closeAfter(await listenTo((await startRig(kept(store, actor))).port, taskId))
-    await stream.count(1)
-    lastOf(actor).end('completed', { result: bobs })
-    await eventually(async () => stream.messages().some(({ params }) => (params as Json)['status'] === 'failed'))
-    expect(JSON.stringify(stream.messages())).not.toContain('Bob')
-  })
-
-  it('is cancelled here alone', async () => {
-    const actor = closeAfter(await startActor(form))
-    const store = newStore()
-    const first = await openRig(kept(store, actor))
-    const taskId = await (await clientOf(era, first)).call()
-    await first.close()
-    beAnother(lastOf(actor))
-    const client = await clientOf(era, await startRig(kept(store, actor)))
-    await client.send('tasks/cancel', { taskId })
-    await phaseIs(store, 'cancelled')
-    await sleep(100)
-    expect(actor.calls('tasks/cancel')).toEqual([])
-    expect(lastOf(actor).state['status']).toBe('working')
-  })
-
-  it('is not kept, nor is the other, where both go on and are one client\'s', async () => {
-    const actor = closeAfter(await startActor(form))
-    const store = newStore()
-    const rig = await startRig(kept(store, actor))
-    const client = await clientOf(era, rig)
-    await client.call()
-    const [first] = actor.tasks.splice(0)
-    await client.call()
-    expect(lastOf(actor).id).toBe(first?.id)
-    // Portolan names the others itself.
-    const isNamedByServer = era === form
-    expect((await store.list({ count: 5 })).tasks).toHaveLength(isNamedByServer ? 0 : 2)
-    expect(rig.events.filter(({ event }) => event === 'task_not_kept')).toHaveLength(isNamedByServer ? 1 : 0)
-  })
-
-  it.skipIf(era !== form)('is not looked for in another process than the one that made it', async () => {
-    const actor = closeAfter(await startActor(form))
-    const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: form } }))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
-    const taskId = await (await clientOf(era, first)).call()
-    const client = await clientOf(era, second)
-    expect(await client.status(taskId)).toBe('working')
-    await first.close()
-    const looks = actor.calls('tasks/get').length
-    lastOf(actor).end('completed', { result: bobs })
-    await phaseIs(store, 'failed')
-    expect(await client.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })
-    expect(actor.calls('tasks/get')).toHaveLength(looks)
-  })
-})
-
-describe.each(CELLS.filter(([, form]) => form === 'legacy'))('a %s client\'s task of a %s server in a child, whose lease is lost for a while', (era, form) => {
-  it('is followed where the child is, and not given up by anybody', async () => {
-    const actor = closeAfter(await startActor(form))
-    let aheadMs = 0
-    let isTaken = false
-    const inner = createTaskStore({ nowMs: () => Date.now() + aheadMs })
-    /** The one without the child is the first to claim it. */
-    const store: TaskStore = {
-      ...inner,
-      async claim(claim) {
-        if (claim.holder === 'r0' && !isTaken) return { nowMs: Date.now() + aheadMs, tasks: [] }
-        const claimed = await inner.claim(claim)
-        isTaken ||= claimed.tasks.some(({ epoch }) => epoch === 3)
-        return claimed
-      },
-    }
-    const { all } = await startReplicas(2, kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: form } }))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
-    const taskId = await (await clientOf(era, first)).call()
-    aheadMs = 16_000
-    const [row] = (await store.claim({ holder: 'nobody', leaseMs: 1, gone: [], count: 1, perOwner: 1, rooms: new Map() })).tasks
-    expect(row).toMatchObject({ holder: 'nobody', epoch: 2 })
-    await eventually(async () => (await store.list({ count: 1 })).tasks[0]?.epoch === 4)
-    lastOf(actor).end('completed', { result: done })
-    await phaseIs(store, 'completed')
-    expect(await (await clientOf(era, second)).outcome(taskId)).toMatchObject({ result: done })
-  })
-})
-
-describe('a task made in the child of one session', () => {
-  it('is looked for in no other child, also of the same replica', async () => {
-    const actor = closeAfter(await startLegacyTasks())
-    const store = newStore()
-    const options = kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: 'legacy' } })
-    const first = await openRig(options)
-    const session = await openSession(first.port, { path: PATH, capabilities: INPUT })
-    const { taskId } = resultOf(await legacy(first.port, session, 'tools/call', { name: 'slow', arguments: {}, task: { ttl: 60_000 } }, { path: PATH }))['task'] as Json
-    await first.close()
-    const looks = actor.calls('tasks/get').length
-    lastOf(actor).end('completed', { result: done })
-    const client = await clientOf('legacy', await startRig(options))
-    await phaseIs(store, 'failed')
-    expect(await client.outcome(String(taskId))).toMatchObject({ error: { code: -31_024 } })
-    expect(actor.calls('tasks/get')).toHaveLength(looks)
-    expect(actor.calls('tasks/result')).toEqual([])
-  })
-})
-
 describe.each(CELLS)('a %s client that cancels what has just ended at a %s server', (era, form) => {
   it.each(['here', 'elsewhere'])('gets its result all the same (%s)', async (where) => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const [first, second] = await startTwo(kept(store, actor))
     const one = await clientOf(era, first)
     const other = await clientOf(era, second)
     const taskId = await one.call()
@@ -387,9 +187,7 @@ describe.each(['modern', 'legacy'] as const)('the end of a task of a %s server',
   it.each(['at the replica that follows it', 'at another one'])('is told to a listen %s, once', async (where) => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const [first, second] = await startTwo(kept(store, actor))
     const taskId = await (await clientOf('modern', first)).call()
     const at = where.startsWith('at another') ? second : first
     const stream = closeAfter(await listenTo(at.port, taskId))
@@ -410,9 +208,7 @@ describe.each(CELLS)('a %s client that cancels a task of a %s server elsewhere',
   it('reaches the server all the same', async () => {
     const actor = closeAfter(await startActor(form))
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const [first, second] = await startTwo(kept(store, actor))
     const taskId = await (await clientOf(era, first)).call()
     await (await clientOf(era, second)).send('tasks/cancel', { taskId })
     await eventually(async () => actor.calls('tasks/cancel').length > 0)
@@ -435,9 +231,7 @@ describe('a legacy client\'s task that its modern server has made none of', () =
   it('keeps its result, and is there for all sessions and replicas of its owner', async () => {
     const actor = closeAfter(await startModernTasks())
     const store = newStore()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [first, second] = all
-    if (first === undefined || second === undefined) return expect.fail('no replicas')
+    const [first, second] = await startTwo(kept(store, actor))
     const quick = await startCall(first, 'quick')
     const lazy = await startCall(first, 'lazy')
     const other = await clientOf('legacy', second)
@@ -456,9 +250,7 @@ describe('a legacy client\'s task that its modern server has made none of', () =
     const first = await openRig(kept(store, actor))
     const { taskId } = await startCall(first, 'lazy')
     await first.close()
-    const { all } = await startReplicas(2, kept(store, actor))
-    const [one, two] = all
-    if (one === undefined || two === undefined) return expect.fail('no replicas')
+    const [one, two] = await startTwo(kept(store, actor))
     const later = await clientOf('legacy', two)
     expect(await later.status(taskId)).toBe('failed')
     expect(await later.outcome(taskId)).toMatchObject({ error: { code: -31_024 } })

@@ -48,6 +48,13 @@ export async function startReplicas(count: number, options: RigOptions = {}, ske
   return { all, stores }
 }
 
+/** Two of them, and nothing else. */
+export async function startTwo(options: RigOptions = {}): Promise<readonly [ReplicaRig, ReplicaRig]> {
+  const { all: [first, second] } = await startReplicas(2, options)
+  if (first === undefined || second === undefined) throw new TypeError('no replicas')
+  return [first, second]
+}
+
 interface Shared {
   readonly network: ReturnType<typeof createPeerNetwork>
   readonly hints: ReturnType<typeof createHints>

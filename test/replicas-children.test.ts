@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { ServerSnapshot, StdioServer } from '../src/core/gateway/snapshot.ts'
 import { codeOf, legacy, openSession } from './mcp-client.ts'
 import type { Answer } from './http-rig.ts'
-import { startReplicas } from './replica-rig.ts'
+import { startTwo } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 
 const announcer: StdioServer = {
@@ -17,8 +17,7 @@ const WAYS: Readonly<Record<string, (replica: ReplicaRig) => Promise<void>>> = {
 
 /** A session that can be asked, so that it has a child of its own, which it has used; the replica that has both is gone. */
 async function orphan(way: string, path: string, state: ServerSnapshot['state']): Promise<() => Promise<Answer>> {
-  const { all } = await startReplicas(2, { servers: { files: announcer }, server: { era: 'legacy', state } })
-  const [a, b] = all as [ReplicaRig, ReplicaRig]
+  const [a, b] = await startTwo({ servers: { files: announcer }, server: { era: 'legacy', state } })
   const session = await openSession(a.port, { path, capabilities: { sampling: {} } })
   const call = ({ port }: ReplicaRig): Promise<Answer> =>
     legacy(port, session, 'tools/call', { name: path === '/mcp' ? 'files__touch' : 'touch', arguments: {} }, { path })

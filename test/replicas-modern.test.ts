@@ -18,7 +18,7 @@ import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter } from './gateway-rig.ts'
 import { codeOf, messageOf, modern } from './mcp-client.ts'
 import { REFERENCE_SERVER_COMMAND } from './reference-server-process.ts'
-import { startReplicas } from './replica-rig.ts'
+import { startTwo } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 import { DECLARED, resultOf } from './task-rig.ts'
 
@@ -38,10 +38,9 @@ describe('a call that waits for its client', () => {
     const actor = closeAfter(await startActor(['legacy'], { ask }))
     const given = (): unknown => actor.requests.map(({ json }) => json as unknown as Record<string, unknown>).find((one) => one['id'] === 'q' && one['method'] === undefined)
     const tasks = [{ pattern: '*', mode: 'auto', afterMs: 10_000, terms: TERMS }] as const
-    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store: createTaskStore(createSystemClock()), sha256 } } })
+    const [a, b] = await startTwo({ servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store: createTaskStore(createSystemClock()), sha256 } } })
     const meta = { [META.clientCapabilities]: { elicitation: { form: {} }, ...capabilities } }
     const call = ({ port }: ReplicaRig, more: object = {}, token = 'alice') => modern(port, 'tools/call', { name: 'actor__ask', arguments: {}, ...more }, { meta, token })
-    const [a, b] = all as [ReplicaRig, ReplicaRig]
     const asked = resultOf(await call(a))
     expect(asked['resultType']).toBe('input_required')
     const retry = { inputResponses: { 'input-1': answer }, requestState: asked['requestState'] }
@@ -90,8 +89,7 @@ describe('a durable task that waits for input with its call open', () => {
     // The replica that has the call, however busy it is.
     const store: TaskStore = { ...inner, claim: async (claim) => (claim.holder === 'r0' && (await sleep(slow.ms)), inner.claim(claim)) }
     const tasks = [{ pattern: '*', mode: 'always', afterMs: 10_000, terms: TERMS }] as const
-    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store, sha256 } } })
-    const [a, b] = all as [ReplicaRig, ReplicaRig]
+    const [a, b] = await startTwo({ servers: { actor: http(actor.url) }, server: { tasks }, deps: { tasks: { store, sha256 } } })
     const meta = { [META.clientCapabilities]: { elicitation: { form: {} }, ...DECLARED } }
     const send = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
       const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
@@ -125,8 +123,7 @@ describe('a durable task that waits for input with its call open', () => {
 describe('a task of a legacy server', () => {
   it('is seen and cancelled at any replica', async () => {
     const actor = closeAfter(await startLegacyTasks())
-    const { all } = await startReplicas(2, { servers: { actor: http(actor.url) } })
-    const [a, b] = all as [ReplicaRig, ReplicaRig]
+    const [a, b] = await startTwo({ servers: { actor: http(actor.url) } })
     const ask = async ({ port }: ReplicaRig, method: string, params: Record<string, unknown>): Promise<Record<string, unknown>> => {
       const headers: Record<string, string> = typeof params['taskId'] === 'string' ? { 'mcp-name': params['taskId'] } : {}
       return messageOf(await modern(port, method, params, { path: '/actor/mcp', meta: { [META.clientCapabilities]: DECLARED }, headers }))
@@ -149,8 +146,7 @@ describe('what the child of one replica made', () => {
   }
 
   async function play(...args: string[]): Promise<readonly [ReplicaRig, ReplicaRig]> {
-    const { all } = await startReplicas(2, { servers: { child: child(...args) }, server: { era: 'modern' } })
-    return all as unknown as readonly [ReplicaRig, ReplicaRig]
+    return startTwo({ servers: { child: child(...args) }, server: { era: 'modern' } })
   }
 
   it('comes back to it: a state', async () => {

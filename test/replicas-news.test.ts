@@ -8,7 +8,7 @@ import { loneServer } from './lone-server.ts'
 import type { HttpServer, StdioServer } from '../src/core/gateway/snapshot.ts'
 import { getRequest, legacy, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
-import { startReplicas } from './replica-rig.ts'
+import { startReplicas, startTwo } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 
 const announcer: StdioServer = {
@@ -113,8 +113,7 @@ describe('what a server over HTTP announces to each of its sessions', () => {
 describe('a list that is kept', () => {
   it('is asked for again at every replica once one of them heard that it changed', async () => {
     const actor = closeAfter(await startActor(['modern'], {}, { lists: { 'tools/list': { tools: [], ttlMs: 600_000, cacheScope: 'public' } } }))
-    const { all } = await startReplicas(2, { servers: { files: http(actor.url) } })
-    const [a, b] = all as [ReplicaRig, ReplicaRig]
+    const [a, b] = await startTwo({ servers: { files: http(actor.url) } })
     const listed = (): number => actor.requests.filter(({ json }) => json.method === 'tools/list').length
     const stream = await openStream(a.port, modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }, { path }))
     await stream.count(1)
