@@ -81,10 +81,11 @@ describe('two people at a server that takes one call at a time', () => {
 describe('a rate', () => {
   it('of a principal lets a burst through and then so many a second, and touches nobody else', async () => {
     const rig = await startLimitsRig({ ratePerPrincipal: { perSec: 10, burst: 5 } })
+    const burstAtMs = performance.now()
     const answers = await Promise.all(times(12, () => call(rig, 'echo')))
     const refused = answers.filter(({ status }) => status !== 200)
     expect(answers.length - refused.length).toBeGreaterThanOrEqual(5)
-    expect(answers.length - refused.length).toBeLessThanOrEqual(8)
+    expect(answers.length - refused.length).toBeLessThanOrEqual(6 + (performance.now() - burstAtMs) / 100)
     for (const answer of refused) expect(summary(answer)).toEqual([429, -31_012, '1'])
     expect((await call(rig, 'echo', 'bob')).status).toBe(200)
     const beginMs = performance.now()
@@ -284,9 +285,9 @@ describe('a breaker', () => {
   it('opens for a server that is silent, and for one that is gone', async () => {
     const rig = await startLimitsRig({ files: { breaker: { ...BREAKER, openMs: 60_000 }, requestIdleTimeoutMs: 300 } }, { mute: () => undefined })
     expect((await Promise.all(times(3, () => call(rig, 'mute')))).map(codeOf)).toEqual([-31_021, -31_021, -31_021])
-    const beganMs = performance.now()
+    const asked = callsAt(rig)
     expect(summary(await call(rig, 'mute'))).toEqual([503, -31_020, '60'])
-    expect(performance.now() - beganMs).toBeLessThan(300)
+    expect(callsAt(rig)).toBe(asked)
     const gone = await startLimitsRig({ files: { breaker: { ...BREAKER, openMs: 60_000 } } })
     expect((await call(gone, 'echo')).status).toBe(200)
     await gone.files.close()

@@ -140,9 +140,9 @@ describe('strings longer than what is walked a character at a time', () => {
   it('cost no more than their length, however many quotes and backslashes they hold', () => {
     for (const unit of ['\\"', '\\\\', '\\\\\\"', 'a"']) {
       const text = `"${unit.repeat(200_000)}"`
-      const startedAt = performance.now()
+      const start = process.threadCpuUsage()
       expect(scan(text, {}).ok).toBe(unit !== 'a"')
-      expect(performance.now() - startedAt).toBeLessThan(1_000)
+      expect(process.threadCpuUsage(start).user / 1_000).toBeLessThan(1_000)
     }
   })
 })
@@ -214,9 +214,9 @@ describe('repeated keys', () => {
 
   it('are found at a cost that many keys do not square', () => {
     const many = `{${Array.from({ length: 100_000 }, (_, index) => `"key${index}":0`).join(',')},"key5":1}`
-    const startedAt = performance.now()
+    const start = process.threadCpuUsage()
     expect(faultOf(many, {})).toMatchObject({ reason: 'duplicate_key', key: 'key5' })
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(process.threadCpuUsage(start).user / 1_000).toBeLessThan(2_000)
   })
 
   it('are found among any keys', () => {

@@ -39,6 +39,7 @@ export function createNatsHints(options: NatsHintsOptions): WiredHints {
   let detail = 'not connected yet'
   let isClosed = false
   let failures = 0
+  let losses = 0
   let cancelTimer = (): void => {}
 
   /** The client reconnects by itself, but not where it never was connected. */
@@ -64,13 +65,21 @@ export function createNatsHints(options: NatsHintsOptions): WiredHints {
 
   function follow(over: NatsConnection, status: Status): void {
     if (status.type === 'disconnect' || status.type === 'close') {
+      losses += 1
       relay.down()
       if (!isClosed) tell(false, 'the connection was lost')
     } else if (status.type === 'reconnect') {
-      carry(over)
+      goOn(over, losses)
     } else if (status.type === 'error') {
       detail = status.error.message
     }
+  }
+
+  /** The gap ends when the server has the subscription again: what others publish before that is lost, and must be told. */
+  function goOn(over: NatsConnection, lossesBefore: number): void {
+    const isSame = (): boolean => losses === lossesBefore && !isClosed
+    // A connection that is lost meanwhile says so by itself.
+    over.flush().then(() => void (isSame() && carry(over)), () => undefined)
   }
 
   function tell(isUp: boolean, what: string): void {
