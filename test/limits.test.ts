@@ -199,7 +199,9 @@ describe('a call in line', () => {
     expect([(await held).status, (await waiting).status]).toEqual([200, 200])
     await late
     const again = await startLimitsRig(one, { hold: () => undefined })
-    const [first, second] = [call(again, 'hold'), sleep(100).then(() => call(again, 'echo'))]
+    const first = call(again, 'hold')
+    await until(() => callsAt(again) === 1)
+    const second = call(again, 'echo')
     await until(() => again.gateway.status().inFlight === 2)
     await again.gateway.drain(50)
     expect([codeOf(await first), codeOf(await second)]).toEqual([-31_018, -31_018])
