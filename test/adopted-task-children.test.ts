@@ -5,7 +5,7 @@ import type { TaskStore } from '../src/core/task/task-store.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { CELLS, PATH, clientOf, eventually, kept, lastOf, newStore, phaseIs, startActor } from './adopted-task-rig.ts'
 import { closeAfter, openRig, startRig } from './gateway-rig.ts'
-import { legacy, openSession } from './mcp-client.ts'
+import { legacy, messageOf, openSession } from './mcp-client.ts'
 import { startTwo } from './replica-rig.ts'
 import { INPUT, VIA, done, resultOf } from './task-rig.ts'
 import type { Json } from './task-rig.ts'
@@ -55,7 +55,36 @@ describe.each(CELLS.filter(([, form]) => form === 'legacy'))('a %s client\'s tas
   })
 })
 
+describe.each(CELLS)('a %s client\'s task of a %s server in a child whose replica is told to end', (era, form) => {
+  it('has the result that comes before the drain is over, at the next replica', async () => {
+    const actor = closeAfter(await startActor(form))
+    const store = newStore()
+    const [first, second] = await startTwo(kept(store, actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: form, state: 'replayable' } }))
+    const taskId = await (await clientOf(era, first)).call()
+    const drained = first.gateway.drain(20_000)
+    const client = await clientOf(era, second)
+    expect(await client.status(taskId)).toBe('working')
+    lastOf(actor).end('completed', { result: done })
+    await drained
+    await first.kill()
+    expect(await client.outcome(taskId)).toMatchObject({ result: done })
+    expect(actor.calls('tools/call')).toHaveLength(1)
+  })
+})
+
 describe('a task made in the child of one session', () => {
+  it('has the result that comes before the drain of its replica is over', async () => {
+    const actor = closeAfter(await startLegacyTasks())
+    const [first, second] = await startTwo(kept(newStore(), actor, { servers: { actor: VIA.stdio(actor.url) }, server: { era: 'legacy', state: 'replayable' } }))
+    const session = await openSession(first.port, { path: PATH, capabilities: INPUT })
+    const { taskId } = resultOf(await legacy(first.port, session, 'tools/call', { name: 'slow', arguments: {}, task: { ttl: 60_000 } }, { path: PATH }))['task'] as Json
+    const drained = first.gateway.drain(20_000)
+    lastOf(actor).end('completed', { result: done })
+    await drained
+    await first.kill()
+    expect(messageOf(await legacy(second.port, session, 'tasks/result', { taskId }, { path: PATH }))).toMatchObject({ result: done })
+  })
+
   it('is looked for in no other child, also of the same replica', async () => {
     const actor = closeAfter(await startLegacyTasks())
     const store = newStore()

@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { At, Cell, Group, Otherwise } from './cell.ts'
 import { eventually, textOf } from './cell.ts'
-import type { Json } from './client.ts'
+import type { Json, Reply } from './client.ts'
 
 /** Only clients that write by hand declare the extension. */
 export const DECLARED: Json = { 'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } } }
@@ -29,12 +29,26 @@ async function refusesTasks(at: At): Promise<void> {
 /** Starts the tool as a task; resolves with the task's id. */
 export async function startTask({ driver, name, cell }: At, tool: string, args: Json = {}): Promise<unknown> {
   const params = { name: name(tool), arguments: args, ...(cell.client.era === 'modern' ? { _meta: DECLARED } : { task: { ttl: 60_000 } }) }
-  const { result } = await driver.request('tools/call', params)
-  return cell.client.era === 'modern' ? result?.['taskId'] : (result?.['task'] as Json | undefined)?.['taskId']
+  const result = answered(await driver.request('tools/call', params))
+  return cell.client.era === 'modern' ? result['taskId'] : (result['task'] as Json | undefined)?.['taskId']
 }
 
-export async function askTask({ driver, cell }: At, method: string, taskId: unknown): Promise<Json | undefined> {
-  return (await driver.request(method, { taskId, ...(cell.client.era === 'modern' ? { _meta: DECLARED } : {}) })).result
+export async function askTask({ driver, cell }: At, method: string, taskId: unknown): Promise<Json> {
+  return answered(await driver.request(method, { taskId, ...(cell.client.era === 'modern' ? { _meta: DECLARED } : {}) }))
+}
+
+/** What is refused is said as it was: a client that asks on would hear the same for ever. */
+function answered(reply: Reply): Json {
+  if (reply.code !== undefined) throw new Error(textOf(reply))
+  return reply.result ?? {}
+}
+
+/** Looked at until it has ended, well. */
+async function completed(at: At, taskId: unknown): Promise<Json> {
+  let task: Json = {}
+  await eventually('the task is done', async () => (task = await askTask(at, 'tasks/get', taskId))['status'] !== 'working')
+  if (task['status'] !== 'completed') throw new Error(`the task is ${String(task['status'])}: ${JSON.stringify(task['error'] ?? task['statusMessage'])}`)
+  return task
 }
 
 export const TASKS: Group = {
@@ -46,16 +60,15 @@ export const TASKS: Group = {
       async run(at) {
         const taskId = await startTask(at, 'job')
         expect(taskId).toEqual(expect.any(String))
-        let task: Json | undefined
-        await eventually('the task is done', async () => (task = await askTask(at, 'tasks/get', taskId))?.['status'] === 'completed')
-        const result = at.cell.client.era === 'modern' ? (task?.['result'] as Json) : await askTask(at, 'tasks/result', taskId)
-        expect(textOf({ result: result ?? {} })).toBe('job done')
+        const task = await completed(at, taskId)
+        const result = at.cell.client.era === 'modern' ? (task['result'] as Json) : await askTask(at, 'tasks/result', taskId)
+        expect(textOf({ result })).toBe('job done')
       },
     },
     {
       id: 'task-wait', title: '`tasks/result` waits for the end', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',
       otherwise: (cell) => hasNoTasks(cell) ?? (cell.client.era === 'modern' ? { note: 'polled' } : undefined),
-      run: async (at) => expect(textOf({ result: (await askTask(at, 'tasks/result', await startTask(at, 'job'))) ?? {} })).toBe('job done'),
+      run: async (at) => expect(textOf({ result: await askTask(at, 'tasks/result', await startTask(at, 'job')) })).toBe('job done'),
     },
     {
       id: 'task-cancel', title: 'a task that is cancelled, and stays so', spec: '2025-11-25/basic/utilities/tasks', server: 'fixture',

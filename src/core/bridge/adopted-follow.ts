@@ -36,6 +36,8 @@ const DEFAULT_POLL_MS = 5_000
 const MIN_POLL_MS = 250
 const MAX_POLL_MS = 30_000
 const GROWTH = 1.5
+/** Where its end is waited for, and its server says nothing of how often to ask. */
+const HURRIED_POLL_MS = 500
 /** What a server keeps for a short time is looked at so often meanwhile. */
 const LOOKS_PER_TTL = 4
 /** A server that is being restarted may not know it for a moment: it is asked once more. */
@@ -63,6 +65,7 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
     let told = JSON.stringify(said)
     let quiet = 0
     let unknownSinceTicks: number | undefined
+    let isHurried = false
     let isOver = false
     let isLooking = false
     /** Whoever follows it in its place. */
@@ -72,7 +75,7 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
       stopTimer()
       if (!isOver) stopTimer = clock.after(ms, () => void look())
     }
-    const pace = (): number => lookDelayMs(said ?? { pollIntervalMs: undefined, ttlMs: null }, quiet)
+    const pace = (): number => (isHurried ? Math.max(MIN_POLL_MS, said?.pollIntervalMs ?? HURRIED_POLL_MS) : lookDelayMs(said ?? { pollIntervalMs: undefined, ttlMs: null }, quiet))
     const stop = (): void => {
       isOver = true
       stopTimer()
@@ -119,6 +122,10 @@ export function createFollows(context: GatewayContext, tasks: Tasks): Follows {
     looks.set(task.id, own)
     again(pace())
     return {
+      hurry() {
+        isHurried = true
+        if (inner === undefined) again(pace())
+      },
       abort(reason, phase) {
         stop()
         if (inner !== undefined) inner.abort(reason, phase)

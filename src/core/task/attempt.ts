@@ -14,6 +14,8 @@ export interface AttemptSink {
 }
 
 export interface Attempt {
+  /** Its end is waited for, and nobody can see it once this process has ended: who only follows looks as often as its server allows. */
+  hurry?(): void
   /** Gives it up, and tells its server; who only follows an adopted task just stops, but where its `phase` is `cancelled` by now. */
   abort(reason: string, phase?: TaskPhase): void
 }

@@ -424,6 +424,32 @@ describe('trying tasks', () => {
     expect(await world.phase('a255')).toMatchObject({ phase: 'running', holder: 'r2', epoch: 2 })
   })
 
+  it('waits, before it stops, for the task of a child of its own, which nobody else can ask, and has it looked at sooner', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    const sinks = new Map<string, AttemptSink>()
+    const hurried: string[] = []
+    for (const [id, replicaId] of [['own', 'r1'], ['late', 'r1'], ['other', 'r2']] as const) {
+      const origin = taskOrigin({ adopted: { ...ADOPTED, child: { replicaId, isOwn: false } }, terms: { ...TERMS, deadlineMs: 1_000_000, attemptMs: 1_000_000, isRepeatable: true } })
+      const made = await world.tasks.make(newTask(id, { origin, lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+      if (made.kind !== 'made') return expect.fail(made.kind)
+      stopping.take(made, (_task, sink) => (sinks.set(id, sink), { hurry: () => void hurried.push(id), abort: () => undefined }))
+    }
+    let hasStopped = false
+    const stopped = stopping.drain(10_000).then(() => (hasStopped = true))
+    await world.pass(1_000)
+    expect(hurried).toEqual(['own', 'late'])
+    expect(await world.phase('other')).toMatchObject({ phase: 'queued', holder: 'r2' })
+    expect([await world.phase('own'), await world.phase('late')]).toMatchObject([{ phase: 'running', holder: 'r1' }, { phase: 'running', holder: 'r1' }])
+    sinks.get('own')?.end(completed)
+    await world.pass(1_000)
+    expect(await world.phase('own')).toMatchObject({ phase: 'completed' })
+    expect(hasStopped).toBe(false)
+    await world.pass(8_250)
+    await stopped
+    expect(await world.phase('late')).toMatchObject({ phase: 'queued' })
+  })
+
   it('goes on following a server\'s task while the store is away for longer than a lease, and keeps how it ended', async () => {
     const world = createWorld()
     const runner = world.start('r1')

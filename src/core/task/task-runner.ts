@@ -11,7 +11,7 @@ import type { Random } from '../random.ts'
 import { endEvent } from './attempt-end.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { Attempt, BeginAttempt } from './attempt.ts'
-import { isOverPhase } from './stored-task.ts'
+import { homeOf, isOverPhase } from './stored-task.ts'
 import type { SaidOf, StoredTask, TaskPhase } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
 import type { TaskEvent } from './task-state.ts'
@@ -271,8 +271,9 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     async drain(graceMs) {
       claims.stop()
       stopDue()
+      for (const { task, attempt } of running.values()) if (isBoundHere(task)) attempt?.hurry?.()
       // What goes on without us is not waited for: another replica follows it at once.
-      await Promise.all(Array.from(running.values()).filter(({ task }) => !takesRoom(task)).map((entry) => giveUp(entry)))
+      await Promise.all(Array.from(running.values()).filter(({ task }) => isFollowed(task) && !isBoundHere(task)).map((entry) => giveUp(entry)))
       await new Promise<void>((resolve) => {
         if (running.size === 0) return resolve()
         const done = (): void => {
@@ -292,6 +293,11 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       for (const stop of timers) stop()
       timers.clear()
     },
+  }
+
+  /** Its server is a child of this replica: nobody can ask that once we have ended. */
+  function isBoundHere({ origin }: StoredTask): boolean {
+    return homeOf(origin) === replicaId
   }
 
   /** What was not sent goes to another replica at once; what was, to whoever may run it again, or to nobody. */
