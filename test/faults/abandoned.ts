@@ -1,9 +1,7 @@
 /**
  * Legacy clients that open a session, use it (which opens one of its own at the server), and go without a word: what is
- * left of them is measured after each batch, and a line is fitted through it. A leak has a slope; noise has none.
+ * left of them is measured after each batch, and how that grows is found. A leak has a slope; noise has none.
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { createManualClock } from '../../src/adapters/memory/clock.ts'
 import { createEventBuffer } from '../../src/adapters/memory/event-buffer.ts'
 import { createMemoryLedger } from '../../src/adapters/memory/ledger.ts'
@@ -12,10 +10,11 @@ import { DEFAULT_LIMITS } from '../../src/core/gateway/snapshot.ts'
 import { startActor } from '../fixtures/upstream/actor.ts'
 import { http, sleep } from '../fixtures/upstream/support.ts'
 import { openRig } from '../gateway-rig.ts'
+import { liveHeapBytes } from '../live-memory.ts'
 import { legacy, openSession } from '../mcp-client.ts'
 
 export interface Remains {
-  /** By session, along the fitted line. */
+  /** By session. */
   readonly heapBytesPerSession: number
   readonly socketsPerSession: number
   readonly timersPerSession: number
@@ -30,8 +29,6 @@ const IDLE_MS = 600_000
 const END_MS = 60_000
 
 export async function abandonSessions(count: number, batches: number): Promise<Remains> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   const clock = createManualClock()
   const limits = { ...DEFAULT_LIMITS, sessionIdleMs: IDLE_MS, sessionsPerPrincipal: count }
   const actor = await startActor(['legacy'])
@@ -45,9 +42,8 @@ export async function abandonSessions(count: number, batches: number): Promise<R
     await ended(() => rig.gateway.status().sessions === 0 && actor.sessions.size === 0)
     forget()
     await standstill()
-    collect()
     const active = process.getActiveResourcesInfo()
-    points.push({ heap: process.memoryUsage().heapUsed, sockets: socketCount(), timers: clock.pendingCount + active.filter((kind) => kind === 'Timeout').length })
+    points.push({ heap: liveHeapBytes(), sockets: socketCount(), timers: clock.pendingCount + active.filter((kind) => kind === 'Timeout').length })
   }
   const measured = points.slice(WARM_BATCHES)
   const perSession = (of: (point: (typeof points)[number]) => number): number => slope(measured.map(of)) / (count / batches)
@@ -83,10 +79,8 @@ async function abandon(port: number): Promise<void> {
   await legacy(port, session, 'tools/call', { name: 'echo' }, { path: '/actor/mcp' })
 }
 
-/** Least squares, by batch. */
+/** By batch: the middle one of the slopes between all pairs. A single batch that was measured at a bad moment moves it by nothing. */
 function slope(values: readonly number[]): number {
-  const middle = (values.length - 1) / 2
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  const up = values.reduce((sum, value, index) => sum + (index - middle) * (value - mean), 0)
-  return up / values.reduce((sum, _value, index) => sum + (index - middle) ** 2, 0)
+  const slopes = values.flatMap((value, index) => values.slice(index + 1).map((later, ahead) => (later - value) / (ahead + 1))).toSorted((a, b) => a - b)
+  return slopes[slopes.length >> 1] ?? 0
 }
