@@ -73,10 +73,10 @@ async function resultOf(source: AdminSource, run: () => AdminResult | Promise<Ad
 /** What the store says of itself is known; all else goes to the log and stays there. */
 function problemOf({ log }: AdminSource, error: unknown): Problem {
   if (error instanceof PortolanError && error.code === 'state_unavailable') {
-    return { code: 'state_unavailable', detail: 'Ask again in a moment', headers: { 'retry-after': String(error.retryAfterSec ?? 1) } }
+    return { code: 'state_unavailable', detail: 'The state store cannot be reached: ask again in a moment', headers: { 'retry-after': String(error.retryAfterSec ?? 1) } }
   }
   log.error({ detail: error instanceof Error ? (error.stack ?? error.message) : String(error) }, 'The admin API failed')
-  return { code: 'internal', detail: 'See the log' }
+  return { code: 'internal', detail: 'Something failed inside: the log of Portolan says what' }
 }
 
 function responseOf({ status, headers, json, text, events }: AdminAnswer): Response {

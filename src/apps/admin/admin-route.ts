@@ -114,5 +114,5 @@ export function route<Shape extends Readonly<Record<string, z.ZodType>>>({ query
 }
 
 function detailOf({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`)).join('; ')
+  return issues.map(({ path, message }) => (path.length === 0 ? message : `${String(path[0])}: ${message}`)).join('; ')
 }

@@ -45,10 +45,11 @@ export function createOperatorGuard({ path, rates, onBadFile }: OperatorGuardDep
   }
   const refusal = (request: HttpRequest, hasToken: boolean): Problem => {
     const waitMs = rates.take(request.remoteAddress, FAILURES)
-    if (waitMs > 0) return { code: 'rate_limited', detail: 'Wait, then send the right token', headers: { 'retry-after': String(Math.ceil(waitMs / 1_000)) } }
+    if (waitMs > 0) return { code: 'rate_limited', detail: 'Too many wrong tokens came from this address: wait, then send the right one', headers: { 'retry-after': String(Math.ceil(waitMs / 1_000)) } }
     // RFC 6750 §3.1: no error code where the request brought nothing at all.
     const challenge = hasToken ? `${CHALLENGE}, error="invalid_token", error_description="The operator token is not valid"` : CHALLENGE
-    return { code: 'unauthorized', detail: 'Send an operator\'s token as Authorization: Bearer; portolan operator add makes one', headers: { 'www-authenticate': challenge } }
+    const detail = `${hasToken ? 'This is no operator\'s token' : 'Send an operator\'s token as Authorization: Bearer'}; portolan operator add makes one where this Portolan runs`
+    return { code: 'unauthorized', detail, headers: { 'www-authenticate': challenge } }
   }
 
   return {

@@ -35,7 +35,7 @@ export const PROCESS_ROUTES: readonly AdminRoute[] = [
     answers: { 200: { description: 'The server', schema: RESOURCES.Server } },
     async run({ source, params }) {
       const found = (await source.status()).servers.find(({ name, id }) => name === params['server'] || id === params['server'])
-      return found === undefined ? { problem: { code: 'unknown_server', detail: 'List them at /api/v1/servers' } } : { status: 200, json: found }
+      return found === undefined ? { problem: { code: 'unknown_server', detail: 'There is no server of this name: list them at /api/v1/servers' } } : { status: 200, json: found }
     },
   }),
   route({

@@ -35,6 +35,7 @@ describe('tasks in the admin API', () => {
     expect(JSON.stringify(body)).not.toMatch(/arguments|"code"|gone/)
     const first = await call('GET', '/tasks?count=1')
     expect((await call('GET', `/tasks?count=1&after=${encodeURIComponent(String(first.body['next']))}`)).body).toMatchObject({ tasks: [{ id: 'live' }] })
+    expect((await call('GET', '/tasks?phase=dead,gone')).body).toMatchObject({ status: 400, detail: 'phase: there are queued, running, asking, completed, failed, dead, cancelled' })
     expect((await call('GET', '/tasks?phase=dead,failed')).body).toMatchObject({ tasks: [{ id: 'dead' }] })
   })
 
@@ -97,7 +98,7 @@ describe('tasks in the admin API', () => {
     expect(ledger.records()).toEqual([])
     expect((await call('GET', '/tasks/dead?content=true')).body).toMatchObject({ result: '{"code":1}', request: expect.stringContaining('tools/call') })
     expect(ledger.records()).toMatchObject([{ principal: 'operator:alice', method: 'admin/getTask', subject: 'dead', upstreamId: 'files', outcome: 'answered', status: 200 }])
-    expect(await call('GET', '/tasks/never')).toMatchObject({ status: 404, body: { code: 'task_not_found' } })
+    expect(await call('GET', '/tasks/never')).toMatchObject({ status: 404, body: { code: 'task_not_found', detail: expect.stringContaining('There is no task of this id') } })
   })
 
   it('are retried once, as another task of the same owner, and only when dead', async () => {

@@ -24,7 +24,7 @@ const listQuery = z.strictObject({
   phase: z
     .string()
     .transform((text) => text.split(','))
-    .pipe(z.array(z.enum(TASK_PHASES)))
+    .pipe(z.array(z.enum(TASK_PHASES, { error: `there are ${TASK_PHASES.join(', ')}` })))
     .optional()
     .describe('Only these, with commas between'),
   server: z.string().min(1).optional().describe('Only of this server, by name or id'),
@@ -92,13 +92,13 @@ export const TASK_ROUTES: readonly AdminRoute[] = [
   }),
 ]
 
-const UNKNOWN: Problem = { code: 'task_not_found', detail: 'List them with portolan task ls, or at /api/v1/tasks' }
+const UNKNOWN: Problem = { code: 'task_not_found', detail: 'There is no task of this id: list them with portolan task ls, or at /api/v1/tasks' }
 const NOT_DEAD: Problem = { code: 'task_not_dead', detail: 'Only a dead task can be retried: list them with portolan task ls --phase dead' }
 const OVER: Problem = { code: 'task_over', detail: 'It has ended: nothing is left to cancel' }
 const NOT_OVER: Problem = { code: 'task_not_over', detail: 'It has not ended: cancel it first' }
 
 async function withTasks({ tasks }: AdminSource, run: (tasks: TaskOperations) => Promise<AdminResult>): Promise<AdminResult> {
-  return tasks === undefined ? { problem: { code: 'no_task_store', detail: 'Tasks of its servers\' own are known to their owners only' } } : run(tasks)
+  return tasks === undefined ? { problem: { code: 'no_task_store', detail: 'This gateway keeps no tasks; those of its servers are known to their owners only' } } : run(tasks)
 }
 
 /** Each looks once a second. */
@@ -107,7 +107,7 @@ const openStreams = new WeakMap<AdminSource, number>()
 
 function watch({ source, isStillWelcome, signal }: AdminCall, tasks: TaskOperations): AdminResult {
   const open = openStreams.get(source) ?? 0
-  if (open >= STREAMS) return { problem: { code: 'too_many_streams', detail: 'Close one, then ask again', headers: { 'retry-after': '5' } } }
+  if (open >= STREAMS) return { problem: { code: 'too_many_streams', detail: 'Too many streams are open: close one, then ask again', headers: { 'retry-after': '5' } } }
   openStreams.set(source, open + 1)
   const onEnd = (): void => void openStreams.set(source, (openStreams.get(source) ?? 1) - 1)
   return { status: 200, headers: { ...SSE_HEADERS, 'cache-control': 'no-store' }, events: taskEvents(tasks.watch(), { clock: source.clock, isStillWelcome, signal, onEnd }) }

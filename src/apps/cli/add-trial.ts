@@ -41,9 +41,11 @@ const ADVICE: readonly (readonly [pattern: RegExp, advice: string])[] = [
   [/command not found/, 'Install the program, or give its whole path.'],
   [/not executable/, 'Make the file executable, or name the program that runs it as the command.'],
   [/no such directory/, 'Give another --cwd.'],
+  [/npm error 404/, 'npm knows no package of this name: check how it is written.'],
+  [/exited with|was ended by/, 'Run its command by hand to see why it ends.'],
   [/connection (?:refused|timed out)|no such host|no route to/, 'Start the server, or mend its URL.'],
   [/\b40[13]\b/, 'The server wants credentials: give them with --header.'],
   [/\b404\b|\b405\b/, 'The URL is probably another: most servers answer at /mcp.'],
-  [/exited with|was ended by/, 'Run its command by hand to see why it ends.'],
+  [/^no answer for.*; stdout: /, 'It writes something else than messages to standard output, where nothing else belongs: portolan doctor --only output shows it.'],
   [/^no answer for/, 'npx and uvx may be fetching it: run its command by hand once, and try again.'],
 ]

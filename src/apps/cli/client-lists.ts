@@ -18,6 +18,7 @@ import { jsonText } from './terminal/json.ts'
 import { safeLine, safeName, safeText } from './terminal/safe-text.ts'
 import { tableText } from './terminal/table.ts'
 import type { Column } from './terminal/table.ts'
+import { foldText } from './terminal/text-width.ts'
 
 /** Connecting to that many servers at once is quick and hurts nobody. */
 const AT_ONCE = 8
@@ -211,7 +212,8 @@ function describe(session: Session, source: Source, item: JsonObject, { kind, fl
   const hints = hintsOf(item)
   const description = descriptionOf(item)
   out.write(`${out.paint('bold', safeName(name))}${hints === '' ? '' : out.paint('dim', `  (${hints})`)}\n`)
-  if (description !== '') out.write(`${safeText(description.trim())}\n`)
+  const told = safeText(description.trim())
+  if (told !== '') out.write(`${out.isTty ? foldText(told, out.width()).join('\n') : told}\n`)
   out.write('\n')
   if (rows.length === 0) out.write('It takes no arguments.\n')
   else out.write(tableText(out, [{ title: 'ARGUMENT' }, { title: 'TYPE', isFlexible: true }, { title: 'NEEDED' }, { title: 'DESCRIPTION', isFlexible: true }], rows))

@@ -40,7 +40,7 @@ export function clientCommand(name: string, description: string): Command {
     .description(description)
     .option('--url <url>', 'speak to this MCP server instead of the running Portolan')
     .option('--header <header>', 'send "Name: value" with every request; may be repeated', collect)
-    .option('--token <token>', 'the bearer token to send (default: of the running Portolan)')
+    .option('--token <token>', 'the bearer token to send: env:NAME, file:/path or the token (default: of the running Portolan, to itself)')
     .addOption(new Option('--era <era>', 'what to speak: legacy (initialize), modern (2026-07-28), or what the server prefers').choices(['auto', 'legacy', 'modern']).default('auto'))
     .option('--revision <revision>', 'the one protocol revision to speak')
     .addOption(dataOption())

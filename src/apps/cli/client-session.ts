@@ -16,6 +16,8 @@ import { nearest } from '../client/nearest.ts'
 import { findPortolan } from '../client/portolan.ts'
 import type { PortolanServer, RunningPortolan } from '../client/portolan.ts'
 import type { Heard } from '../client/tap.ts'
+import { ConfigError } from '../gateway/config-problem.ts'
+import { textOf } from '../gateway/flag-text.ts'
 import { readVersion } from '../gateway/version.ts'
 import { parseHeader, splitWords } from './client-options.ts'
 import type { ClientFlags } from './client-options.ts'
@@ -176,7 +178,7 @@ function commandLabel([command = '', ...args]: readonly string[]): string {
 }
 
 function headersOf({ header = [], token }: ClientFlags, fallback: string): Record<string, string> {
-  const bearer = token ?? fallback
+  const bearer = token === undefined ? fallback : textOf('--token', token, process.env).trim()
   return { ...(bearer !== '' && { authorization: `Bearer ${bearer}` }), ...Object.fromEntries(header.map(parseHeader)) }
 }
 
@@ -198,7 +200,7 @@ function pickSource(sources: readonly Source[], name: string | undefined, isDire
   const merged = names.find((one) => name.startsWith(`${one}__`))
   const near = merged === undefined ? nearest(name, names) : [`${merged}/${name.slice(merged.length + 2)}`]
   const help = near.length > 0 ? `Did you mean ${near.join(' or ')}?` : `There are: ${names.join(', ')}`
-  throw new ClientError('unknown_server', `No server is called ${name}.`, `${help} (portolan servers lists them)`)
+  throw new ClientError('unknown_server', `No server is called ${name}.`, `${help} (portolan servers lists them; what a server has is named <server>/<name>)`)
 }
 
 /** What Portolan knows of the server explains a failure better than the failure itself. */
@@ -218,7 +220,7 @@ function report(terminal: Terminal, error: unknown, isJson: boolean): number {
   const code = error instanceof RpcError ? ` (${error.rpcCode})` : ''
   err.write(`${err.paint('red', safeText(message === '' ? 'The server answered with an error without words.' : message))}${code}\n`)
   if (error instanceof ClientError && error.advice !== '') err.write(`  ${safeText(error.advice)}\n`)
-  const isUsage = (error instanceof ClientError && USAGE_CODES.has(error.code)) || (error instanceof Error && error.name === 'InvalidArgumentError')
+  const isUsage = error instanceof ConfigError || (error instanceof ClientError && USAGE_CODES.has(error.code)) || (error instanceof Error && error.name === 'InvalidArgumentError')
   return isUsage ? 2 : 1
 }
 

@@ -11,7 +11,7 @@ import { Option } from 'commander'
 import type { Command } from 'commander'
 import { isLoopback } from '../../adapters/http/allowed-host.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
-import { flagProblem, textOf } from '../gateway/state-place.ts'
+import { flagProblem, textOf } from '../gateway/flag-text.ts'
 import { dataOption } from './option.ts'
 
 export interface OperatorOptions {

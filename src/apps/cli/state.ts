@@ -78,7 +78,8 @@ interface Place {
 }
 
 async function placeOf(flag: string, given: string): Promise<Place> {
-  const { isPostgresUrl, textOf } = await import('../gateway/state-place.ts')
+  const { isPostgresUrl } = await import('../gateway/state-place.ts')
+  const { textOf } = await import('../gateway/flag-text.ts')
   const text = textOf(flag, given, process.env)
   return isPostgresUrl(text) ? { text, isUrl: true } : { text: resolve(text), isUrl: false }
 }

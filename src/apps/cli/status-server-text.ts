@@ -9,6 +9,7 @@ import { countText, durationText, plural } from './status-text.ts'
 import { safeLine, safeName, safeText } from './terminal/safe-text.ts'
 import { tableText } from './terminal/table.ts'
 import type { Screen } from './terminal/terminal.ts'
+import { foldText } from './terminal/text-width.ts'
 
 const SHOWN_NAMES = 10
 const SHOWN_LINES = 20
@@ -85,7 +86,7 @@ function namesText(screen: Screen, { names, listFaults }: ServerStatus): string 
 function instructionsText(screen: Screen, { legacy, modern }: ServerStatus): string {
   const text = modern?.instructions || legacy?.instructions || ''
   const lines = safeText(text).trim().split('\n')
-  const shown = lines.slice(0, SHOWN_LINES).map((line) => `  ${line}\n`).join('')
+  const shown = lines.slice(0, SHOWN_LINES).flatMap((line) => (screen.isTty ? foldText(line, screen.width() - 2) : [line])).map((line) => `  ${line}\n`).join('')
   return text === '' ? '' : `${screen.paint('bold', 'Instructions')}\n${shown}${lines.length > SHOWN_LINES ? `  … and ${lines.length - SHOWN_LINES} lines more\n` : ''}`
 }
 

@@ -71,10 +71,10 @@ function serversText(screen: Screen, { status, canUnicode }: Picture): string {
   const withSigns = screen.isTty && canUnicode
   const columns: readonly Column[] = [
     { title: 'SERVER', isFlexible: true },
-    { title: 'KIND' },
+    { title: 'KIND', isExtra: true },
     { title: 'STATE', format: (cell) => STATES[stateIn(cell)].format },
     { title: 'ERAS' },
-    ...['TOOLS', 'PROMPTS', 'RESOURCES', 'CHILDREN', 'SESSIONS', 'RESTARTS'].map((title) => ({ title, align: 'right' as const })),
+    ...['TOOLS', 'PROMPTS', 'RESOURCES', 'CHILDREN', 'SESSIONS', 'RESTARTS'].map((title) => ({ title, align: 'right' as const, isExtra: title === 'PROMPTS' || title === 'RESOURCES' })),
   ]
   const rows = status.servers.map((server) => {
     const { name, transport, state, eras, counts, children, sessions, restarts } = server

@@ -50,6 +50,9 @@ describe('what portolan status says to people', () => {
     ['node exited with code 3: boom', /Run its command by hand/],
     ['no answer for 12 s', /still waited for/],
     ['the last 10 calls failed; refused for 4 s more', /let through again by themselves/],
+    ['initialize: npx exited with code 1: npm error 404 Note that', /npm knows no package of this name/],
+    ['server exited with code 1: HTTP 404', /Run its command by hand/],
+    ['no answer for 12 s; stdout: invalid JSON at byte 0', /doctor --only output/],
     ['status 404', /portolan doctor --only url/],
     ['anything else', /asked again by itself/],
   ])('names the reason "%s" of a server that is down, and what helps', (detail, advice) => {

@@ -1,7 +1,8 @@
 /** `portolan task`: the tasks that Portolan owns, on all replicas, through the admin API of one that runs. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
+import { TASK_PHASES } from '../../core/task/stored-task.ts'
 import type { TaskDetail, TaskList, TaskRow } from '../admin/task-resource.ts'
 import { visible } from '../gateway/visible-text.ts'
 import { openOperatorClient, withOperatorOptions } from './operator-client.ts'
@@ -28,7 +29,7 @@ const REFRESH_MS = 1_000
 export function taskCommand(): Command {
   const command = new Command('task').description('the tasks that Portolan owns: calls that outlive their connection')
   withOperatorOptions(command.command('ls').description('list them, the oldest first'))
-    .option('--phase <phases>', 'only these, with commas between: queued, running, asking, completed, failed, dead, cancelled')
+    .option('--phase <phases>', `only these, with commas between: ${TASK_PHASES.join(', ')}`, parsePhases)
     .option('--server <name>', 'only of this server, by name or id')
     .option('--tool <name>', 'only of this tool, by the server\'s own name of it')
     .option('--owner <name>', 'only of this owner, as the list names him')
@@ -51,6 +52,14 @@ const ACTIONS = [
   ['drop', 'remove one that has ended; its owner is told that it has expired'],
 ] as const
 
+/** As the API takes them. */
+function parsePhases(text: string): string {
+  const known: readonly string[] = TASK_PHASES
+  const unknown = text.split(',').find((phase) => !known.includes(phase))
+  if (unknown !== undefined) throw new InvalidArgumentError(`There are ${TASK_PHASES.join(', ')}.`)
+  return text
+}
+
 async function list(options: TaskOptions): Promise<void> {
   const client = openOperatorClient(options)
   const query = queryOf(options)
@@ -63,7 +72,7 @@ async function list(options: TaskOptions): Promise<void> {
     else rows.push(...page.tasks)
     after = page.next === undefined ? '' : `&after=${encodeURIComponent(page.next)}`
   } while (after !== '' && rows.length < MAX_ROWS)
-  if (options.json !== true) terminal.out.write(listText(terminal.out, rows, after !== ''))
+  if (options.json !== true) terminal.out.write(rows.length === 0 && query !== '' ? 'No such tasks. portolan task ls lists all there are.\n' : listText(terminal.out, rows, after !== ''))
   terminal.close()
 }
 

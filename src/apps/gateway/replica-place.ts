@@ -9,7 +9,8 @@ import type { NatsTarget } from '../../adapters/nats/nats-target.ts'
 import { parsePeerAddress } from '../../adapters/peer-tls/peer-address.ts'
 import type { Env } from './config-file.ts'
 import type { ConfigError } from './config-problem.ts'
-import { flagProblem, isPostgresUrl, textOf } from './state-place.ts'
+import { flagProblem, textOf } from './flag-text.ts'
+import { isPostgresUrl } from './state-place.ts'
 
 /** As the command line has them; undefined: as the environment has them. */
 export interface ReplicaFlags {

@@ -3,14 +3,11 @@
  * seals the key ring in it. Both may be references, so that no secret stands on a command line.
  */
 
-import { readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
 import { openSqlite } from '../../adapters/sqlite/database.ts'
 import type { Env } from './config-file.ts'
-import { ConfigError } from './config-problem.ts'
-import { resolveText } from './config-reference.ts'
 import { openDataFolder } from './data-folder.ts'
+import { flagProblem, textOf } from './flag-text.ts'
 
 /** As the command line has them; undefined: as the environment has them. */
 export interface StateFlags {
@@ -42,20 +39,6 @@ const MIN_SECRET_LENGTH = 32
 
 export function isPostgresUrl(text: string): boolean {
   return /^postgres(?:ql)?:\/\//.test(text)
-}
-
-/** What `env:NAME` or `file:/path` stands for; any other text as it is. */
-export function textOf(flag: string, text: string, env: Env): string {
-  if (!/^(?:env|file):/.test(text)) return text
-  const scope = { env, folder: process.cwd(), home: homedir(), inputs: new Map<string, string>(), readFile: (path: string) => readFileSync(path, 'utf8') }
-  const resolved = resolveText(text, 'value', scope)
-  if (resolved.ok) return resolved.value
-  throw flagProblem(flag, resolved.fault.problem, resolved.fault.fix)
-}
-
-/** A flag, or its variable in the environment, that cannot be used. */
-export function flagProblem(path: string, text: string, fix: string): ConfigError {
-  return new ConfigError('the command line', [{ path, problem: text, fix }])
 }
 
 /** Rejects with StateOpenError or DataFolderError; nothing is open then. */

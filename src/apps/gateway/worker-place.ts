@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import type { Address, ListenTarget } from '../../adapters/http/bind.ts'
 import { onDealt } from '../../adapters/worker/dealt.ts'
-import { flagProblem } from './state-place.ts'
+import { flagProblem } from './flag-text.ts'
 import type { ReplicaPlace } from './replica-place.ts'
 import { MAX_SOCKET_PATH_BYTES } from './settings.ts'
 import type { Settings } from './settings.ts'

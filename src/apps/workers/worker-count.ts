@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import type { Env } from '../gateway/config-file.ts'
-import { flagProblem } from '../gateway/state-place.ts'
+import { flagProblem } from '../gateway/flag-text.ts'
 
 /** More than any machine of today has cores for. */
 const MAX_WORKERS = 256

@@ -70,6 +70,15 @@ describe('a table', () => {
     ])
   })
 
+  it('leaves out columns that may be, before it gives up being a table', async () => {
+    const { screen, lines } = screenOf(28)
+    const columns = [{ title: 'SERVER' }, { title: 'PROMPTS OF IT', isExtra: true }, { title: 'TOOLS' }]
+    expect(await lines(tableText(screen, columns, [['files', '3', '14']]))).toEqual(['SERVER  PROMPTS OF IT  TOOLS', 'files   3              14'])
+    const narrow = screenOf(20)
+    expect(await narrow.lines(tableText(narrow.screen, columns, [['files', '3', '14']]))).toEqual(['SERVER  TOOLS', 'files   14'])
+    expect(tableText(pipe(), columns, [['files', '3', '14']])).toContain('PROMPTS')
+  })
+
   it('keeps every row on one line in a pipe', () => {
     expect(tableText(pipe(), COLUMNS, [['a', '1', 'x '.repeat(200)]]).split('\n')).toHaveLength(3)
   })

@@ -9,6 +9,8 @@ export interface Column {
   readonly align?: 'left' | 'right'
   /** Gives way when the table is too wide (several share what is missing). Default: the last column. */
   readonly isFlexible?: boolean
+  /** Left out where the table would otherwise be too wide to be one. */
+  readonly isExtra?: boolean
   /** The colour of a cell, from its text. */
   readonly format?: (cell: string) => Format | undefined
 }
@@ -27,7 +29,11 @@ export function tableText(screen: Screen, columns: readonly Column[], rows: read
   const cells = rows.map((row) => columns.map((_, index) => cellText(screen, row[index] ?? '')))
   const natural = columns.map(({ title }, index) => Math.max(textWidth(title), ...cells.map((row) => textWidth(row[index] ?? ''))))
   const widths = screen.isTty ? fitted(natural, columns, screen.width()) : natural
-  if (widths === undefined) return cells.map((row) => paragraph(row, columns, screen)).join('')
+  if (widths === undefined) {
+    const kept = columns.flatMap(({ isExtra }, index) => (isExtra === true ? [] : [index]))
+    if (kept.length < columns.length) return tableText(screen, pick(columns, kept), rows.map((row) => pick(row, kept)))
+    return cells.map((row) => paragraph(row, columns, screen)).join('')
+  }
   const head = rowLines(columns.map(({ title }) => title), columns, widths).map((line) => screen.paint('dim', line))
   const body = cells.flatMap((row) => rowLines(row, columns, widths, screen))
   return [...head, ...body].map((line) => `${line}\n`).join('')
@@ -85,6 +91,10 @@ function rowLines(row: readonly string[], columns: readonly Column[], widths: re
       return wanted === undefined || screen === undefined ? padded : screen.paint(wanted, padded)
     }).join(GAP)
   })
+}
+
+function pick<T>(items: readonly T[], indexes: readonly number[]): T[] {
+  return indexes.flatMap((index) => items.slice(index, index + 1))
 }
 
 function sum(numbers: readonly number[]): number {
