@@ -104,6 +104,23 @@ describe('portolan up', () => {
     expect(await exit).toEqual({ code: 0, signal: null })
   })
 
+  it('serves on after SIGTERM for as long as the drain delay says, not ready, and then ends', async () => {
+    const portolan = await start('--drain-delay', '10m')
+    const readyz = async (): Promise<number> => (await fetch(`${portolan.baseUrl}/readyz`, { headers: { connection: 'close' } })).status
+    expect(await readyz()).toBe(200)
+    portolan.child.kill('SIGTERM')
+    await expect.poll(readyz).toBe(503)
+    const called = await callModern(`${portolan.baseUrl}/mcp`, portolan.token, 'tools/call', { name: 'reference__test_simple_text', arguments: {} })
+    expect(called).toMatchObject({ status: 200, body: { result: { content: [{ type: 'text' }] } } })
+    // Whoever does not want to wait for it says so once more.
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    expect(await stopPortolan(portolan)).toEqual({ code: 1, signal: null })
+    const brief = await start('--config', writeConfig({ mcpServers: { reference }, portolan: { version: 1, listen: { drainDelayMs: 300 } } }))
+    const beganAtMs = performance.now()
+    expect(await stopPortolan(brief)).toEqual({ code: 0, signal: null })
+    expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(300)
+  })
+
   it('refuses a data folder that another one uses', async () => {
     await start()
     const second = await ended(run('up', '--port', '0', '--data', data()))

@@ -194,6 +194,23 @@ describe('portolan up --workers 2', () => {
     expect(await code).toBe(0)
   })
 
+  it('has no worker call itself ready for the drain delay, while all serve on, and then ends with 0', async () => {
+    const delayed = await startWorkers(2, { config: servers('reference'), env: { PORTOLAN_DRAIN_DELAY: '10m' } })
+    closers.push(() => void process.kill(delayed.pid, 'SIGKILL'))
+    await delayed.allReady(2)
+    const readyz = async (): Promise<number> => (await fetch(`${delayed.url}/readyz`, { headers: { connection: 'close' } })).status
+    const some = (): Promise<number[]> => Promise.all(Array.from({ length: 6 }, readyz))
+    expect(await some()).toEqual(Array(6).fill(200))
+    process.kill(delayed.pid, 'SIGTERM')
+    await expect.poll(some).toEqual(Array(6).fill(503))
+    for (const client of [await modern(delayed), await legacy(delayed)]) for (let call = 0; call < 4; call += 1) expect((await client.call('test_simple_text')).text).toBe(SIMPLE)
+    expect(await delayed.look()).toMatchObject({ state: 'draining', workers: [{ state: 'draining' }, { state: 'draining' }] })
+    const brief = await startWorkers(2, { config: servers('reference'), args: ['--drain-delay', '400ms'] })
+    const beganAtMs = performance.now()
+    expect(await brief.stop()).toBe(0)
+    expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(400)
+  })
+
   it.skipIf(postgres === undefined)('is replicas of a database where there is one, and listens on a unix socket where the configuration says so', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'portolan-workers-'))
     closers.push(() => rmSync(folder, { recursive: true, force: true }))

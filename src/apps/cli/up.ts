@@ -6,15 +6,17 @@ import { tuneCollector } from '../gateway/collector.ts'
 import { defaultDataPath } from '../gateway/data-folder.ts'
 import { createLog, standardErrorOptions } from '../gateway/log.ts'
 import type { LogLevel } from '../gateway/log.ts'
+import type { DrainFlags } from '../gateway/drain-delay.ts'
 import type { ReplicaFlags } from '../gateway/replica-place.ts'
 import type { Flags } from '../gateway/settings.ts'
 import type { StateFlags } from '../gateway/state-place.ts'
 import { takeWorkerPlace } from '../gateway/worker-place.ts'
 import { workerCountOf } from '../workers/worker-count.ts'
+import { isLeave } from '../workers/worker-message.ts'
 import type { ReadyMessage } from '../workers/worker-message.ts'
 import { configOption, configPathOf, dataOption, databaseDirectOption, databaseOption, logLevelOption, parsePort, replicaOptions, stateKeyOption } from './option.ts'
 
-interface UpOptions extends Flags, StateFlags, ReplicaFlags {
+interface UpOptions extends Flags, StateFlags, ReplicaFlags, DrainFlags {
   readonly watch: boolean
   readonly config?: string
   readonly data?: string
@@ -45,6 +47,7 @@ export function upCommand(): Command {
   for (const option of replicaOptions()) command.addOption(option)
   return command
     .option('--workers <count>', 'processes that serve, or auto for one on each core (default: $PORTOLAN_WORKERS, else 1)')
+    .option('--drain-delay <duration>', 'on SIGTERM, serve for so long with /readyz false, as 15s, until a balancer has noticed (default: $PORTOLAN_DRAIN_DELAY, else 0)')
     .addOption(new Option('--auth <mode>', 'token, or none (only on loopback)').choices(['token', 'none']))
     .option('--no-watch', 'read the configuration again only on SIGHUP and by portolan reload')
     .addOption(logLevelOption())
@@ -75,6 +78,7 @@ async function serve(options: AppOptions): Promise<number> {
   const app = await createApp(options)
   // Before the banner: whoever reads it may send a signal at once.
   process.on('SIGHUP', () => void app.reload())
+  if (options.worker !== undefined) process.on('message', (message) => void (isLeave(message) && app.leave()))
   const end = stopped(app)
   if (options.worker === undefined) process.stdout.write(app.banner)
   else process.send?.({ kind: 'ready', banner: app.banner } satisfies ReadyMessage)

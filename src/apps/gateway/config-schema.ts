@@ -198,6 +198,9 @@ const virtualServer = z.strictObject({
   resources: z.record(z.string(), z.strictObject({ name: text.optional().describe('Its name; its URI stays'), ...words, annotations, hide })).optional(),
 })
 
+/** Longer than any balancer takes to notice. */
+export const MAX_DRAIN_DELAY_MS = 600_000
+
 const domain = text.refine(isAppDomain, { error: 'an origin such as "https://api.example.com" or "https://*.example.com"' })
 const domains = z.array(domain)
 
@@ -235,6 +238,12 @@ export const portolanSchema = z.strictObject({
         .enum(['x-forwarded', 'forwarded'])
         .optional()
         .describe('Which headers those proxies set: `X-Forwarded-*`, or `Forwarded` (RFC 7239)'),
+      drainDelayMs: z
+        .int()
+        .min(0)
+        .max(MAX_DRAIN_DELAY_MS)
+        .optional()
+        .describe('On SIGTERM, for how long `/readyz` is false and everything else as ever, before the listener is closed, in milliseconds'),
       tls: z
         .strictObject({
           cert: text.describe('Path of the certificate chain, PEM; read again on reload'),
@@ -270,7 +279,7 @@ export type VirtualServerOptions = z.infer<typeof virtualServer>
 
 /** What holds where the file says nothing. Paths below the data folder are filled in when that folder is known. */
 export const DEFAULTS = {
-  listen: { host: '127.0.0.1', port: 7400, forwardedHeaders: 'x-forwarded' },
+  listen: { host: '127.0.0.1', port: 7400, forwardedHeaders: 'x-forwarded', drainDelayMs: 0 },
   auth: 'token',
   separator: '__',
   pageSize: 100,

@@ -3,6 +3,7 @@
  * all in order. Everything outside is opened here and closed here.
  */
 
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
 import type { ControlRoute } from '../../adapters/http/control-route.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
@@ -28,6 +29,8 @@ import type { ConfigProblem } from './config-problem.ts'
 import { createServedConfig } from './config-served.ts'
 import { openDataFolder } from './data-folder.ts'
 import type { DataFolder } from './data-folder.ts'
+import { drainDelayMsOf } from './drain-delay.ts'
+import type { DrainFlags } from './drain-delay.ts'
 import { openLedgerFile } from './ledger-file.ts'
 import type { LedgerFile } from './ledger-file.ts'
 import { addressText, explained } from './listen-advice.ts'
@@ -60,7 +63,7 @@ export interface AppOptions {
   /** Undefined: the bundled reference server. */
   readonly configPath: string | undefined
   readonly dataPath: string
-  readonly flags: Flags & StateFlags & ReplicaFlags
+  readonly flags: Flags & StateFlags & ReplicaFlags & DrainFlags
   /** Reads the configuration again by itself when one of its files has changed. */
   readonly watch: boolean
   readonly env: Env
@@ -75,7 +78,9 @@ export interface App {
   status(): ProcessStatus
   /** Reads the configuration again; a bad one changes nothing and is logged. Never throws. */
   reload(): ReloadReport
-  /** Refuses new work, waits for the work in flight up to `graceMs`, then closes everything. */
+  /** Readiness is false from now on, and nothing else: balancers are to send what is new elsewhere. */
+  leave(): void
+  /** Leaves, for as long as was asked for; then refuses new work, waits for the work in flight up to `graceMs`, and closes everything. */
   stop(graceMs: number): Promise<void>
 }
 
@@ -85,6 +90,8 @@ export interface Opened {
   readonly settings: Settings
   /** As a configuration asks for them now. */
   readonly settingsOf: (loaded: LoadedConfig) => Result<Settings, readonly ConfigProblem[]>
+  /** 0 in a worker: its supervisor waits for all. */
+  readonly drainDelayMs: number
   readonly data: DataFolder
   readonly state: State
   /** Undefined for a process that shares its state with nobody. */
@@ -127,13 +134,14 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
   const settings = settingsOf(loaded)
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
+  const drainDelayMs = worker === undefined ? drainDelayMsOf(options.flags, env, loaded.config.portolan) : 0
   const replicaId = replicaPlace === undefined ? undefined : createSystemRandom().id()
   const state = await openState({ place, data, clock: createSystemClock(), log, ...(replicaId === undefined ? {} : { replicaId }) })
   const metrics = createMetrics()
   let links: ReplicaLinks | undefined
   try {
     if (replicaPlace !== undefined && replicaId !== undefined) links = await openLinks({ replicaId, place: replicaPlace, replicas: state.stores.replicas, keyring: state.keyring, telemetry: metrics, log })
-    return await startApp(options, { loaded, data, state, links, metrics, settings: settings.value, settingsOf })
+    return await startApp(options, { loaded, data, state, links, metrics, settings: settings.value, settingsOf, drainDelayMs })
   } catch (error) {
     await links?.close()
     await state.close()
@@ -141,9 +149,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   }
 }
 
-type Prepared = Pick<Opened, 'data' | 'state' | 'links' | 'settings' | 'settingsOf'> & { readonly loaded: LoadedConfig; readonly metrics: Metrics }
+type Prepared = Pick<Opened, 'data' | 'state' | 'links' | 'settings' | 'settingsOf' | 'drainDelayMs'> & { readonly loaded: LoadedConfig; readonly metrics: Metrics }
 
-async function startApp({ configPath, env, log, worker, watch: watches }: AppOptions, { loaded, data, state, links, metrics, settings, settingsOf }: Prepared): Promise<App> {
+async function startApp({ configPath, env, log, worker, watch: watches }: AppOptions, { loaded, data, state, links, metrics, settings, settingsOf, drainDelayMs }: Prepared): Promise<App> {
   const config = createConfigFile(configPath, loaded, env, (next) => {
     const read = settingsOf(next)
     return read.ok ? [] : read.fault
@@ -173,13 +181,14 @@ async function startApp({ configPath, env, log, worker, watch: watches }: AppOpt
   )
   const listener = listenerOf(loaded, settings, gateway, [healthRoute(), readyRoute(() => condition.state === 'ready' && state.isReachable()), door.publicRoute], log)
   const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
-  const opened: Opened = { config, settings, settingsOf, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, log }
+  const opened: Opened = { config, settings, settingsOf, drainDelayMs, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, log }
   const operations = await listen(opened, condition, { status, metrics: metricsNow, config: createServedConfig(config, configPath), api: door.socketRoute, log })
   const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),
     status,
     reload: take,
+    leave: () => void (condition.state = 'draining'),
     stop(graceMs) {
       const stopped = stop(opened, operations, condition, graceMs)
       watch?.close()
@@ -267,8 +276,14 @@ function statusOf({ config, state, links, drift, ledger, gateway }: Opened, cond
   }
 }
 
-async function stop({ door, listener, gateway, state, links, drift, ledger, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ door, listener, gateway, state, links, drift, ledger, drainDelayMs, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
+  if (drainDelayMs > 0) {
+    log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
+    await sleep(drainDelayMs)
+    // A turn of its own: what the kernel has accepted by now was taken.
+    await nextTurn()
+  }
   // Before anything else: what the kernel accepts until the listener is closed, and nobody takes, it resets.
   const drained = Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')

@@ -15,7 +15,7 @@ const status: ProcessStatus = {
 }
 const supervisor = { pid: 9, startedAtMs: 0, memoryBytes: 50, isStopping: false }
 const workerOf = (number: number, of: ProcessStatus | undefined): SlotStatus => ({
-  slot: { number, state: of === undefined ? 'starting' : 'ready', running: { pid: 100 + number, kill: () => undefined }, startedAtMs: 0, restarts: number }, status: of,
+  slot: { number, state: of === undefined ? 'starting' : 'ready', running: { pid: 100 + number, kill: () => undefined, leave: () => undefined }, startedAtMs: 0, restarts: number }, status: of,
 })
 
 describe('the status of several workers', () => {

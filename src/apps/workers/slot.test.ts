@@ -3,7 +3,7 @@ import { createSeededRandom } from '../../adapters/memory/random.ts'
 import { becameReady, emptied, filled, newSlot } from './slot.ts'
 
 const random = createSeededRandom(1)
-const process_ = { pid: 7, kill: () => undefined }
+const process_ = { pid: 7, kill: () => undefined, leave: () => undefined }
 
 describe('the place of a worker', () => {
   it('is filled again at once where it had served for long', () => {

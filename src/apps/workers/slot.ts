@@ -14,6 +14,8 @@ import type { Random } from '../../core/random.ts'
 export interface Running {
   readonly pid: number
   kill(signal: NodeJS.Signals): void
+  /** It is not to call itself ready any more. */
+  leave(): void
 }
 
 export interface Slot {

@@ -20,6 +20,8 @@ import type { Env } from '../gateway/config-file.ts'
 import { ConfigError } from '../gateway/config-problem.ts'
 import { openDataFolder } from '../gateway/data-folder.ts'
 import { explained } from '../gateway/listen-advice.ts'
+import { drainDelayMsOf } from '../gateway/drain-delay.ts'
+import type { DrainFlags } from '../gateway/drain-delay.ts'
 import type { Log } from '../gateway/log.ts'
 import { openOperationsListener } from '../gateway/operations.ts'
 import type { Operations } from '../gateway/operations.ts'
@@ -34,7 +36,7 @@ import type { WorkerPlace } from '../gateway/worker-place.ts'
 import { createFront } from './front.ts'
 import { becameReady, emptied, filled, newSlot } from './slot.ts'
 import type { Slot } from './slot.ts'
-import { readyMessage } from './worker-message.ts'
+import { LEAVE, readyMessage } from './worker-message.ts'
 
 export interface SuperviseOptions {
   readonly count: number
@@ -42,7 +44,7 @@ export interface SuperviseOptions {
   readonly graceMs: number
   readonly configPath: string | undefined
   readonly dataPath: string
-  readonly flags: Flags & StateFlags & ReplicaFlags
+  readonly flags: Flags & StateFlags & ReplicaFlags & DrainFlags
   readonly env: Env
   readonly log: Log
   /** The first worker is ready: for standard output. */
@@ -52,7 +54,7 @@ export interface SuperviseOptions {
 export interface Supervisor {
   /** Passed on to every worker. */
   signal(signal: 'SIGHUP'): void
-  /** Ends all workers in order. */
+  /** Ends all workers in order, after the drain delay. */
   stop(): void
   /** With the exit code, when no worker is left: after `stop`, or where the first one could not start. */
   readonly ended: Promise<number>
@@ -63,7 +65,7 @@ const CLOSE_MS = 10_000
 
 /** Rejects with ConfigError, DataFolderError or ListenError; nothing runs then. */
 export async function supervise(options: SuperviseOptions): Promise<Supervisor> {
-  const { settings, folder } = prepare(options)
+  const { settings, folder, drainDelayMs } = prepare(options)
   const slots = Array.from({ length: options.count }, (_, at) => newSlot(at + 1))
   const { socketPath, tcp } = settings.operations
   const startedAtMs = Date.now()
@@ -82,7 +84,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervisor> 
     throw explained(error, socketPath)
   }
   const opened = operations
-  const pack = startPack({ ...options, slots, dealer, place: { folder, listen: settings.listener.listen, addresses } })
+  const pack = startPack({ ...options, drainDelayMs, slots, dealer, place: { folder, listen: settings.listener.listen, addresses } })
   return {
     signal: pack.signal,
     stop() {
@@ -93,14 +95,14 @@ export async function supervise(options: SuperviseOptions): Promise<Supervisor> 
   }
 }
 
-function prepare({ configPath, dataPath, flags, env, count }: SuperviseOptions): { readonly settings: Settings; readonly folder: string } {
+function prepare({ configPath, dataPath, flags, env, count }: SuperviseOptions): { readonly settings: Settings; readonly folder: string; readonly drainDelayMs: number } {
   const loaded = loadConfig(configPath, env)
   const data = openDataFolder(dataPath)
   const folder = data.file(WORKER_FOLDER)
   const settings = readSettings(loaded.config.portolan, flags, { folder: loaded.folder, operationsSocket: data.file('operations.sock') })
   if (!settings.ok) throw new ConfigError(loaded.source, settings.fault)
   checkWorkerPlaces(replicaPlaceOf(flags, statePlaceOf(flags, env).databaseUrl, env), folder, count)
-  return { settings: settings.value, folder }
+  return { settings: settings.value, folder, drainDelayMs: drainDelayMsOf(flags, env, loaded.config.portolan) }
 }
 
 /** What workers of a killed supervisor left must not stand in the way of new ones. */
@@ -112,11 +114,12 @@ function makeRoom(folder: string): void {
 interface PackOptions extends SuperviseOptions {
   readonly slots: readonly Slot[]
   readonly dealer: Dealer
+  readonly drainDelayMs: number
   readonly place: Omit<WorkerPlace, 'number'>
 }
 
 /** All workers, as one thing that starts and ends. */
-function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions): Supervisor {
+function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }: PackOptions): Supervisor {
   const clock = createSystemClock()
   const random = createSystemRandom()
   const hub = createHintHub(random.id())
@@ -129,11 +132,12 @@ function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions)
   function start(slot: Slot): void {
     slot.cancelStart = () => undefined
     const worker = forkWorker({ ...place, number: slot.number })
-    filled(slot, { pid: worker.pid ?? 0, kill: (signal) => void worker.kill(signal) }, Date.now())
+    filled(slot, { pid: worker.pid ?? 0, kill: (signal) => void worker.kill(signal), leave: () => void (worker.connected && worker.send(LEAVE, () => undefined)) }, Date.now())
     const leave = hub.join(hintLineOver(worker))
     worker.on('message', (message) => {
       const ready = readyMessage(message)
-      if (ready === undefined) return
+      // Who comes up while all leave would call itself ready: nothing is dealt to it.
+      if (ready === undefined || isStopping) return
       // Its channel was read to the end then: what it took goes to nobody else.
       worker.once('close', dealer.join(worker))
       isReady(slot, ready.banner)
@@ -180,8 +184,16 @@ function startPack({ slots, dealer, place, log, graceMs, onReady }: PackOptions)
   function stop(): void {
     if (isStopping) return
     isStopping = true
-    dealer.close()
     for (const slot of slots) slot.cancelStart()
+    if (drainDelayMs === 0 || !hasBegun) return endAll()
+    log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
+    for (const { running } of slots) running?.leave()
+    // A turn of its own: what the kernel has accepted by now was taken.
+    setTimeout(() => setImmediate(endAll), drainDelayMs)
+  }
+
+  function endAll(): void {
+    dealer.close()
     if (slots.every(({ running }) => running === undefined)) return end(exitCode)
     tell('SIGTERM')
     // One that hangs, or was stopped, keeps nobody from ending.

@@ -1,4 +1,4 @@
-/** What a worker tells its supervisor, besides hints. */
+/** What a worker and its supervisor tell each other, besides hints and connections. */
 
 export interface ReadyMessage {
   readonly kind: 'ready'
@@ -9,4 +9,11 @@ export interface ReadyMessage {
 export function readyMessage(message: unknown): ReadyMessage | undefined {
   if (typeof message !== 'object' || message === null || !('kind' in message) || message.kind !== 'ready') return undefined
   return 'banner' in message && typeof message.banner === 'string' ? { kind: 'ready', banner: message.banner } : undefined
+}
+
+/** To a worker: it is not to call itself ready any more. */
+export const LEAVE = { kind: 'leave' } as const
+
+export function isLeave(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'kind' in message && message.kind === LEAVE.kind
 }
