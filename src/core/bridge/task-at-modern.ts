@@ -153,7 +153,10 @@ export function createTasksAtModern(clock: Clock, context: () => GatewayContext)
       const seen = readDetailedTask(message)
       if (seen !== undefined) move(entry, legacyState(seen))
     }
-    entry.stopWatch = watchTask(context(), { upstream: entry.upstream, ownerKey: entry.ownerKey, taskId: task.taskId, capabilities: declared(entry), run }).stop
+    const { ready, stop } = watchTask(context(), { upstream: entry.upstream, ownerKey: entry.ownerKey, taskId: task.taskId, capabilities: declared(entry), run })
+    entry.stopWatch = stop
+    // What changed before the server agreed to tell it is told by nobody.
+    ready.then((isAgreed) => (isAgreed && !entry.isOver ? refresh(entry) : undefined)).catch(() => undefined)
   }
   const create = (begun: BegunTask, id: string, state: TaskState): Entry => {
     const { ownerKey, upstream: begunAt, session, scope, abort } = begun
