@@ -132,11 +132,14 @@ export interface ProbeResult {
   readonly isSettled: boolean
 }
 
-/** Puts the two verdicts together. A failure says for people why no era is known. */
+/** A failure says for people why no era is known. */
+export type ProbeVerdict = Result<ProbeResult, { readonly detail: string; readonly retryAfterSec: number | undefined }>
+
+/** Puts the two verdicts together. */
 export function concludeProbe(
   modern: ModernVerdict | undefined,
   legacy: Result<EraProfile, OpenFault> | undefined,
-): Result<ProbeResult, { readonly detail: string; readonly retryAfterSec: number | undefined }> {
+): ProbeVerdict {
   const profile: UpstreamProfile = {
     modern: modern?.verdict === 'modern' ? modern.profile : undefined,
     legacy: legacy?.ok === true ? legacy.value : undefined,

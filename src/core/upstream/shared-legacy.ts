@@ -10,6 +10,7 @@ import { ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
 import type { CallControl, ChannelCall, ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
+import { withSend } from './counted-channel.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 import { refuseRequest } from './refuse-request.ts'
 
@@ -115,15 +116,7 @@ export function createSharedLegacy(options: SharedLegacyOptions): SharedLegacy {
 function createView(channel: LegacyChannel, { subscribers }: Entry, user: ChannelListener, onClose: () => void): LegacyChannel {
   let isClosed = false
   return {
-    era: 'legacy',
-    transport: channel.transport,
-    revision: channel.revision,
-    initializeResult: channel.initializeResult,
-    nextId: () => channel.nextId(),
-    send: (call) => (SUBSCRIBES.has(call.method) ? subscribe(channel, subscribers, user, call) : channel.send(call)),
-    notify: (text, headers) => channel.notify(text, headers),
-    openStream: () => channel.openStream(),
-    ...(channel.hold === undefined ? {} : { hold: channel.hold }),
+    ...withSend(channel, (call) => (SUBSCRIBES.has(call.method) ? subscribe(channel, subscribers, user, call) : channel.send(call))),
     close() {
       if (!isClosed) {
         isClosed = true

@@ -41,6 +41,13 @@ export interface UpstreamFault {
   readonly detail: string
 }
 
+/** What happens around an upstream, for the log. `detail` may name commands and addresses, never a secret. */
+export interface UpstreamEvent {
+  readonly kind: 'ready' | 'degraded' | 'restarted' | 'stray' | 'stderr' | 'doubted'
+  readonly upstream: string
+  readonly detail: string
+}
+
 export interface UpstreamStatus {
   readonly state: 'starting' | 'ready' | 'degraded' | 'stopped'
   /** For people: why it is degraded, and what to do; '' when ready. */
