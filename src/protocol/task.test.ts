@@ -7,7 +7,7 @@ import { toWireText } from './json.ts'
 import type { JsonObject } from './json-value.ts'
 import { parseMessage } from './message.ts'
 import type { Message } from './message.ts'
-import { TASK_STATUSES, isOver, isToolError, legacyTaskOf, readDetailedTask, readTask, relateTask, unrelateTask, unrelated, writeTask } from './task.ts'
+import { TASK_STATUSES, isOver, isToolError, legacyTaskOf, readDetailedTask, readLegacyTask, readTask, relateTask, unrelateTask, unrelated, writeTask } from './task.ts'
 import type { TaskState } from './task.ts'
 
 const RELATED = 'io.modelcontextprotocol/related-task'
@@ -70,6 +70,14 @@ describe('a task', () => {
     expect(legacyTaskOf(message({ result: { content: [], task: { name: 'x' } } }))).toBeUndefined()
     expect(legacyTaskOf(message({ result: { content: [] } }))).toBeUndefined()
     expect(legacyTaskOf(message({ error: { code: 1, message: '' } }))).toBeUndefined()
+  })
+
+  it('is what a legacy server says of one that it is asked about, or tells of by itself; an error is none', () => {
+    const task = writeTask('a', STATE, 'legacy') as JsonObject
+    expect(readLegacyTask(message({ result: task }))).toEqual({ taskId: 'a', state: STATE })
+    expect(readLegacyTask(message({ id: undefined, method: 'notifications/tasks/status', params: task }))).toEqual({ taskId: 'a', state: STATE })
+    expect(readLegacyTask(message({ result: { task } }))).toBeUndefined()
+    expect(readLegacyTask(message({ error: { code: -32_602, message: '', ...task } }))).toBeUndefined()
   })
 
   it('with its details keeps the bytes of its result', () => {

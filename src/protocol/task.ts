@@ -97,6 +97,11 @@ export function legacyTaskOf(message: Message): ReadTask | undefined {
   return task === undefined ? undefined : readTask(readJson(message.text, task), 'legacy')
 }
 
+/** Reads the result of a legacy `tasks/get` or `tasks/cancel`, or the `params` of `notifications/tasks/status`; undefined for what is no task. */
+export function readLegacyTask({ kind, text, body }: Message): ReadTask | undefined {
+  return body === undefined || kind === 'error' ? undefined : readTask(readJson(text, body), 'legacy')
+}
+
 /** What `tasks/get` of a modern server says: the task, and texts of what its status brings. */
 export interface DetailedTask extends ReadTask {
   readonly resultText: WireText | undefined

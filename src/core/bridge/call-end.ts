@@ -1,10 +1,10 @@
 /** How a call at a server ends: its answer is the client's, or it is sent again where guarantee 1 allows, or it has failed. */
 
-import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
-import { TASK_METHODS, isOver, legacyTaskOf, readTask } from '../../protocol/task.ts'
+import { TASK_METHODS, isOver, legacyTaskOf, readLegacyTask } from '../../protocol/task.ts'
 import type { ReadTask } from '../../protocol/task.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
@@ -165,9 +165,9 @@ function noteTask({ context, exchange, route, look }: Call, channel: Channel, ki
   }
 }
 
-function isTaskOver(method: string, { text, body }: Message): boolean {
+function isTaskOver(method: string, message: Message): boolean {
   if (method === 'tasks/result') return true
-  const task = body === undefined ? undefined : readTask(readJson(text, body), 'legacy')
+  const task = readLegacyTask(message)
   return task !== undefined && isOver(task.state.status)
 }
 

@@ -8,13 +8,13 @@
  *          └──the session is lost──▶ failed: its outcome is unknown
  */
 
-import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
+import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { modernInputRequest } from '../../protocol/input-required.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { isOver, readTask, relateTask } from '../../protocol/task.ts'
+import { isOver, readLegacyTask, relateTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Random } from '../random.ts'
 import type { CallControl, Channel, ChannelFailure } from '../upstream/channel.ts'
@@ -165,8 +165,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
   const stateAt = async (entry: Entry): Promise<TaskState | 'unknown' | undefined> => {
     const answer = await ask(entry.made.channel, 'tasks/get', { taskId: asciiJson(entry.made.taskId) }, deps)
     if (answer.kind === 'error' && readError(answer).code === UNKNOWN_CODE) return 'unknown'
-    const value = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
-    return readTask(value, 'legacy')?.state
+    return readLegacyTask(answer)?.state
   }
 
   const responded = async (entry: Entry, message: Message): Promise<void> => {
@@ -240,7 +239,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     if (message.kind === 'request') return question(entry, message)
     const { text, body, method } = message
     if (method === 'notifications/tasks/status') {
-      const task = body === undefined ? undefined : readTask(readJson(text, body), 'legacy')
+      const task = readLegacyTask(message)
       if (task?.taskId === entry.made.taskId) note(entry, task.state)
     } else if (method === 'notifications/progress') {
       // Progress does not follow a call that became a task; what it says in words may (bridge-rulings §4, Tasks).
@@ -257,10 +256,8 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
     if (entry.isOver) return
     const { channel, taskId } = entry.made
     const answer = await ask(channel, 'tasks/cancel', { taskId: asciiJson(taskId) }, deps)
-    const value = answer.kind === 'result' && answer.body !== undefined ? readJson(answer.text, answer.body) : undefined
-    const state = readTask(value, 'legacy')?.state
     // One that had ended meanwhile stays what it is; its result is on its way.
-    if (answer.kind === 'result') settle(entry, { ...(state ?? now(entry, 'cancelled')), status: 'cancelled' }, '')
+    if (answer.kind === 'result') settle(entry, { ...(readLegacyTask(answer)?.state ?? now(entry, 'cancelled')), status: 'cancelled' }, '')
   }
 
   /** Nobody gave the input: the task ends here, whether or not its server hears of it. */

@@ -3,8 +3,8 @@
  * task, holds its `tasks/result`, and the client gets that as the result of its call.
  */
 
-import { asciiJson, readJson } from '../../protocol/json.ts'
-import { isOver as isTerminal, readTask, unrelated } from '../../protocol/task.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import { isOver as isTerminal, readLegacyTask, unrelated } from '../../protocol/task.ts'
 import type { CallControl, CallHandler, Channel, ChannelFailure } from '../upstream/channel.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -70,8 +70,7 @@ export function awaitTask(asker: Asker, awaited: AwaitedTask): CallControl {
     stopLooking = asker.clock.after(Math.max(MIN_ALIVE_MS, Math.min(ALIVE_MS, idleMs / 2)), () => void look().catch(() => undefined).then(() => (isOver ? undefined : lookLater())))
   }
   const look = async (): Promise<void> => {
-    const answer = await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, asker)
-    const task = answer.kind === 'result' && answer.body !== undefined ? readTask(readJson(answer.text, answer.body), 'legacy') : undefined
+    const task = readLegacyTask(await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, asker))
     if (task !== undefined && !isTerminal(task.state.status)) onAlive()
   }
   const end = (): void => {

@@ -3,8 +3,8 @@
  * of its owner asks for it, that one is asked, and it outlives the client's session that opened it (bridge-rulings §3, `DELETE`).
  */
 
-import { asciiJson, readJson } from '../../protocol/json.ts'
-import { isOver, readTask } from '../../protocol/task.ts'
+import { asciiJson } from '../../protocol/json.ts'
+import { isOver, readLegacyTask } from '../../protocol/task.ts'
 import type { Channel } from '../upstream/channel.ts'
 import { ask } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
@@ -86,7 +86,7 @@ export function createTaskSessions(deps: TaskSessionsDeps): TaskSessions {
   const isGoing = async (channel: Channel, { taskId }: TaskName): Promise<boolean | undefined> => {
     const answer = channel.closed ? undefined : await ask(channel, 'tasks/get', { taskId: asciiJson(taskId) }, deps).catch(() => undefined)
     if (channel.closed || answer?.kind === 'error') return undefined
-    const task = answer?.body === undefined ? undefined : readTask(readJson(answer.text, answer.body), 'legacy')
+    const task = answer === undefined ? undefined : readLegacyTask(answer)
     return task === undefined || !isOver(task.state.status)
   }
 
