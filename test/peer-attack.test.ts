@@ -103,7 +103,7 @@ describe('whoever has no key of the ring', () => {
     expect(served).toEqual([])
     await expect.poll(() => far.foreign).toHaveLength(5)
     expect(far.foreign.slice(0, 2)).toEqual(['a key that is not in the key ring', 'a key that is not in the key ring'])
-    expect(far.telemetry.value('peer_requests_total', { side: 'served', outcome: 'foreign' })).toBe(5)
+    expect(far.telemetry.value('portolan_peer_requests_total', { side: 'served', outcome: 'foreign' })).toBe(5)
   })
 
   it('does not get further with the name of a key that is in it', async () => {
@@ -385,7 +385,7 @@ describe('a peer that dies or hangs', () => {
     if (bound?.kind !== 'tcp') throw new TypeError('not listening')
     addresses.set('far', `tls://${bound.host}:${bound.port}`)
     await expect(near.send('far', 'call', 'x')).rejects.toMatchObject(NEVER_DELIVERED)
-    expect(near.telemetry.value('peer_requests_total', { side: 'asked', outcome: 'unreachable' })).toBe(1)
+    expect(near.telemetry.value('portolan_peer_requests_total', { side: 'asked', outcome: 'unreachable' })).toBe(1)
   })
 
   it('that ends in order says first that nobody knows what becomes of the calls it has, and that it takes no others', async () => {

@@ -61,8 +61,8 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   const dialing = new Map<string, Promise<Line>>()
   const lines = new Set<Line>()
   let isClosed = false
-  for (const labels of Object.values(LABELS)) telemetry.count('peer_requests_total', labels, 0)
-  const count = (fate: Fate): void => telemetry.count('peer_requests_total', LABELS[fate])
+  for (const labels of Object.values(LABELS)) telemetry.count('portolan_peer_requests_total', labels, 0)
+  const count = (fate: Fate): void => telemetry.count('portolan_peer_requests_total', LABELS[fate])
 
   async function dial(peerId: string): Promise<Line> {
     const address = await resolve(peerId)

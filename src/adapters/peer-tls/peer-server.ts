@@ -72,7 +72,7 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   let beats = 0
   let isClosing = false
   let onNobodyLeft = (): void => {}
-  for (const labels of [TAKEN, REFUSED, FOREIGN]) telemetry.count('peer_requests_total', labels, 0)
+  for (const labels of [TAKEN, REFUSED, FOREIGN]) telemetry.count('portolan_peer_requests_total', labels, 0)
 
   function takeAsker({ socket, isKeyKnown }: SecureEnd): void {
     const connection = createConnection({ socket, silentBeats: ASKER_SILENT_BEATS, take: (kind, stream, text) => take(asker, kind, stream, text), onClosed })
@@ -131,16 +131,16 @@ export function createPeerServer(options: PeerServerOptions): PeerServer {
   }
   function serveIfWanted({ asker, stream, call, service }: Arrival): void {
     if (!asker.connection.isOpen() || asker.calls.get(stream) !== call) return
-    telemetry.count('peer_requests_total', TAKEN)
+    telemetry.count('portolan_peer_requests_total', TAKEN)
     void call.serve(service)
   }
 
   function refuse(connection: Connection, stream: number, reason: string): void {
-    telemetry.count('peer_requests_total', REFUSED)
+    telemetry.count('portolan_peer_requests_total', REFUSED)
     connection.post('refused', stream, reason)
   }
   function refuseForeign(reason: string): void {
-    telemetry.count('peer_requests_total', FOREIGN)
+    telemetry.count('portolan_peer_requests_total', FOREIGN)
     onForeign(reason)
   }
 

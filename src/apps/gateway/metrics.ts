@@ -22,7 +22,6 @@ interface Histogram {
   count: number
 }
 
-/** Names are given without the prefix `portolan_`, which is added here. */
 export function createMetrics(): Metrics {
   const counters = new Map<string, Map<string, number>>()
   const gauges = new Map<string, Map<string, number>>()
@@ -74,9 +73,9 @@ export function createMetrics(): Metrics {
     },
     text() {
       const lines: string[] = []
-      for (const [name, values] of counters) plain(lines, metricName(name), 'counter', values)
-      for (const [name, values] of gauges) plain(lines, metricName(name), 'gauge', values)
-      for (const [name, values] of histograms) histogram(lines, metricName(name), values)
+      for (const [name, values] of counters) plain(lines, name, 'counter', values)
+      for (const [name, values] of gauges) plain(lines, name, 'gauge', values)
+      for (const [name, values] of histograms) histogram(lines, name, values)
       return `${lines.join('\n')}\n`
     },
   }
@@ -97,11 +96,6 @@ function histogram(lines: string[], name: string, values: ReadonlyMap<string, Hi
     }
     lines.push(`${name}_bucket${withLabel(labels, 'le="+Inf"')} ${count}`, `${name}_sum${labels} ${sumMs}`, `${name}_count${labels} ${count}`)
   }
-}
-
-function metricName(name: string): string {
-  const safe = name.replace(/[^a-zA-Z0-9_]/g, '_')
-  return safe.startsWith('portolan_') ? safe : `portolan_${safe}`
 }
 
 function labelText(labels: Labels): string {

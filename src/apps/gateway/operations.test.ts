@@ -89,11 +89,11 @@ describe('the operations listener', () => {
 describe('metrics', () => {
   it('are written as Prometheus reads them', () => {
     const metrics = createMetrics()
-    metrics.count('exchanges_total', { outcome: 'result' })
-    metrics.count('exchanges_total', { outcome: 'result' }, 2)
-    metrics.gauge('children', { server: 'a"b\\c\nd' }, 3)
-    metrics.observeMs('duration_ms', {}, 3)
-    metrics.observeMs('duration_ms', {}, 100_000)
+    metrics.count('portolan_exchanges_total', { outcome: 'result' })
+    metrics.count('portolan_exchanges_total', { outcome: 'result' }, 2)
+    metrics.gauge('portolan_children', { server: 'a"b\\c\nd' }, 3)
+    metrics.observeMs('portolan_duration_ms', {}, 3)
+    metrics.observeMs('portolan_duration_ms', {}, 100_000)
     const lines = metrics.text().split('\n')
     expect(lines).toContain('# TYPE portolan_exchanges_total counter')
     expect(lines).toContain('portolan_exchanges_total{outcome="result"} 3')
@@ -107,15 +107,15 @@ describe('metrics', () => {
 
   it('forget a gauge when told to, and nothing else', () => {
     const metrics = createMetrics()
-    metrics.gauge('a', { server: 'x' }, 1)
-    metrics.gauge('b', {}, 2)
-    metrics.dropGauge('a')
+    metrics.gauge('portolan_a', { server: 'x' }, 1)
+    metrics.gauge('portolan_b', {}, 2)
+    metrics.dropGauge('portolan_a')
     expect(metrics.text()).toBe('# TYPE portolan_b gauge\nportolan_b 2\n')
   })
 
   it('stay bounded whatever labels they are given', () => {
     const metrics = createMetrics()
-    for (let index = 0; index < 20_000; index += 1) metrics.count('x', { id: String(index) })
+    for (let index = 0; index < 20_000; index += 1) metrics.count('portolan_x', { id: String(index) })
     const lines = metrics.text().split('\n')
     expect(lines.length).toBeLessThan(10_010)
     expect(lines).toContain('portolan_x{overflow="true"} 10000')

@@ -1,4 +1,4 @@
-/** Port: measurements. Names are stable; label values are bounded (never a principal, a URI or an id). */
+/** Port: measurements. Names are stable, and whole, `portolan_` included, so that a search finds where each is measured; label values are bounded (never a principal, a URI or an id). */
 
 export interface Telemetry {
   count(name: string, labels: Readonly<Record<string, string>>, by?: number): void

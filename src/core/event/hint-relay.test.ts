@@ -11,7 +11,7 @@ function relayOf(from = 'a'): { relay: HintRelay; sent: string[]; wire: (text: s
   const telemetry = createMemoryTelemetry()
   const sent: string[] = []
   const wire = async (text: string): Promise<void> => void sent.push(text)
-  return { relay: createHintRelay({ from, maxTextBytes: MAX_TEXT_BYTES, telemetry }), sent, wire, value: (what) => telemetry.value('hints_total', { what }) }
+  return { relay: createHintRelay({ from, maxTextBytes: MAX_TEXT_BYTES, telemetry }), sent, wire, value: (what) => telemetry.value('portolan_hints_total', { what }) }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))

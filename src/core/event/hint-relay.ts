@@ -36,7 +36,7 @@ export function createHintRelay({ from, maxTextBytes, telemetry }: HintRelayOpti
   let send: ((text: string) => Promise<void>) | undefined
   let isFlushing = false
   let number = 0
-  for (const labels of [SENT, RECEIVED, IGNORED, GAP]) telemetry.count('hints_total', labels, 0)
+  for (const labels of [SENT, RECEIVED, IGNORED, GAP]) telemetry.count('portolan_hints_total', labels, 0)
 
   async function flush(): Promise<void> {
     if (isFlushing) return
@@ -52,7 +52,7 @@ export function createHintRelay({ from, maxTextBytes, telemetry }: HintRelayOpti
     hasMissed = false
     try {
       await over(text)
-      telemetry.count('hints_total', SENT, taken.length)
+      telemetry.count('portolan_hints_total', SENT, taken.length)
     } catch {
       // It may have arrived: a hint that comes twice is harmless, one that is lost is not worth guessing at.
       for (const { topic, revision } of taken) if (!pending.has(topic)) keep(topic, revision)
@@ -68,7 +68,7 @@ export function createHintRelay({ from, maxTextBytes, telemetry }: HintRelayOpti
     hasMissed = true
   }
   function tellMissed(): void {
-    telemetry.count('hints_total', GAP)
+    telemetry.count('portolan_hints_total', GAP)
     listeners.wakeAll(MISSED)
   }
 
@@ -81,9 +81,9 @@ export function createHintRelay({ from, maxTextBytes, telemetry }: HintRelayOpti
     subscribe: listeners.subscribe,
     receive(text) {
       const heard = parseHintText(text)
-      if (heard === undefined) return telemetry.count('hints_total', IGNORED)
+      if (heard === undefined) return telemetry.count('portolan_hints_total', IGNORED)
       if (heard.from === from) return
-      telemetry.count('hints_total', RECEIVED, heard.hints.length)
+      telemetry.count('portolan_hints_total', RECEIVED, heard.hints.length)
       for (const hint of heard.hints) listeners.wake(hint)
       if (heard.hasMissed) tellMissed()
     },
