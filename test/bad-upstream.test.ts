@@ -12,6 +12,8 @@ import { closeAfter, openRig, startRig } from './gateway-rig.ts'
 import type { OpenRig } from './gateway-rig.ts'
 import { codeOf, legacy, messageOf, modern, openSession } from './mcp-client.ts'
 
+/** Longer than a busy machine takes to write or read what is too much. */
+const IDLE_MS = 3_000
 const MIB = 1024 * 1024
 const JSON_TYPE = { 'content-type': 'application/json' }
 const STREAM_TYPE = { 'content-type': 'text/event-stream' }
@@ -77,7 +79,7 @@ let actor: Actor
 let rig: OpenRig
 beforeAll(async () => {
   actor = await startActor(['legacy', 'modern'], acts)
-  const server = { requestIdleTimeoutMs: 800 }
+  const server = { requestIdleTimeoutMs: IDLE_MS }
   rig = await openRig({ servers: { bad: http(actor.url), good: http(actor.url) }, server, limits: { resultBytes: 4 * MIB } })
   await modern(rig.port, 'tools/list')
 })
@@ -217,7 +219,7 @@ describe('a child that answers', () => {
     ['crash', 'outcome_unknown'],
     ['endless', 'upstream_oversized'],
   ])('%s: %s, and the next call works', async (tool, code) => {
-    const one = await startRig({ servers: { child: stdio }, server: { requestIdleTimeoutMs: 800 }, limits: { resultBytes: 4 * MIB } })
+    const one = await startRig({ servers: { child: stdio }, server: { requestIdleTimeoutMs: IDLE_MS }, limits: { resultBytes: 4 * MIB } })
     const path = '/child/mcp'
     const before = process.memoryUsage.rss()
     const answer = await modern(one.port, 'tools/call', { name: tool }, { path })
