@@ -97,6 +97,7 @@ export function testSpawner(name: string, open: () => Promise<SpawnerRig>): void
       child.pause()
       child.resume()
       await child.stop(10)
+      expect(await child.isLeft()).toBe(false)
       expect(exits).toHaveLength(1)
     })
 
@@ -127,7 +128,9 @@ export function testSpawner(name: string, open: () => Promise<SpawnerRig>): void
       await expect.poll(out, { timeout: 3_000 }).toMatch(/^\d+\n$/)
       const grandchild = Number(out())
       expect(isAlive(grandchild)).toBe(true)
+      expect(await child.isLeft()).toBe(true)
       await Promise.all([child.stop(100), child.stop(100)])
+      expect(await child.isLeft()).toBe(false)
       expect(isAlive(child.pid)).toBe(false)
       expect(isAlive(grandchild)).toBe(false)
       expect(exits).toHaveLength(1)

@@ -120,6 +120,8 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
   child.on('close', () => report())
 
   async function isAnyoneLeft(): Promise<boolean> {
+    if (pid === 0) return false
+    if (isWindows) return exit === undefined
     // Where processes can be listed, zombies do not count: in a container nobody may ever await them.
     return process.platform === 'linux' ? (await findKin(kin)).length > 0 : isGroupAlive(pid)
   }
@@ -150,7 +152,7 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
     await Promise.race([exited.promise, sleep(graceMs, undefined, { ref: false })])
     if (await isAnyoneLeft()) {
       await signalAll('SIGTERM')
-      // What survives SIGKILL hangs in the kernel: nothing more can be done for it.
+      // What survives SIGKILL hangs in the kernel: nothing more can be done for it. Whoever must not run beside it asks whether it is left.
       let waitMs = exit === undefined ? graceMs : LEFTOVER_GRACE_MS
       for (let tries = 0; tries < 5 && !(await awaitEnd(waitMs)); tries += 1) {
         await signalAll('SIGKILL')
@@ -174,5 +176,6 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
     resume: () => void child.stdout.resume(),
     expireIn: (ms) => watcher?.expire(pid, ms, marker) ?? true,
     stop,
+    isLeft: isAnyoneLeft,
   }
 }

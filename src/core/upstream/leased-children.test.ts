@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createSystemClock } from '../../adapters/node/clock.ts'
 import { createSpawner } from '../../adapters/child-process/spawner.ts'
 import { leaseChildren } from './leased-children.ts'
 import type { Spawner } from './spawner.ts'
@@ -17,7 +18,7 @@ function isAlive(pid: number): boolean {
 }
 
 function start(leftMs: number, script: string, by: Spawner = spawner) {
-  const leased = leaseChildren(by, () => leftMs)
+  const leased = leaseChildren(by, createSystemClock(), () => leftMs)
   const exit = Promise.withResolvers<string | undefined>()
   let out = ''
   const child = leased.spawner.spawn(
@@ -33,14 +34,29 @@ describe('a child that runs by a right that ends', () => {
     await exit
     const left = Number(out())
     expect(isAlive(left)).toBe(true)
-    await leased.gone()
+    expect(await leased.ended()).toBe(true)
     expect(isAlive(left)).toBe(false)
+    await leased.gone()
   })
 
   it('is ended at once where nothing would end it in time', async () => {
     const { child, exit } = start(60_000, 'cat', { spawn: (request, handler) => ({ ...spawner.spawn(request, handler), expireIn: () => false }) })
     await exit
     expect(isAlive(child.pid)).toBe(false)
+  })
+
+  it('is not gone as long as something of it survives, and cannot be told to have ended, however it ended', async () => {
+    const survivor = { isThere: true }
+    const { leased, child } = start(60_000, 'cat', { spawn: (request, handler) => ({ ...spawner.spawn(request, handler), isLeft: () => (survivor.isThere ? Promise.resolve(true) : Promise.resolve(false)) }) })
+    expect(await leased.ended()).toBe(true)
+    await child.stop(0)
+    expect(await leased.ended()).toBe(false)
+    let isGone = false
+    const gone = leased.gone().then(() => (isGone = true))
+    expect([await leased.ended(), isGone]).toEqual([false, false])
+    survivor.isThere = false
+    await gone
+    expect(await leased.ended()).toBe(true)
   })
 
   it('is not started where the right has ended already', async () => {

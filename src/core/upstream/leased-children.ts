@@ -1,5 +1,6 @@
 /** A spawner whose children end when the right to run them does, whatever becomes of this process. */
 
+import type { Clock } from '../clock.ts'
 import { failedChild } from './spawner.ts'
 import type { Child, Spawner } from './spawner.ts'
 
@@ -7,26 +8,47 @@ export interface LeasedChildren {
   readonly spawner: Spawner
   /** All of them end in `ms` from now, unless that is said again before. */
   expireIn(ms: number): void
-  /** Resolves when nothing is left of those that have exited: a wrapper (npx, `sh -c`) may go before the server that it started. */
+  /**
+   * Resolves when those that were told to end, or have exited, were ended with all that they left: a wrapper (npx, `sh -c`) may go
+   * before the server that it started. False: something survives SIGKILL, and is looked for on.
+   */
+  ended(): Promise<boolean>
+  /** Resolves when nothing of them is left, however long that takes. */
   gone(): Promise<void>
 }
 
-/** `leftMs`: how long the right lasts for a child that is started now. */
-export function leaseChildren(spawner: Spawner, leftMs: () => number): LeasedChildren {
-  const children = new Set<Child>()
-  const leaving = new Set<Promise<void>>()
+/** What hangs in the kernel may hang for long. */
+const LOOK_MS = 1_000
 
-  function leave(child: Child): void {
-    const left = child.stop(0).finally(() => {
+/** `leftMs`: how long the right lasts for a child that is started now. */
+export function leaseChildren(spawner: Spawner, clock: Clock, leftMs: () => number): LeasedChildren {
+  const children = new Set<Child>()
+  /** With whether something of it survived. */
+  const leaving = new Map<Child, Promise<boolean>>()
+  const waiting = new Set<() => void>()
+
+  /** What cannot be found out is taken for left. */
+  const isLeft = (child: Child): Promise<boolean> => child.isLeft().catch(() => true)
+
+  function leave(child: Child, graceMs: number): void {
+    if (!leaving.has(child)) seeOff(child, child.stop(graceMs).then(() => isLeft(child), () => true))
+  }
+
+  function seeOff(child: Child, looked: Promise<boolean>): void {
+    leaving.set(child, looked)
+    void looked.then((survives) => {
+      if (survives) return void clock.after(LOOK_MS, () => seeOff(child, isLeft(child)))
       children.delete(child)
-      leaving.delete(left)
+      leaving.delete(child)
+      if (leaving.size > 0) return
+      for (const run of waiting) run()
+      waiting.clear()
     })
-    leaving.add(left)
   }
 
   /** What nothing would end in time must not live. */
   function expire(child: Child, ms: number): void {
-    if (!child.expireIn(ms)) leave(child)
+    if (!child.expireIn(ms)) leave(child, 0)
   }
 
   return {
@@ -37,18 +59,27 @@ export function leaseChildren(spawner: Spawner, leftMs: () => number): LeasedChi
         const child = spawner.spawn(request, {
           ...handler,
           onExit(exit) {
-            leave(child)
+            leave(child, 0)
             handler.onExit(exit)
           },
         })
         children.add(child)
         expire(child, ms)
-        return child
+        return {
+          ...child,
+          stop(graceMs) {
+            leave(child, graceMs)
+            return child.stop(graceMs)
+          },
+        }
       },
     },
     expireIn(ms) {
       for (const child of children) expire(child, ms)
     },
-    gone: () => Promise.all(leaving).then(() => undefined),
+    ended: async () => !(await Promise.all(leaving.values())).includes(true),
+    async gone() {
+      while (leaving.size > 0) await new Promise<void>((resolve) => void waiting.add(resolve))
+    },
   }
 }

@@ -32,7 +32,9 @@ function localLink(spawner: Spawner): UpstreamLink {
 
 interface Started {
   readonly handler: ChildHandler
+  /** It was ended, as far as it can be. */
   readonly gone: PromiseWithResolvers<void>
+  survives: boolean
 }
 
 function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { readonly link: SingletonLink; readonly started: Started[] } {
@@ -40,8 +42,9 @@ function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { 
   const spawner: Spawner = {
     spawn(_request, handler): Child {
       const gone = Promise.withResolvers<void>()
-      started.push({ handler, gone })
-      return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => gone.promise }
+      const own: Started = { handler, gone, survives: false }
+      started.push(own)
+      return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => gone.promise, isLeft: () => Promise.resolve(own.survives) }
     },
   }
   const link = createSingletonLink({ upstreamId: 'files', clock, spawner, createLocal: localLink, tenures: createTenures({ clock, store, replicaId }), peers: network.join(replicaId) })
@@ -63,6 +66,26 @@ describe('the one set of children of a server', () => {
     expect(await closed).toBe('closed')
     expect(await store.find('singleton:files')).toBe(undefined)
     await next
+  })
+
+  it('is run by nobody else as long as something of it survives, and by the next one when that is gone', async () => {
+    const [store, network] = [createLeaseStore(clock), createPeerNetwork()]
+    const { link, started } = replica('a', store, network)
+    await link.openModern('2026-07-28')
+    const [first] = started as [Started]
+    first.survives = true
+    first.handler.onExit({ code: null, signal: 'SIGKILL', error: undefined })
+    first.gone.resolve()
+    const next = link.openModern('2026-07-28')
+    await link.placement.handOver(0)
+    expect((await store.find('singleton:files'))?.holder).toBe('a')
+    expect(await next).toMatchObject({ ok: false, fault: { detail: 'a process of its last run cannot be ended, and no second one runs beside it' } })
+    // Longer than a lease: it is renewed.
+    expect((await store.find('singleton:files'))?.holder).toBe('a')
+    expect(started).toHaveLength(1)
+    first.survives = false
+    await expect.poll(() => store.find('singleton:files')).toBe(undefined)
+    await link.close()
   })
 
   it('is asked for one shared channel by a replica that does not run it, however many want it first', async () => {

@@ -46,7 +46,7 @@ type Opened<T> = Result<T, OpenFault>
 
 export function createSingletonLink(options: SingletonLinkOptions): SingletonLink {
   const { upstreamId, clock, tenures, peers, createLocal } = options
-  const children = leaseChildren(options.spawner, () => tenure.leftMs())
+  const children = leaseChildren(options.spawner, clock, () => tenure.leftMs())
   const here = createLocalUse(() => createLocal(children.spawner))
   const onMoved = new Set<() => void>()
   let remoteModern: RemoteChannel | undefined
@@ -64,28 +64,34 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
 
   const pause = (): Promise<void> => new Promise((resolve) => clock.after(PAUSE_MS, resolve))
   const mayRun = (): boolean => !isLeaving && tenure.isHeld()
-  const end = async (): Promise<void> => {
+  /** False: something survives. */
+  const end = async (): Promise<boolean> => {
     for (const run of onMoved) run()
     onMoved.clear()
     await here.end()
-    await children.gone()
+    return children.ended()
+  }
+  /** What survives keeps the lease: nobody runs the server beside it, before it is gone or this process is, whose end lets the lease run out. */
+  const giveBack = async (): Promise<void> => {
+    if (await end()) return tenure.leave()
+    void children.gone().then(() => tenure.leave())
   }
 
   /** At whichever replica runs the children; whoever is asked while they change hands waits for the next one. */
   async function placed<T>(local: () => Promise<Opened<T>>, remote: (replicaId: string) => Promise<Opened<T> | undefined>): Promise<Opened<T>> {
     const untilTicks = clock.ticksMs() + PATIENCE_MS
-    for (;;) {
+    for (let survives = false; ; ) {
       if (isClosed) return fail({ reason: 'unreachable', detail: 'stopped' })
       const holder = await tenure.place().catch(() => STORE_AWAY)
       if (typeof holder === 'object') return fail(holder)
       if (holder === tenures.replicaId) {
         await here.ended()
-        await children.gone()
-        if (mayRun()) return local()
+        survives = !(await children.ended())
+        if (!survives && mayRun()) return local()
       }
       const opened = holder === undefined || holder === tenures.replicaId ? undefined : await remote(holder)
       if (opened !== undefined) return opened
-      if (isRetired || clock.ticksMs() > untilTicks) return fail({ reason: 'unreachable', detail: 'the replica that runs it cannot be reached', retryAfterSec: 1 })
+      if (isRetired || clock.ticksMs() > untilTicks) return fail({ reason: 'unreachable', detail: survives ? SURVIVES : 'the replica that runs it cannot be reached', retryAfterSec: 1 })
       await pause()
     }
   }
@@ -155,19 +161,18 @@ export function createSingletonLink(options: SingletonLinkOptions): SingletonLin
         tenure.stopTaking()
         const untilTicks = clock.ticksMs() + graceMs
         while (here.flights.inFlight > 0 && tenure.isHeld() && clock.ticksMs() < untilTicks) await pause()
-        await end()
-        await tenure.leave()
+        await giveBack()
       },
     },
     async close() {
       isClosed = true
       await remoteModern?.channel.close()
-      await end()
-      await tenure.leave()
+      await giveBack()
     },
   }
 }
 
+const SURVIVES = 'a process of its last run cannot be ended, and no second one runs beside it'
 const STORE_AWAY: OpenFault = { reason: 'unavailable', detail: 'the database that says which replica runs it does not answer', retryAfterSec: 1 }
 
 /** The children that run here, from when this replica may run them until it may not. */

@@ -30,8 +30,10 @@ export interface Child {
    * False: nothing would end it then, and its owner has to do it now.
    */
   expireIn(ms: number): boolean
-  /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone. */
+  /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone, or survives that again and again. */
   stop(graceMs: number): Promise<void>
+  /** Whether anything is left of it, or of what it started. On Windows: of it. */
+  isLeft(): Promise<boolean>
 }
 
 export interface Spawner {
@@ -41,5 +43,5 @@ export interface Spawner {
 /** One that never started, and why. */
 export function failedChild(error: string, handler: ChildHandler): Child {
   queueMicrotask(() => handler.onExit({ code: null, signal: null, error }))
-  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => Promise.resolve() }
+  return { pid: 0, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => Promise.resolve(), isLeft: () => Promise.resolve(false) }
 }
