@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { shellWord } from '../client/describe.ts'
 import { addServer, findServer } from '../gateway/config-edit-server.ts'
 import type { AddServer, NewOptions } from '../gateway/config-edit-server.ts'
 import type { NewServer } from '../gateway/config-edit-spelling.ts'
@@ -90,7 +91,7 @@ async function add(name: string, words: readonly string[], options: AddOptions):
     trial = await tryAdded(editedPath(options), readFileSync(editedPath(options), 'utf8'), name)
   }
   if (trial !== undefined) say(options, trial.ok ? 'out' : 'err', trialText(name, trial))
-  if (trial?.ok === false) say(options, 'err', `${name} stays in ${editedPath(options)}: mend it there, or take it out with portolan remove ${name}.`)
+  if (trial?.ok === false) say(options, 'err', `${name} stays in ${editedPath(options)}: mend it there, or take it out with portolan remove ${shellWord(name)}.`)
   const running = await sayUptake(request, done.isChanged)
   if (options.json === true) process.stdout.write(`${JSON.stringify({ ...done, ...(trial === undefined ? {} : { server: trial }), running })}\n`)
 }

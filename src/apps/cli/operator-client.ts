@@ -114,6 +114,8 @@ function ask({ request, options, basePath, place, absent }: Target, method: stri
 
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH'])
 
+const UNREADY: ReadonlySet<number> = new Set([502, 503, 504])
+
 function refusalText(status: number, body: string, { place }: Target): string {
   try {
     const problem: { detail?: unknown } = JSON.parse(body)
@@ -121,5 +123,6 @@ function refusalText(status: number, body: string, { place }: Target): string {
   } catch {
     // Whatever stands between is no Portolan.
   }
+  if (UNREADY.has(status)) return `${place} answered ${status}: Portolan is starting or stopping there, or what stands before it cannot reach it. Ask again in a moment.`
   return `The gateway at ${place} answered ${status}. Is it a Portolan, and of this version?`
 }

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { believed, editOperators } from '../admin/edit-operators.ts'
 import { isOperatorName, makeOperator, OPERATORS_FILE } from '../admin/operators.ts'
 import { defaultDataPath, openDataFolder } from '../gateway/data-folder.ts'
+import { flagProblem } from '../gateway/flag-text.ts'
 import { dataOption } from './option.ts'
 
 interface OperatorOptions {
@@ -37,7 +38,7 @@ function pathOf({ data }: OperatorOptions): string {
 }
 
 async function add(name: string, options: OperatorOptions): Promise<void> {
-  if (!isOperatorName(name)) throw new Error('Give a name of A-Z a-z 0-9 . _ - that begins with a letter or digit, and is not "local".')
+  if (!isOperatorName(name)) throw flagProblem('<name>', `${JSON.stringify(name)} is no name of an operator`, 'Give one of A-Z a-z 0-9 . _ - that begins with a letter or digit, and is not "local"')
   const { operator, token } = makeOperator(name)
   await editOperators(pathOf(options), (operators) => {
     if (operators.some((one) => one.name === name)) throw new Error(`There is an operator ${name}. For another token: portolan operator remove ${name}, then add him again.`)

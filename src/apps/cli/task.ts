@@ -9,6 +9,7 @@ import { openOperatorClient, withOperatorOptions } from './operator-client.ts'
 import type { OperatorClient, OperatorOptions } from './operator-client.ts'
 import { createInterrupt } from './terminal/interrupt.ts'
 import { tableText } from './terminal/table.ts'
+import type { Column } from './terminal/table.ts'
 import { createTerminal } from './terminal/terminal.ts'
 import type { Screen } from './terminal/terminal.ts'
 
@@ -84,11 +85,21 @@ function queryOf(options: TaskOptions): string {
   return filters.join('')
 }
 
+const COLUMNS: readonly Column[] = [
+  { title: 'TASK', isWhole: true },
+  { title: 'PHASE' },
+  { title: 'SERVER' },
+  { title: 'TOOL', isFlexible: true },
+  { title: 'OWNER', isExtra: true },
+  { title: 'TRIES', isExtra: true },
+  { title: 'MADE', isExtra: true, isWhole: true },
+  { title: 'SAYS', isFlexible: true },
+]
+
 function listText(screen: Screen, rows: readonly TaskRow[], isMore: boolean): string {
   if (rows.length === 0) return 'No tasks.\n'
-  const columns = ['TASK', 'PHASE', 'SERVER', 'TOOL', 'OWNER', 'TRIES', 'MADE', 'SAYS'].map((title) => ({ title }))
   const cells = rows.map(({ id, phase, server, tool, owner, attempts, createdAtMs, reason, message = reason }) => [id, phase, server, tool, owner, String(attempts), timeText(createdAtMs), message])
-  return `${tableText(screen, columns, cells)}${isMore ? `There are more: portolan task ls --json prints all.\n` : ''}`
+  return `${tableText(screen, COLUMNS, cells)}${isMore ? `There are more: portolan task ls --json prints all.\n` : ''}`
 }
 
 async function show(id: string, options: TaskOptions): Promise<void> {
@@ -106,7 +117,7 @@ export function detailText(task: TaskDetail): string {
     ['tool', `${task.tool} of ${task.server}, at ${task.endpoint === '' ? '/mcp' : `/${task.endpoint}/mcp`}`],
     ['owner', task.owner],
     ['says', says],
-    ['attempts', isOfServer ? `none: its server made it, as ${serverTask}` : `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched ? '; this one may have reached the server' : ''}`],
+    ['attempts', isOfServer ? `none: its server made it, as ${serverTask}` : `${task.attempts} of ${task.maxAttempts}${isRepeatable ? '; it may run twice' : ''}${isDispatched && task.phase === 'running' ? '; this one may have reached the server' : ''}`],
     ['held by', task.holder],
     ['waits for', asks.join(', ')],
     ['made', timeText(task.createdAtMs)],

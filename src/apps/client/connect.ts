@@ -239,7 +239,7 @@ function explained(error: unknown, { target, era, revision, signal }: ConnectOpt
     return new ClientError('era_mismatch', `${where} does not speak ${era === 'auto' && revision === undefined ? 'a revision that this client knows' : asked}.`, `Try ${other}, or leave --era and --revision out.`, error)
   }
   if (status !== undefined) {
-    const advice = status === 404 ? 'Check the path: the endpoint is often /mcp.' : status >= 500 ? 'See the log of the server.' : 'Is it an MCP server? Check the path: the endpoint is often /mcp.'
+    const advice = status === 404 ? 'Check the path: the endpoint is often /mcp.' : status === 503 ? 'It cannot take this now: try again in a moment.' : status >= 500 ? 'See the log of the server.' : 'Is it an MCP server? Check the path: the endpoint is often /mcp.'
     return new ClientError('no_mcp', `${where} answered HTTP ${status}.`, advice, error)
   }
   if (error instanceof ClientError) return error

@@ -196,6 +196,7 @@ export function failure(error: unknown, answer: RawAnswer, ended: ClientError | 
 }
 
 const ADVICE: Readonly<Record<number, string>> = {
+  [-32001]: 'The session has ended, perhaps because its server was restarted: try again, if it may be done twice.',
   [-32020]: 'The server changed this tool in the meantime: try again.',
   [-32021]: 'The server wants something of its client that was not offered.',
   [-32022]: 'The server does not speak this revision: leave --revision out, or try --era legacy.',

@@ -30,6 +30,7 @@ export function bannerText(facts: BannerFacts): string {
     '',
     indented(snippet(baseUrl, token)),
     '',
+    ...(names.length === 0 ? ['Note: no server is enabled. Add one with: portolan add <name> -- <command>'] : []),
     ...notices.map((notice) => `Note: ${notice}.`),
     'Ctrl+C stops it. `portolan status` shows how the servers are doing.',
     '',

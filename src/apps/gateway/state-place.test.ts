@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { statePlaceOf } from './state-place.ts'
 
@@ -21,6 +21,8 @@ describe('where the state is kept', () => {
     folders.push(folder)
     writeFileSync(join(folder, 'url'), `${URL_TEXT}\n`)
     expect(statePlaceOf({ databaseUrl: `file:${folder}/url` }, {})).toMatchObject({ databaseUrl: URL_TEXT })
+    expect(statePlaceOf({ databaseUrl: `file://${folder}/url` }, {})).toMatchObject({ databaseUrl: URL_TEXT })
+    expect(statePlaceOf({ databaseUrl: `file:${relative('.', folder)}/url` }, {}), 'from here').toMatchObject({ databaseUrl: URL_TEXT })
     expect(statePlaceOf({ databaseUrl: 'env:DB', stateKey: 'env:KEY' }, { DB: URL_TEXT, KEY: 'k'.repeat(32) })).toEqual({ databaseUrl: URL_TEXT, sealSecret: 'k'.repeat(32) })
   })
 
@@ -28,6 +30,9 @@ describe('where the state is kept', () => {
     [{ databaseUrl: 'env:DB' }, /--database-url: the environment variable DB is not set\. Set DB/],
     [{ databaseUrl: 'mysql://user:hunter2@db/x' }, /--database-url: it is no URL of a PostgreSQL database\. Give it as postgres:/],
     [{ stateKey: 'file:/nowhere/key' }, /--state-key: the file \/nowhere\/key cannot be read/],
+    [{ stateKey: 'file:nowhere/key' }, /--state-key: the file \/.*\/nowhere\/key cannot be read/],
+    [{ stateKey: 'file:~/nowhere/key' }, /--state-key: the file \/.*[^~]\/nowhere\/key cannot be read/],
+    [{ stateKey: `env:${'K'.repeat(32)}-` }, /--state-key: env:K+- refers to nothing\. Write env:NAME/],
     [{ stateKey: 'hunter2' }, /--state-key: it is shorter than 32 characters\. Make one with/],
   ])('is refused with what to do, and without the secret: %j', (flags, message) => {
     expect(() => statePlaceOf(flags, {})).toThrow(message)

@@ -16,6 +16,7 @@ import type { TaskRunner } from '../task/task-runner.ts'
 import { startTaskSweep } from '../task/task-sweep.ts'
 import type { TaskStore } from '../task/task-store.ts'
 import { createTasks } from '../task/tasks.ts'
+import { isStoreAway } from '../task/task-claims.ts'
 import type { Tasks } from '../task/tasks.ts'
 import { createFollows } from './adopted-follow.ts'
 import type { Follows } from './adopted-follow.ts'
@@ -55,7 +56,9 @@ export function createOwnedTasks(context: GatewayContext, { store, sha256 }: Pic
   // Without others whoever is not this replica was this one, in a former life.
   const isAlive = async (id: string): Promise<boolean> => (await context.membership?.isAlive(id)) ?? false
   const tasks = createTasks({ store, clock, hints, bounds })
-  const onError = (error: unknown): void => log({ level: 'warn', event: 'task_sweep_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
+  const onError = (error: unknown): void => {
+    if (!isStoreAway(error)) log({ level: 'warn', event: 'task_sweep_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
+  }
   const overdueText = errorTexts(new PortolanError('upstream_timeout', { message: 'The deadline of the task has passed' })).errorText
   const { replica } = context.deps
   const stopSweep = startTaskSweep({ store, tasks, clock, random, telemetry, overdueText, onError, isElected: async () => replica === undefined || isElected(replica.store, replica.self.id) })

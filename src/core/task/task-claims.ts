@@ -3,6 +3,7 @@
  * to that replica for as long as it lives.
  */
 
+import { PortolanError } from '../../protocol/error.ts'
 import type { Clock } from '../clock.ts'
 import type { LogEvent } from '../gateway/context.ts'
 import type { StoredTask } from './stored-task.ts'
@@ -39,6 +40,11 @@ const AGAIN_MS = 1_000
 /** How often it is looked for what waits for a replica that is gone: at once, but not at each claim. */
 const ORPHANS_MS = 1_000
 
+/** Whoever keeps the store has said so, once; who asks it every second must not say so every second. */
+export function isStoreAway(error: unknown): boolean {
+  return error instanceof PortolanError && error.code === 'state_unavailable'
+}
+
 export function createTaskClaims({ store, tasks, clock, log, replicaId, leaseMs, share, isAlive, after, take }: TaskClaimsDeps): TaskClaims {
   let isStopped = false
   let isClaiming = false
@@ -61,7 +67,7 @@ export function createTaskClaims({ store, tasks, clock, log, replicaId, leaseMs,
       },
       (error: unknown) => {
         isClaiming = false
-        log({ level: 'warn', event: 'task_claim_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
+        if (!isStoreAway(error)) log({ level: 'warn', event: 'task_claim_failed', fields: { detail: error instanceof Error ? error.message : String(error) } })
         after(AGAIN_MS, claim)
       },
     )

@@ -8,6 +8,7 @@ import { createTaskStore } from '../../adapters/memory/task-store.ts'
 import { createMemoryTelemetry } from '../../adapters/memory/telemetry.ts'
 import type { MemoryTelemetry } from '../../adapters/memory/telemetry.ts'
 import { ADOPTED, newTask, taskOrigin, TERMS } from '../../../test/contracts/task-store.contract.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import type { Hints } from '../event/hints.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { StoredTask, TaskTerms } from './stored-task.ts'
@@ -42,6 +43,7 @@ interface World {
   isDown: boolean
   /** Of the store: these of its methods fail. */
   readonly failing: Set<keyof TaskStore>
+  readonly logged: string[]
   readonly gone: Set<string>
   attempts: AttemptBounds
   start(replica: string): TaskRunner
@@ -63,7 +65,7 @@ function createWorld(): World {
     get(target, name: keyof TaskStore) {
       const method = target[name] as (...all: unknown[]) => Promise<unknown>
       if (name === 'write') world.writes += 1
-      return (...all: unknown[]) => (world.isDown || world.failing.has(name) ? Promise.reject(new Error('down')) : method(...all))
+      return (...all: unknown[]) => (world.isDown || world.failing.has(name) ? Promise.reject(new PortolanError(world.failing.has(name) ? 'internal' : 'state_unavailable')) : method(...all))
     },
   })
   const hints = createHints()
@@ -81,9 +83,9 @@ function createWorld(): World {
     return known
   }
   const world: World = {
-    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, failing: new Set(), gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
+    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, failing: new Set(), logged: [], gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
     start: (replica) => createTaskRunner({
-      store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: () => undefined, replicaId: replica, leaseMs: LEASE_MS,
+      store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: ({ level, event }) => void world.logged.push(`${level} ${event}`), replicaId: replica, leaseMs: LEASE_MS,
       isAlive: async (id) => !world.gone.has(id), bounds: () => world.attempts,
       lost: (reason) => ({ errorText: `"${reason}"`, message: reason }),
       begin: begin(replica),
@@ -220,6 +222,28 @@ describe('trying tasks', () => {
     one?.sink.end(completed)
     await settle()
     expect(await world.phase('t')).toMatchObject({ phase: 'running', epoch: 1 })
+  })
+
+  it('says nothing of a store that is away, which asks for it every second, and all of what else goes wrong', async () => {
+    const world = createWorld()
+    world.start('r1')
+    world.isDown = true
+    await world.make('t').catch(() => undefined)
+    await world.pass(10_000)
+    expect(world.logged).toEqual([])
+    world.isDown = false
+    world.failing.add('claim')
+    await world.pass(10_000)
+    expect(world.logged).toContain('warn task_claim_failed')
+  })
+
+  it('leaves ends that are as they should be to those who log everything', async () => {
+    const world = createWorld()
+    world.start('r1')
+    await world.make('t')
+    world.tried[0]?.sink.end(completed)
+    await settle()
+    expect(world.logged).toEqual(['debug task_attempt_ended'])
   })
 
   it('keeps its lease for as long as an attempt takes', async () => {

@@ -24,6 +24,9 @@ import type { Leased } from './task-leases.ts'
 import type { TaskStore } from './task-store.ts'
 import type { Made, Tasks } from './tasks.ts'
 
+/** Ends of attempts that the ledger has, and nobody has to look at. */
+const UNREMARKABLE: ReadonlySet<string> = new Set<TaskEvent['kind']>(['complete', 'ask'])
+
 export interface TaskRunner {
   /** Attempts under way here. */
   readonly count: number
@@ -147,7 +150,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
 
   const count = ({ task }: Running, outcome: string): void => {
     telemetry.count('portolan_task_attempts_total', { outcome })
-    log({ level: 'info', event: 'task_attempt_ended', fields: { task: task.id, upstream: task.origin.upstreamId, attempt: task.progress.attempts, outcome } })
+    log({ level: UNREMARKABLE.has(outcome) ? 'debug' : 'info', event: 'task_attempt_ended', fields: { task: task.id, upstream: task.origin.upstreamId, attempt: task.progress.attempts, outcome } })
   }
 
   const dispatch = async (entry: Running): Promise<boolean> => {

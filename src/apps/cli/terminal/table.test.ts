@@ -79,6 +79,13 @@ describe('a table', () => {
     expect(tableText(pipe(), columns, [['files', '3', '14']])).toContain('PROMPTS')
   })
 
+  it('never folds what is to be copied', () => {
+    const columns = [{ title: 'TASK', isWhole: true }, { title: 'SERVER' }, { title: 'SAYS' }]
+    const row = ['vFBArVm3GjOSaEadNLVFAAUC', 'a-server-of-mine-too', 'It is gone for good']
+    expect(tableText(screenOf(60, { NO_COLOR: '1' }).screen, columns, [row])).toContain(row[0])
+    expect(tableText(screenOf(40, { NO_COLOR: '1' }).screen, columns, [row])).toMatch(/^vFBArVm3GjOSaEadNLVFAAUC\n {2}SERVER/)
+  })
+
   it('keeps every row on one line in a pipe', () => {
     expect(tableText(pipe(), COLUMNS, [['a', '1', 'x '.repeat(200)]]).split('\n')).toHaveLength(3)
   })

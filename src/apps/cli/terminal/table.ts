@@ -9,6 +9,8 @@ export interface Column {
   readonly align?: 'left' | 'right'
   /** Gives way when the table is too wide (several share what is missing). Default: the last column. */
   readonly isFlexible?: boolean
+  /** Never folded: to be copied. */
+  readonly isWhole?: boolean
   /** Left out where the table would otherwise be too wide to be one. */
   readonly isExtra?: boolean
   /** The colour of a cell, from its text. */
@@ -50,7 +52,7 @@ function fitted(natural: readonly number[], columns: readonly Column[], availabl
   const widths = [...natural]
   const named = columns.flatMap(({ isFlexible }, index) => (isFlexible === true ? [index] : []))
   let tooMuch = sum(widths) + GAP.length * (widths.length - 1) - available
-  for (const flexible of [named.length > 0 ? named : [columns.length - 1], columns.keys()]) {
+  for (const flexible of [named.length > 0 ? named : [columns.length - 1], columns.flatMap(({ isWhole }, index) => (isWhole === true ? [] : [index]))]) {
     const indexes = [...flexible]
     while (tooMuch > 0) {
       const widest = indexes.reduce((found, index) => ((widths[index] ?? 0) > (widths[found] ?? 0) ? index : found), indexes[0] ?? 0)
