@@ -41,15 +41,15 @@ export interface ResponseLook {
 
 const TOOL_PLAN: JsonPlan = { content: { '*': { resource: { _meta: APP_META_PLAN } } }, _meta: APP_META_PLAN }
 
-/** Where the specification defines content and URIs in results (decision 0003). */
-const CONTENT_PLANS: Readonly<Record<string, JsonPlan>> = {
-  'tools/call': TOOL_PLAN,
-  'tasks/result': TOOL_PLAN,
-  'tasks/get': { result: TOOL_PLAN },
-  'prompts/get': { messages: { '*': { content: { resource: {} } } } },
-  'resources/read': { contents: { '*': { _meta: APP_META_PLAN } } },
-  'skills/get': { skill: { resources: { '*': {} } } },
-  'resources/directory/read': { resources: { '*': {} } },
+/** Where the specification defines content and URIs in responses (decision 0003). */
+const CONTENT_PLANS: Readonly<Record<string, { readonly result: JsonPlan }>> = {
+  'tools/call': { result: TOOL_PLAN },
+  'tasks/result': { result: TOOL_PLAN },
+  'tasks/get': { result: { result: TOOL_PLAN } },
+  'prompts/get': { result: { messages: { '*': { content: { resource: {} } } } } },
+  'resources/read': { result: { contents: { '*': { _meta: APP_META_PLAN } } } },
+  'skills/get': { result: { skill: { resources: { '*': {} } } } },
+  'resources/directory/read': { result: { resources: { '*': {} } } },
 }
 
 /** Throws `upstream_malformed` for an input request that the client cannot have asked for. */
@@ -129,10 +129,10 @@ function addContent(changes: Change[], text: WireText, look: ResponseLook): void
   const plan = Object.hasOwn(CONTENT_PLANS, method) ? CONTENT_PLANS[method] : undefined
   if (plan === undefined) return
   // Its depth was bounded when it arrived. What is repeated further in is found only now.
-  const scan = scanJson(text, { result: plan }, Infinity)
+  const scan = scanJson(text, plan, Infinity)
   if (!scan.ok) throw new PortolanError('upstream_malformed', { cause: `${scan.fault.reason} in the content of ${method}` })
   const mark = slug === undefined ? undefined : (uri: string): string => markUri(slug, uri)
-  addPlanned(changes, member(scan.value, 'result'), plan, { text, mark, lacked, bounds: look.bounds })
+  addPlanned(changes, member(scan.value, 'result'), plan.result, { text, mark, lacked, bounds: look.bounds })
 }
 
 function addPlanned(changes: Change[], node: JsonNode | undefined, plan: JsonPlan, look: ContentLook): void {

@@ -27,7 +27,7 @@ export function claimedRevision(text: WireText, meta: JsonNode | undefined): str
  * within the capabilities is not looked at: whoever needs one asks for it.
  */
 export function requestMetaFault(text: WireText, meta: JsonNode | undefined): MetaFault | undefined {
-  if (claimedRevision(text, meta) === undefined) return fault(meta, META.protocolVersion, 'a string')
+  if (member(meta, META.protocolVersion)?.kind !== 'string') return fault(meta, META.protocolVersion, 'a string')
   if (member(meta, META.clientCapabilities)?.kind !== 'object') return fault(meta, META.clientCapabilities, 'an object')
   const clientInfo = member(meta, META.clientInfo)
   if (clientInfo !== undefined && !isImplementationNode(clientInfo)) {
