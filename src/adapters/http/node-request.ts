@@ -18,6 +18,16 @@ export interface RequestContext {
 /** What a body that was not asked for may still hold for the connection to be kept: it is read and dropped. */
 const KEEP_ALIVE_REST_BYTES = 64 * 1024
 
+const NONE: readonly (readonly [name: string, value: string])[] = []
+
+/** Whether a header's name, in whatever case, starts with `prefix`: lower-case letters and hyphens. Makes no string. */
+function startsWithToken(name: string, prefix: string): boolean {
+  if (name.length < prefix.length) return false
+  // Of the characters of a token (RFC 9110 §5.6.2) only letters become lower-case letters so, and only a hyphen a hyphen.
+  for (let at = 0; at < prefix.length; at += 1) if ((name.charCodeAt(at) | 0x20) !== prefix.charCodeAt(at)) return false
+  return true
+}
+
 export class NodeRequest implements HttpRequest {
   readonly verb: string
   readonly path: string
@@ -79,14 +89,12 @@ export class NodeRequest implements HttpRequest {
 
   headersWith(prefix: string): readonly (readonly [name: string, value: string])[] {
     const raw = this.#incoming.rawHeaders
-    const found: [string, string][] = []
+    let found: [string, string][] | undefined
     for (let at = 0; at + 1 < raw.length; at += 2) {
       const name = raw[at] ?? ''
-      if (name.length < prefix.length) continue
-      const lowerCaseName = name.toLowerCase()
-      if (lowerCaseName.startsWith(prefix)) found.push([lowerCaseName, raw[at + 1] ?? ''])
+      if (startsWithToken(name, prefix)) (found ??= []).push([name.toLowerCase(), raw[at + 1] ?? ''])
     }
-    return found
+    return found ?? NONE
   }
 
   body(): Promise<Body> {
@@ -118,12 +126,17 @@ export class NodeRequest implements HttpRequest {
     const { bodyBytes, bodyDeadlines } = this.#context
     let first: Buffer | undefined
     let more: Buffer[] | undefined
+    let isSettled = false
+    // The listeners stay until the request goes: taking three off costs as much as putting them on.
     const settle = (body: Body): void => {
+      if (isSettled) return
+      isSettled = true
+      first = more = undefined
       bodyDeadlines.cancel(deadline)
-      incoming.off('data', onData).off('end', onEnd).off('close', onClose)
       resolve(body)
     }
     const onData = (chunk: Buffer): void => {
+      if (isSettled) return
       this.#receivedBytes += chunk.length
       if (this.#receivedBytes > bodyBytes) {
         incoming.pause()
@@ -136,7 +149,9 @@ export class NodeRequest implements HttpRequest {
       const whole = more === undefined ? first : Buffer.concat(more, this.#receivedBytes)
       settle({ ok: true, value: whole === undefined ? '' : whole.toString('latin1') })
     }
-    const onClose = (): void => settle(this.#fault('disconnected'))
+    const onClose = (): void => {
+      if (!isSettled) settle(this.#fault('disconnected'))
+    }
     const deadline = bodyDeadlines.start(() => {
       incoming.pause()
       settle(this.#fault('timeout'))

@@ -14,6 +14,7 @@ export function readEndpoint(path: string): Endpoint | undefined {
 }
 
 function decodeName(raw: string): string | undefined {
+  if (!raw.includes('%')) return raw
   try {
     return decodeURIComponent(raw)
   } catch {

@@ -1,6 +1,7 @@
 /** Stage 9: ends an exchange exactly once, whatever happened, and records it. */
 
 import { ERRORS, PortolanError } from '../../protocol/error.ts'
+import type { Era } from '../../protocol/revision.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { noteCall } from './limit.ts'
@@ -96,14 +97,13 @@ function record(context: GatewayContext, exchange: Exchange, outcome: Outcome, s
   telemetry.observeMs('portolan_exchange_duration_ms', labelsOf(exchange.era, outcome.kind), durationMs)
 }
 
-const labels = new Map<string, Readonly<Record<string, string>>>()
+const labels: Readonly<Record<Era, Map<string, Readonly<Record<string, string>>>>> = { legacy: new Map(), modern: new Map() }
 
 /** The same object for the same labels: whoever measures may know it by identity. */
-function labelsOf(era: string, outcome: string): Readonly<Record<string, string>> {
-  const key = `${era}|${outcome}`
-  const known = labels.get(key)
+function labelsOf(era: Era, outcome: string): Readonly<Record<string, string>> {
+  const known = labels[era].get(outcome)
   if (known !== undefined) return known
   const created = { era, outcome }
-  labels.set(key, created)
+  labels[era].set(outcome, created)
   return created
 }
