@@ -40,6 +40,12 @@ function readSources(): Sources {
   return new Map(paths.map((path) => [path, readFileSync(join(src, path), 'utf8')]))
 }
 
+/** What else may use what `src` exports: tests, benchmarks, examples, scripts. */
+function readUsers(): readonly string[] {
+  const root = join(import.meta.dirname, '..')
+  return globSync('{test,bench,examples,scripts}/**/*.{ts,mjs}', { cwd: root, exclude: ['**/node_modules/**'] }).map((path) => readFileSync(join(root, path), 'utf8'))
+}
+
 function importsOf(path: string, text: string): Import[] {
   const found: Import[] = []
   for (const [, , type, to = ''] of text.matchAll(STATIC)) found.push({ from: path, to: resolve(path, to), typeOnly: type !== undefined })
@@ -134,6 +140,17 @@ function defaultExports(sources: Sources): string[] {
   return [...sources].filter(([, text]) => /^export default\b/m.test(text)).map(([path]) => path)
 }
 
+/** Functions, constants and classes. A type may be exported for whoever has to name what a function takes or gives. */
+const VALUE_EXPORT = /^export (?:async )?(?:function\*? |const |class )(\w+)/gm
+
+function unusedExports(sources: Sources, users: readonly string[]): string[] {
+  const fileCount = new Map<string, number>()
+  for (const text of [...sources.values(), ...users]) for (const word of new Set(text.match(/\w+/g))) fileCount.set(word, (fileCount.get(word) ?? 0) + 1)
+  const unused = ([path, text]: readonly [string, string]): string[] =>
+    Array.from(text.matchAll(VALUE_EXPORT), ([, name = '']) => name).filter((name) => fileCount.get(name) === 1).map((name) => `${path}: ${name}`)
+  return [...sources].filter(([path]) => !isTest(path)).flatMap(unused)
+}
+
 function misspelledNames(sources: Sources): string[] {
   return [...sources.keys()].filter((path) => !/^(?:[a-z0-9.]+(?:-[a-z0-9.]+)*\/)*[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.ts$/.test(path))
 }
@@ -166,6 +183,10 @@ describe('the layers', () => {
   it('say at the top of each file what it promises, and export by name only', () => {
     expect(withoutHeader(sources)).toEqual([])
     expect(defaultExports(sources)).toEqual([])
+  })
+
+  it('export nothing that no other file uses', () => {
+    expect(unusedExports(sources, readUsers())).toEqual([])
   })
 })
 
@@ -212,6 +233,11 @@ describe('these rules', () => {
     expect(importCycles(cycle('import'))).toEqual(['core/a.ts core/b.ts'])
     expect(importCycles(cycle('export'))).toHaveLength(1)
     expect(importCycles(cycle('import type'))).toEqual([])
+  })
+
+  it('see what is exported for nobody', () => {
+    const text = 'export const a = 1\nexport function b() {}\nexport async function c() {}\nexport interface D {}'
+    expect(unusedExports(plant('core/x.ts', text, [['core/y.ts', "import { a } from './x.ts'"]]), ['b()'])).toEqual(['core/x.ts: c'])
   })
 
   it('see barrels, vague names, missing headers and default exports', () => {

@@ -8,7 +8,7 @@ import { isJsonObject } from './json-value.ts'
 import type { JsonObject } from './json-value.ts'
 
 /** MCP Apps (SEP-1865). */
-export const UI_EXTENSION = 'io.modelcontextprotocol/ui'
+const UI_EXTENSION = 'io.modelcontextprotocol/ui'
 /** Skills (SEP-2640). */
 export const SKILLS_EXTENSION = 'io.modelcontextprotocol/skills'
 

@@ -25,7 +25,7 @@ export interface InputRequest {
 }
 
 /** What a server may ask for in the middle of a call; nothing else may stand in `inputRequests`. */
-export const INPUT_METHODS = ['elicitation/create', 'sampling/createMessage', 'roots/list'] as const
+const INPUT_METHODS = ['elicitation/create', 'sampling/createMessage', 'roots/list'] as const
 export type InputMethod = (typeof INPUT_METHODS)[number]
 
 export interface InputRequired {

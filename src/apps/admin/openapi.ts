@@ -9,7 +9,7 @@ import { RESOURCES } from './resource-schema.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /** What any route may answer. */
-export const COMMON_PROBLEMS = ['invalid_params', 'unauthorized', 'forbidden_origin', 'body_too_large', 'rate_limited', 'internal'] as const satisfies readonly ProblemCode[]
+const COMMON_PROBLEMS = ['invalid_params', 'unauthorized', 'forbidden_origin', 'body_too_large', 'rate_limited', 'internal'] as const satisfies readonly ProblemCode[]
 
 export function openApiDocument(routes: readonly AdminRoute[], version: string): Json {
   return {

@@ -128,5 +128,3 @@ export const RESOURCES = {
   Status: status, Server: server, VirtualServer: virtualServer, ServerList: serverList, ReplicaList: replicaList, Reload: reload,
   Task: task, TaskList: taskList, TaskDetail: taskDetail, Problem: problem, Document: openapi,
 } as const satisfies Record<string, z.ZodType>
-
-export type ResourceName = keyof typeof RESOURCES

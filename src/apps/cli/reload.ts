@@ -28,7 +28,7 @@ export function reloadCommand(): Command {
 }
 
 /** For people; ends with a newline. */
-export function reportText(report: ReloadReport): string {
+function reportText(report: ReloadReport): string {
   if (report.outcome === 'refused') {
     return `${visibleLines(formatProblems(report.source, report.problems))}\nNothing was changed: the previous configuration stays in force.\n`
   }

@@ -15,7 +15,7 @@ export const eraCheck: Check = {
 }
 
 /** `next` opens the configuration. */
-export function eraFinding(name: string, era: 'auto' | 'legacy' | 'modern', profile: UpstreamProfile, next: string): Finding {
+function eraFinding(name: string, era: 'auto' | 'legacy' | 'modern', profile: UpstreamProfile, next: string): Finding {
   const revisions = [profile.legacy, profile.modern].flatMap((one) => (one === undefined ? [] : [one.revision])).join(' and ')
   if (era === 'auto') return ok(name, `It speaks ${revisions}.`)
   const setting = `portolan.servers.${name}.era is "${era}"`

@@ -32,7 +32,7 @@ function linesOf(text: string, isNew: boolean): Lines {
  * The same text, line by line, without what may be secret in its values and comments. `isNew`: somebody has just typed it, and
  * wants to see it; only what looks like a secret is hidden then, else every variable and header.
  */
-export function hiddenSecrets(text: string, isNew: boolean): string {
+function hiddenSecrets(text: string, isNew: boolean): string {
   const root = parseTree(text.replace(/^\ufeff/, ' '), [], { allowTrailingComma: true })
   const edits = root === undefined ? [] : [...secretsIn(root, [], isNew)]
   let shown = ''

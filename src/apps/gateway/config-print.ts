@@ -74,6 +74,6 @@ function present(name: string, map: Readonly<Record<string, string>>): object {
 }
 
 /** Values that only refer to something are shown, all others hidden. */
-export function printableMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function printableMap(map: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(map).map(([name, text]) => [name, isReference(text) ? text : HIDDEN]))
 }

@@ -6,7 +6,7 @@ import { fail, ok } from '../../protocol/result.ts'
 import { KEY_SPREAD_MS } from './key-ring.ts'
 
 /** What the former key sealed is rarely of use for longer: sessions end when they are idle for half an hour, request states after one. */
-export const RETIRE_AFTER_MS = 24 * 60 * 60_000
+const RETIRE_AFTER_MS = 24 * 60 * 60_000
 
 export type KeyState = 'waits' | 'opens' | 'seals'
 

@@ -5,7 +5,7 @@ import { text, tool } from './tool.ts'
 import type { ToolFixture } from './tool.ts'
 
 /** Not listed: hosts find it by the tools that name it (SEP-1865, Resource Discovery). */
-export const APP_URI = 'ui://reference/clock'
+const APP_URI = 'ui://reference/clock'
 const APP_TYPE = 'text/html;profile=mcp-app'
 const APP_META = { ui: { csp: { connectDomains: ['https://time.example.com'], resourceDomains: [] }, prefersBorder: true } }
 

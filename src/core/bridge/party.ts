@@ -89,7 +89,7 @@ const modern = new WeakMap<LiveSession, WireText>()
  * A dual-era upstream is spoken to in the client's era (bridge-rulings §1). A legacy client that declared input gets a
  * channel of its own; all others share what the configuration lets them share (design §4).
  */
-export function sourceFor(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
+function sourceFor(context: GatewayContext, party: Party, upstream: Upstream, profile: UpstreamProfile): Source {
   const { session } = party
   if (session === undefined) return chooseSource(context, party, upstream, profile)
   const known = sources.get(profile)?.get(session)

@@ -51,7 +51,7 @@ const TOTAL_TASKS = 10_000
 const OWNER_BYTES = 32 * 1024 * 1024
 const TOTAL_BYTES = 256 * 1024 * 1024
 
-export const TASK_BOUNDS: TaskBounds = { live: LIVE_TASKS, perOwner: OWNER_TASKS, ownerBytes: OWNER_BYTES, total: TOTAL_TASKS, totalBytes: TOTAL_BYTES }
+const TASK_BOUNDS: TaskBounds = { live: LIVE_TASKS, perOwner: OWNER_TASKS, ownerBytes: OWNER_BYTES, total: TOTAL_TASKS, totalBytes: TOTAL_BYTES }
 
 /** No task is followed for longer, whatever its server says. */
 export const MAX_TASK_MS = 24 * 60 * 60_000

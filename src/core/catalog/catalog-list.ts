@@ -90,7 +90,7 @@ export async function fetchList(
   }
 }
 
-export function errorCodeOf(message: Message): number {
+function errorCodeOf(message: Message): number {
   const node = member(message.body, 'code')
   return node === undefined ? 0 : Number(message.text.slice(node.start, node.end))
 }

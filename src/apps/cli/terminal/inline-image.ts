@@ -14,7 +14,7 @@ const KITTY_CHUNK = 4_096
 const PIXELS_PER_COLUMN = 8
 
 /** What the terminal on standard output shows, by its environment; undefined for none, pipes and multiplexers (they swallow images). */
-export function imageProtocol({ out, env }: Pick<Terminal, 'out' | 'env'>): ImageProtocol | undefined {
+function imageProtocol({ out, env }: Pick<Terminal, 'out' | 'env'>): ImageProtocol | undefined {
   const term = env['TERM'] ?? ''
   const program = env['TERM_PROGRAM'] ?? ''
   if (!out.isTty || term === 'dumb' || /^(?:screen|tmux)/.test(term) || env['TMUX'] !== undefined || env['STY'] !== undefined) return undefined
