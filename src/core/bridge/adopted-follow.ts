@@ -19,7 +19,7 @@ import { ask } from '../upstream/request.ts'
 import { endOf, lostOutcome, mayBeKnown, sightOf } from './adopted-sight.ts'
 import { leaseFor, principalOf } from './party.ts'
 import { askTask } from './task-ask.ts'
-import type { LegacyTask } from './task-at-legacy.ts'
+import type { LegacyTask } from './legacy-task.ts'
 import type { HeldTask } from './task-at-modern.ts'
 import { withTasksDeclared } from './task-support.ts'
 

@@ -16,7 +16,7 @@ import type { Sight } from './adopted-sight.ts'
 import { adopt } from './adopted-task.ts'
 import type { Call } from './call-state.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
-import { UNKNOWN_CODE } from './task-at-legacy.ts'
+import { UNKNOWN_CODE } from './legacy-task.ts'
 
 /** Undefined: nothing of it is to be kept. */
 export function keptFirst(call: Call, channel: Channel, message: Message, outcome: Outcome): Promise<Outcome> | undefined {

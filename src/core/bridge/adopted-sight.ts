@@ -14,7 +14,7 @@ import { ask } from '../upstream/request.ts'
 import { readError } from './client-response.ts'
 import { errorTexts } from './error-text.ts'
 import { askTask } from './task-ask.ts'
-import { UNKNOWN_CODE } from './task-at-legacy.ts'
+import { UNKNOWN_CODE } from './legacy-task.ts'
 import { withTasksDeclared } from './task-support.ts'
 
 export type Sight =

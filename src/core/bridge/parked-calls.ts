@@ -6,27 +6,25 @@
  *                                          └──nobody comes back in time──▶ cancelled at the server, over
  */
 
-import { inputNeededBy } from '../../protocol/capability.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { modernInputRequest, objectText, readInputResponses } from '../../protocol/input-required.ts'
+import { objectText, readInputResponses } from '../../protocol/input-required.ts'
 import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
-import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
-import { relateTask, relatedTaskId } from '../../protocol/task.ts'
+import { relatedTaskId } from '../../protocol/task.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
 import { ownedId } from '../replica/owned-id.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
-import type { RequestRefusal } from '../upstream/refuse-request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Leased } from './input-pool.ts'
 import { partyOf } from './party.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { parkedState } from './own-state.ts'
 import type { ParkedState } from './own-state.ts'
+import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, answerServer, questionText } from './server-question.ts'
 
 /** One call that its server may interrupt with questions. */
 export interface ParkableCall {
@@ -75,12 +73,6 @@ export interface ParkedCalls {
 const BATCH_MS = 50
 const MAX_PARKED = 1_000
 const MAX_PER_PRINCIPAL = 64
-/** Open questions of one call; more get an error. */
-export const MAX_QUESTIONS = 64
-/** Requests of one call in all: each is answered, and who asks without end would have us answer without end. */
-export const MAX_ASKED = 1_000
-/** What one server may have waiting for clients, questions and answers together: it must not crowd out the others. */
-export const HELD_BYTES = 64 * 1024 * 1024
 const CROWDED = 'Too many calls wait for input. This one was cancelled: it may or may not have run.'
 
 interface Question {
@@ -173,7 +165,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
       finish(context(), entry.exchange, { kind: 'refused', error: new PortolanError('upstream_malformed', { cause: 'asks without end' }) })
       return giveUp(entry, 'too many requests')
     }
-    const text = mayAsk(entry.options.input, message) ? modernInputRequest(message.text) : undefined
+    const text = questionText(entry.options.input, message)
     if (text === undefined) return refuseRequest(entry.options.leased.channel, message, NOT_THIS)
     if (entry.questions.size >= MAX_QUESTIONS || !holds(entry, text.length)) return refuseRequest(entry.options.leased.channel, message, TOO_MANY)
     entry.questions.set(`input-${entry.asked}`, { idText: message.idText, method: message.method, entry: text, taskId: relatedTaskId(message), isShown: false })
@@ -195,11 +187,12 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
     entry.round += 1
     entry.exchange = exchange
     entry.options.adopt(exchange)
+    const { leased } = entry.options
     for (const [key, question] of entry.questions) {
       const answer = question.isShown ? answers.get(key) : undefined
       if (answer === undefined) continue
       entry.questions.delete(key)
-      void answerServer(entry.options.leased, question, answer).catch(() => loseWithSession(entry))
+      void answerServer({ channel: leased.channel, leased, taskId: question.taskId }, question, answer).catch(() => loseWithSession(entry))
     }
     const { end } = entry
     entry.endBytes = 0
@@ -262,28 +255,8 @@ function isCrowded(entries: ReadonlyMap<string, Entry>, bindingKey: string): boo
   return parked.length >= MAX_PARKED || parked.filter((one) => one.bindingKey === bindingKey).length >= MAX_PER_PRINCIPAL
 }
 
-/** A server was told what may be asked for; one that asks for more gets an error, and the client never hears of it. */
-export function mayAsk(input: ReadonlySet<InputCapability>, { text, body, method }: Message): boolean {
-  const params = body === undefined ? {} : readJson(text, body)
-  return isJsonObject(params) && inputNeededBy(method, params).every((needed) => input.has(needed))
-}
-
 function heldBytes({ questions, endBytes }: Entry): number {
   return Array.from(questions.values()).reduce((sum, { entry }) => sum + entry.length, endBytes)
-}
-
-/** It was not told that this may be asked for. */
-export const NOT_THIS: RequestRefusal = { code: -32601, message: 'The client cannot be asked for this' }
-export const TOO_MANY: RequestRefusal = { code: -32603, message: 'The client has too many unanswered requests' }
-
-/** Roots that differ from what the client said before have changed: servers keep what they were told (bridge-rulings §4, Roots). */
-function answerServer(leased: Leased, { idText, method, taskId }: Question, answer: WireText): Promise<void> {
-  const { channel } = leased
-  const text = `{"jsonrpc":"2.0","id":${idText},"result":${answer}}`
-  const said = channel.notify(taskId === undefined ? text : relateTask(text, taskId))
-  const isChanged = method === 'roots/list' && leased.roots !== '' && leased.roots !== answer
-  if (method === 'roots/list') leased.roots = answer
-  return isChanged ? said.then(() => channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}')) : said
 }
 
 /** Throws `invalid_params` for what is no `inputResponses`; whatever else it holds is ignored (S26 mrtr, Error Handling). */

@@ -46,7 +46,7 @@ const NEEDS: ReadonlyMap<string, (settings: JsonObject) => boolean> = new Map<st
 ])
 
 /** Where several servers are one, its client goes by what any of them declares: whether this one may be asked. */
-export function mayAsk(profile: UpstreamProfile | undefined, era: Era, method: string): boolean {
+export function mayBeAsked(profile: UpstreamProfile | undefined, era: Era, method: string): boolean {
   const needs = NEEDS.get(method)
   if (needs === undefined) return true
   const settings = settingsOf(profile?.[era], SKILLS_EXTENSION)

@@ -10,75 +10,22 @@
 
 import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
-import { modernInputRequest } from '../../protocol/input-required.ts'
-import type { InputCapability } from '../../protocol/capability.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { isOver, readLegacyTask, relateTask } from '../../protocol/task.ts'
+import { isOver, readLegacyTask } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import type { Random } from '../random.ts'
-import type { CallControl, Channel, ChannelFailure } from '../upstream/channel.ts'
+import type { CallControl, ChannelFailure } from '../upstream/channel.ts'
 import { ownedId } from '../replica/owned-id.ts'
 import { refuseRequest } from '../upstream/refuse-request.ts'
 import { ask, ownRequestText } from '../upstream/request.ts'
 import type { Asker } from '../upstream/request.ts'
-import type { Upstream } from '../upstream/upstream.ts'
 import { readError } from './client-response.ts'
-import type { Leased, TaskPlace } from './input-pool.ts'
-import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, mayAsk } from './parked-calls.ts'
+import { TASK_KEY, UNKNOWN_CODE } from './legacy-task.ts'
+import type { LegacyTask, MadeTask, TasksAtLegacy } from './legacy-task.ts'
+import type { TaskPlace } from './input-pool.ts'
+import { HELD_BYTES, MAX_ASKED, MAX_QUESTIONS, NOT_THIS, TOO_MANY, answerServer, questionText } from './server-question.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
-import type { IndexedTask } from './task-index.ts'
-
-/** A task as the server made it of a call. */
-export interface MadeTask {
-  readonly ownerKey: string
-  readonly upstream: Upstream
-  readonly channel: Channel
-  /** The session of its call, where the server may ask for something: it keeps a place there. */
-  readonly leased: Leased | undefined
-  readonly input: ReadonlySet<InputCapability>
-  readonly taskId: string
-  readonly state: TaskState
-  /** Under which the server reports progress; '' for none. */
-  readonly token: WireText
-}
-
-/** By another replica, or an earlier process. */
-export interface FollowedBefore {
-  readonly key: string
-  /** Begins the keys of questions: none is used again (ext-tasks, Task Update Requests). */
-  readonly asker: string
-}
-
-export interface LegacyTask extends IndexedTask {
-  readonly upstream: Upstream
-  /** As a modern client may see it. */
-  readonly state: TaskState
-  /** What the server waits for: entries of `inputRequests`, by key. */
-  readonly questions: ReadonlyMap<string, { readonly entry: WireText }>
-  /** The response to `tasks/result`; '' where there is none, or the task was lost. */
-  readonly responseText: WireText
-}
-
-export interface TasksAtLegacy {
-  hasRoom(ownerKey: string): boolean
-  /** Follows it from now on; `before`: as it was where it was followed until now. Throws `overloaded`. */
-  begin(made: MadeTask, before?: FollowedBefore): LegacyTask
-  find(ownerKey: string, key: string): LegacyTask | undefined
-  /** Brings it up to date. Rejects with `task_not_found` where the server says nothing of it, or as `ask`. */
-  refresh(task: LegacyTask): Promise<void>
-  /** Answers what is asked; what is not is ignored (ext-tasks, Task Update Requests). */
-  answer(task: LegacyTask, answers: ReadonlyMap<string, WireText>): void
-  /** Tells the server. Rejects as `ask`. */
-  cancel(task: LegacyTask): Promise<void>
-  /** Calls `run` at every change. Returns a function that ends it. */
-  watch(task: LegacyTask, run: () => void): () => void
-  /** Runs `run` once no task goes on in a session of this server that it shares with others. */
-  whenIdle(upstream: Upstream, run: () => void): void
-  /** `notifications/tasks/status` of a session that nobody has for himself. */
-  announce(channel: Channel, message: Message): void
-  close(): void
-}
 
 export interface TasksAtLegacyDeps extends Asker {
   readonly random: Random
@@ -113,9 +60,6 @@ interface Entry extends LegacyTask {
   readonly watchers: Set<() => void>
 }
 
-/** What the server says of an id that it does not know (S25 tasks, Protocol Errors). */
-export const UNKNOWN_CODE = -32602
-export const TASK_KEY = 'portolan-task'
 const DEFAULT_POLL_MS = 1_000
 const MAX_RETRY_MS = 30_000
 const MAX_TRIES = 8
@@ -224,7 +168,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
 
   const question = (entry: Entry, message: Message): void => {
     const { channel, input } = entry.made
-    const text = mayAsk(input, message) ? modernInputRequest(message.text) : undefined
+    const text = questionText(input, message)
     if (text === undefined || entry.isOver) return refuseRequest(channel, message, NOT_THIS)
     entry.asked += 1
     if (entry.asked > MAX_ASKED) return settle(entry, now(entry, 'failed'), '')
@@ -320,7 +264,7 @@ export function createTasksAtLegacy(deps: TasksAtLegacyDeps): TasksAtLegacy {
         const answer = answers.get(key)
         if (answer === undefined) continue
         entry.questions.delete(key)
-        answerServer(entry.made, question, answer)
+        answerServer(entry.made, question, answer).catch(() => undefined)
       }
       if (entry.questions.size > 0) return
       entry.stopInput?.()
@@ -356,11 +300,4 @@ function boundedTtlMs({ ttlMs }: TaskState): number {
 function shownState({ said, isOver: over, questions }: Entry): TaskState {
   const ttlMs = boundedTtlMs(said)
   return over ? { ...said, ttlMs } : { ...said, ttlMs, status: questions.size > 0 ? 'input_required' : 'working' }
-}
-
-function answerServer({ channel, leased, taskId }: MadeTask, { idText, method }: Question, answer: WireText): void {
-  const said = channel.notify(relateTask(`{"jsonrpc":"2.0","id":${idText},"result":${answer}}`, taskId))
-  const isChanged = method === 'roots/list' && leased !== undefined && leased.roots !== '' && leased.roots !== answer
-  if (method === 'roots/list' && leased !== undefined) leased.roots = answer
-  void said.then(() => (isChanged ? channel.notify('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}') : undefined)).catch(() => undefined)
 }

@@ -28,7 +28,7 @@ import type { Leased } from './input-pool.ts'
 import { answersOf } from './parked-calls.ts'
 import { partyOf } from './party.ts'
 import type { Source } from './party.ts'
-import type { LegacyTask } from './task-at-legacy.ts'
+import type { LegacyTask } from './legacy-task.ts'
 
 /** A call that a legacy server made a task of. */
 export interface MadeOf {

@@ -2,7 +2,7 @@
 
 import { matchesGlob } from '../catalog/selection.ts'
 import type { ServerSnapshot, ToolTasks } from '../gateway/snapshot.ts'
-import { TASK_KEY } from './task-at-legacy.ts'
+import { TASK_KEY } from './legacy-task.ts'
 import { HELD_KEY } from './task-at-modern.ts'
 
 export type TaskOwner =

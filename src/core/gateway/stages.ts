@@ -17,11 +17,11 @@ import { answerOwnedTask } from '../bridge/owned-answer.ts'
 import { ownCall } from '../bridge/owned-call.ts'
 import { partyOf, sourceOf } from '../bridge/party.ts'
 import { carryToOwner, ownerOf } from '../replica/owned-id.ts'
-import { TASK_KEY } from '../bridge/task-at-legacy.ts'
+import { TASK_KEY } from '../bridge/legacy-task.ts'
 import { answerLegacyTask } from '../bridge/task-for-legacy.ts'
 import { answerModernTask } from '../bridge/task-for-modern.ts'
 import type { Source } from '../bridge/party.ts'
-import { mayAsk } from '../bridge/server-extension.ts'
+import { mayBeAsked } from '../bridge/server-extension.ts'
 import { holdTask } from '../bridge/task-hold.ts'
 import { wantsTask } from '../bridge/task-support.ts'
 import { answerList } from '../catalog/list-answer.ts'
@@ -224,7 +224,7 @@ function carryVia(context: GatewayContext, exchange: Exchange, source: Source): 
   const method = exchange.message?.method ?? ''
   const row = carrierRow(exchange.era, source.era, method)
   if (row?.kind === 'unsupported') throw new PortolanError('method_not_found', { message: `Method not found: ${row.reason}` })
-  if (exchange.message !== undefined && exchange.route?.marked === true && !mayAsk(source.upstream.knownProfile(), source.era, method)) throw uriNotFound(exchange.message)
+  if (exchange.message !== undefined && exchange.route?.marked === true && !mayBeAsked(source.upstream.knownProfile(), source.era, method)) throw uriNotFound(exchange.message)
   const owned = exchange.era === 'modern' ? ownedBy(exchange, row?.kind === 'task') : undefined
   const carried = owned === undefined ? undefined : carryToOwner(context, exchange, owned)
   // An owner that is gone: what that means is said here, or where its task is followed now.
