@@ -5,12 +5,11 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { CLI_MAIN } from './compiled.ts'
 import { freePort } from './services/free-port.ts'
 import type { Reached } from './sdk1-client.ts'
 
-const MAIN = fileURLToPath(new URL('../src/apps/cli/main.ts', import.meta.url))
-const START_MS = 30_000
+const START_MS = 60_000
 /** As in the data folder of each replica: clients hold one token, wherever they are sent. */
 const TOKEN = `test-token-${'0'.repeat(32)}`
 
@@ -87,7 +86,7 @@ function memberOf(port: number, args: readonly string[], folder: string): Member
     pid: () => child?.pid ?? 0,
     stderr: () => stderr,
     kill: (signal) => void child?.kill(signal),
-    async start(main = MAIN) {
+    async start(main = CLI_MAIN) {
       const started = spawn(process.execPath, [main, 'up', '--port', String(port), ...args], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
       child = started
       running.add(started)

@@ -12,11 +12,11 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { CLI_MAIN } from './compiled.ts'
 import type { Fence } from './document.ts'
 import { freePort } from './services/free-port.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const MAIN = join(ROOT, 'src/apps/cli/main.ts')
 const COMMAND_MS = 60_000
 
 /** What happened where a document does not do what it says. */
@@ -49,7 +49,7 @@ export async function createReader(): Promise<Reader> {
   const preamble = [
     'set -e',
     'exec 2>&1',
-    `portolan() { if [ "$1" = up ]; then shift; set -- up --port ${port} "$@"; fi; "${process.execPath}" "${MAIN}" "$@"; }`,
+    `portolan() { if [ "$1" = up ]; then shift; set -- up --port ${port} "$@"; fi; "${process.execPath}" "${CLI_MAIN}" "$@"; }`,
     'npm() { case "$1 $2" in "start "*) shift; [ "$1" != -- ] || shift; portolan up "$@";; "run -s") shift 4; portolan "$@";; *) command npm "$@";; esac; }',
     '',
   ].join('\n')

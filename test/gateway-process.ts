@@ -6,9 +6,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { CLI_MAIN } from './compiled.ts'
 
-const MAIN = fileURLToPath(new URL('../src/apps/cli/main.ts', import.meta.url))
 const START_TIMEOUT_MS = 30_000
 /** More than `portolan up` gives its calls (10 s) and then its children. */
 const STOP_TIMEOUT_MS = 20_000
@@ -52,7 +51,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
   if (configPath !== '') await writeFile(configPath, JSON.stringify(options.config))
   const given = options.args ?? []
   const args = ['up', '--port', '0', '--data', dataDir, ...(configPath === '' ? [] : ['--config', configPath]), ...given]
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
+  const child = spawn(process.execPath, [CLI_MAIN, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
   running.add(child)
   child.on('exit', () => running.delete(child))
   let stderr = ''
@@ -116,7 +115,7 @@ async function end(child: ChildProcess): Promise<number | null> {
 }
 
 function statusOf(dataDir: string): unknown {
-  const { stdout, stderr } = spawnSync(process.execPath, [MAIN, 'status', '--data', dataDir, '--json'], { encoding: 'utf8', timeout: 10_000 })
+  const { stdout, stderr } = spawnSync(process.execPath, [CLI_MAIN, 'status', '--data', dataDir, '--json'], { encoding: 'utf8', timeout: 10_000 })
   if (stdout === '') throw new Error(`portolan status printed nothing: ${stderr}`)
   return JSON.parse(stdout)
 }

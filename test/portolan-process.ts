@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { CLI_MAIN } from './compiled.ts'
 
 export interface Exit {
   readonly code: number | null
@@ -20,11 +20,9 @@ export interface PortolanProcess {
   waitFor(pattern: RegExp): Promise<RegExpExecArray>
 }
 
-const SOURCE_MAIN = fileURLToPath(new URL('../src/apps/cli/main.ts', import.meta.url))
-
-/** Runs `portolan` with these arguments; `command` is what starts it, from source where not given. */
+/** Runs `portolan` with these arguments; `command` is what starts it, the compiled source where not given. */
 export function runPortolan(args: readonly string[], options: { readonly command?: readonly string[]; readonly cwd?: string } = {}): PortolanProcess {
-  const [file = '', ...leading] = options.command ?? [process.execPath, SOURCE_MAIN]
+  const [file = '', ...leading] = options.command ?? [process.execPath, CLI_MAIN]
   const child = spawn(file, [...leading, ...args], { cwd: options.cwd, stdio: 'pipe' })
   let stdout = ''
   let stderr = ''

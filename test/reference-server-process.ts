@@ -3,20 +3,19 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { REFERENCE_MAIN } from './compiled.ts'
 
-const MAIN = fileURLToPath(new URL('../src/apps/reference-server/main.ts', import.meta.url))
 const STOP_TIMEOUT_MS = 20_000
 
 /** The command that serves the reference server over stdio. */
-export const REFERENCE_SERVER_COMMAND = { command: process.execPath, args: [MAIN] }
+export const REFERENCE_SERVER_COMMAND = { command: process.execPath, args: [REFERENCE_MAIN] }
 
 /** A running reference server. `stop` sends `SIGTERM`, and resolves with the exit code (null: it had to be killed). */
 export type ReferenceServerProcess = { readonly url: string; readonly pid: number; readonly stop: () => Promise<number | null> }
 
 /** Starts the server on a free port and waits for its URL. `args` are added to the command line. */
 export async function startReferenceServer(args: readonly string[] = []): Promise<ReferenceServerProcess> {
-  const child = spawn(process.execPath, [MAIN, '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, [REFERENCE_MAIN, '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
   const lines = createInterface({ input: child.stdout })
   const line = await Promise.race([
     once(lines, 'line').then(([first]) => String(first)),

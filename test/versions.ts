@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MIGRATIONS } from '../src/adapters/sql/migrations/migrations.ts'
+import { compile } from './services/compile.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NUMBER = MIGRATIONS.length + 1
@@ -49,25 +50,26 @@ const WRITES_NEXT: readonly Edit[] = [
 ]
 
 export interface Versions {
-  /** Where each begins. */
+  /** The script to start. */
   readonly next: string
   readonly afterNext: string
   remove(): void
 }
 
-export function makeVersions(): Versions {
+export async function makeVersions(): Promise<Versions> {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-versions-'))
-  const make = (name: string, edits: readonly Edit[]): string => {
+  const make = async (name: string, edits: readonly Edit[]): Promise<string> => {
     const root = join(folder, name)
     for (const part of ['src', 'package.json']) cpSync(join(ROOT, part), join(root, part), { recursive: true, filter: (path) => !path.endsWith('.test.ts') })
     symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
     writeFileSync(join(root, 'src/adapters/sql/migrations/later.ts'), MIGRATION)
     for (const [path, text, becomes] of edits) edit(join(root, path), text, becomes)
-    return join(root, 'src/apps/cli/main.ts')
+    return join(await compile(root), 'apps/cli/main.js')
   }
+  const [next, afterNext] = await Promise.all([make('next', EXPANDS), make('after-next', [...EXPANDS, ...WRITES_NEXT])])
   return {
-    next: make('next', EXPANDS),
-    afterNext: make('after-next', [...EXPANDS, ...WRITES_NEXT]),
+    next,
+    afterNext,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }

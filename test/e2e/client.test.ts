@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
@@ -13,7 +14,6 @@ import { openTcpProxy } from '../tcp-proxy.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const main = join(root, 'src/apps/cli/main.ts')
 const everything = join(root, 'node_modules/.bin/mcp-server-everything')
 const RUN_MS = 30_000
 
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 /** Runs the client to its end, without a terminal. */
 async function run(args: readonly string[], input = ''): Promise<Ran> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', timeout: RUN_MS, env: { ...process.env, NO_COLOR: '1' } })
+  const child = spawn(process.execPath, [CLI_MAIN, ...args], { stdio: 'pipe', timeout: RUN_MS, env: { ...process.env, NO_COLOR: '1' } })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
@@ -169,7 +169,7 @@ describe('arguments that do not fit the tool', () => {
 
 describe('in a terminal', () => {
   it('a call asks for the arguments that are missing, and sends them with those that were given', async () => {
-    const terminal = startInTerminal([process.execPath, main, 'call', 'everything/get-sum', 'a=40', '--data', join(folder, 'data')])
+    const terminal = startInTerminal([process.execPath, CLI_MAIN, 'call', 'everything/get-sum', 'a=40', '--data', join(folder, 'data')])
     try {
       const asked = await terminal.waitFor(/Second number[^]*b: number/)
       expect(asked).toContain('everything/get-sum needs b')
@@ -185,11 +185,11 @@ describe('in a terminal', () => {
   })
 
   it('tables fit its width, and JSON is indented', async () => {
-    const tools = startInTerminal([process.execPath, main, 'tools', 'everything', '--data', join(folder, 'data')], { columns: 60 })
+    const tools = startInTerminal([process.execPath, CLI_MAIN, 'tools', 'everything', '--data', join(folder, 'data')], { columns: 60 })
     expect(await tools.exited).toBe(0)
     await tools.waitFor('everything/get-sum')
     expect(Math.max(...tools.lines().map(({ length }) => length))).toBeLessThanOrEqual(60)
-    const json = startInTerminal([process.execPath, main, 'call', 'everything/get-sum', 'a=1', 'b=2', '--json', '--data', join(folder, 'data')])
+    const json = startInTerminal([process.execPath, CLI_MAIN, 'call', 'everything/get-sum', 'a=1', 'b=2', '--json', '--data', join(folder, 'data')])
     await json.waitFor(/^ {6}"text": "The sum of 1 and 2 is 3\."$/m)
     await Promise.all([tools.close(), json.close()])
   })
@@ -309,7 +309,7 @@ describe('completion in bash', () => {
   /** What each line may go on with, of one shell. */
   const complete = async (...lines: readonly string[]): Promise<string[][]> => {
     const script = `
-portolan() { "${process.execPath}" "${main}" "$@"; }
+portolan() { "${process.execPath}" "${CLI_MAIN}" "$@"; }
 compopt() { echo "open"; }
 source <(portolan completion bash)
 COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'

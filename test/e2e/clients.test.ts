@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { fencesOf, readDocument, userDocuments } from '../document.ts'
 import { startPortolan, stopPortolan } from '../portolan-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const main = join(root, 'src/apps/cli/main.ts')
 
 interface ClientFormat {
   readonly page: string
@@ -154,7 +154,7 @@ describe.each(Object.keys(CLIENTS))('the page for %s', (client) => {
     expect(String(command)).toMatch(/(^|\/)portolan$/)
     const given = Array.isArray(args) ? args.map((arg) => String(arg).replace('/path/to', folder)) : []
     const own = typeof env === 'object' && env !== null ? Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])) : process.env
-    const child = spawn(process.execPath, [main, ...given], { cwd: '/', env: { ...own, HOME: folder }, stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [CLI_MAIN, ...given], { cwd: '/', env: { ...own, HOME: folder }, stdio: ['pipe', 'pipe', 'inherit'] })
     const closed = new Promise((resolve) => child.once('close', resolve))
     started.push(child)
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()

@@ -6,8 +6,8 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { makeCertificate } from '../doctor-rig.ts'
 import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
@@ -15,7 +15,6 @@ import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 import type { TerminalProcess } from '../terminal-rig.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 const SECRET = 'sk-very-secret-1234'
 
 let folder = ''
@@ -45,7 +44,7 @@ async function run(...args: readonly string[]): Promise<{ code: number | null; o
 }
 
 function watch(...args: readonly string[]): TerminalProcess {
-  const terminal = startInTerminal([process.execPath, MAIN, ...args, '--data', data()], { cwd: folder, columns: 110, rows: 40 })
+  const terminal = startInTerminal([process.execPath, CLI_MAIN, ...args, '--data', data()], { cwd: folder, columns: 110, rows: 40 })
   terminals.push(terminal)
   return terminal
 }
@@ -133,7 +132,7 @@ async function runIn(command: readonly string[], env: Readonly<Record<string, st
   return said
 }
 
-const DOCTOR = [process.execPath, MAIN, 'doctor']
+const DOCTOR = [process.execPath, CLI_MAIN, 'doctor']
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0
 const hasUnshare = isRoot && spawnSync('unshare', ['-n', 'true']).status === 0
 

@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { createReader } from '../document-runner.ts'
 import { fencesOf, readDocument, rowsBelow, userDocuments } from '../document.ts'
 import { callModern, startPortolan, stopPortolan } from '../portolan-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const main = join(root, 'src/apps/cli/main.ts')
 const FOLLOW_MS = 240_000
 
 let folder = ''
@@ -53,7 +53,7 @@ describe('docs/reference/command-line.md', () => {
   const portolan = async (...args: string[]): Promise<{ code: number; stdout: string }> => {
     const env = { ...process.env, XDG_DATA_HOME: folder }
     try {
-      return { code: 0, stdout: (await promisify(execFile)(process.execPath, [main, ...args], { cwd: folder, env, timeout: 30_000 })).stdout }
+      return { code: 0, stdout: (await promisify(execFile)(process.execPath, [CLI_MAIN, ...args], { cwd: folder, env, timeout: 60_000 })).stdout }
     } catch (error) {
       return { code: error instanceof Error && 'code' in error ? Number(error.code) : -1, stdout: '' }
     }

@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { legacyClient, modernClient, modernHttp, modernStdio } from '../any-client.ts'
 import type { AnyClient } from '../any-client.ts'
 import { startGateway } from '../gateway-process.ts'
@@ -9,7 +9,6 @@ import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { httpTransport, sseTransport, stdioTransport } from '../sdk1-client.ts'
 import type { Command } from '../sdk1-client.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 
 let server: ReferenceServerProcess
 let gateway: GatewayProcess
@@ -27,7 +26,7 @@ afterAll(async () => {
 })
 
 /** A gateway of its own for a client that launches commands, on the same configuration. */
-const command = (): Command => ({ command: process.execPath, args: [MAIN, 'stdio', '--config', gateway.configPath, '--data', `${gateway.dataDir}-stdio`] })
+const command = (): Command => ({ command: process.execPath, args: [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--data', `${gateway.dataDir}-stdio`] })
 
 const CLIENTS: readonly (readonly [name: string, revision: string, connect: () => Promise<AnyClient>])[] = [
   ['a 2025-11-25 client', '2025-11-25', () => legacyClient(httpTransport(gateway, '/mcp'), '2025-11-25')],

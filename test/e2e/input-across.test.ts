@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { Client } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { modernHttp, modernStdio } from '../any-client.ts'
 import { startGateway } from '../gateway-process.ts'
 import type { GatewayProcess } from '../gateway-process.ts'
@@ -10,7 +11,6 @@ import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { connectSdk1, httpTransport, sseTransport, stdioTransport } from '../sdk1-client.ts'
 
 const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
-const CLI = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 
 let server: ReferenceServerProcess
 let gateway: GatewayProcess
@@ -56,7 +56,7 @@ async function modernAsked(transport: ReturnType<typeof modernHttp> | ReturnType
   return { client, asked }
 }
 
-const viaStdio = (): ReturnType<typeof modernStdio> => modernStdio({ command: process.execPath, args: [CLI, 'stdio', '--config', gateway.configPath, '--server', 'everything'] })
+const viaStdio = (): ReturnType<typeof modernStdio> => modernStdio({ command: process.execPath, args: [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--server', 'everything'] })
 
 describe.each([
   ['over HTTP', '', () => modernHttp(gateway, '/everything/mcp')],
@@ -103,7 +103,7 @@ describe.each(['http', 'stdio'])('a legacy client, asked by a 2026-07-28 server 
   it.each([
     ['2025-11-25 over HTTP', () => httpTransport(gateway, `/${name}/mcp`), '2025-11-25'],
     ['2025-06-18 over HTTP', () => httpTransport(gateway, `/${name}/mcp`), '2025-06-18'],
-    ['2025-11-25 through portolan stdio', () => stdioTransport({ command: process.execPath, args: [CLI, 'stdio', '--config', gateway.configPath, '--server', name] }), '2025-11-25'],
+    ['2025-11-25 through portolan stdio', () => stdioTransport({ command: process.execPath, args: [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--server', name] }), '2025-11-25'],
     ['2025-06-18 over HTTP+SSE', () => sseTransport(gateway, `/${name}/sse`), '2025-06-18'],
   ] as const)('%s answers forms, sampling and roots, several at once and round after round', async (_who, transport, revision) => {
     const { client, asked, close } = await connectSdk1(transport(), capabilities, revision)

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { REFERENCE_MAIN } from '../compiled.ts'
 import { freePort } from '../services/free-port.ts'
 import { fencesOf, readDocument } from '../document.ts'
 import { runPortolan } from '../portolan-process.ts'
@@ -101,7 +101,7 @@ describe('docs/how-to/run-behind-nginx.md', () => {
 })
 
 function referenceServer(): object {
-  return { command: process.execPath, args: [fileURLToPath(new URL('../../src/apps/reference-server/main.ts', import.meta.url))] }
+  return { command: process.execPath, args: [REFERENCE_MAIN] }
 }
 
 /** One modern request to the public name, at nginx. */

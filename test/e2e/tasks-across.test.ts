@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js'
 import { Client } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { modernHttp } from '../any-client.ts'
 import { sleep, until } from '../fixtures/upstream/support.ts'
 import { startModernTasks } from '../fixtures/upstream/task-actor.ts'
@@ -14,7 +15,6 @@ import { ALL_CAPABILITIES, connectSdk1, httpTransport, stdioTransport } from '..
 
 type Json = Record<string, unknown>
 const EVERYTHING = fileURLToPath(new URL('../../node_modules/@modelcontextprotocol/server-everything/dist/index.js', import.meta.url))
-const CLI = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } }
 const ASKABLE = { elicitation: { form: {} }, sampling: {} }
 
@@ -87,7 +87,7 @@ describe.each([
 describe.each([
   ['over HTTP', '', () => httpTransport(gateway, '/actor/mcp')],
   ['over HTTP on /mcp', 'actor__', () => httpTransport(gateway, '/mcp')],
-  ['through portolan stdio', '', () => stdioTransport({ command: process.execPath, args: [CLI, 'stdio', '--config', gateway.configPath, '--server', 'actor'] })],
+  ['through portolan stdio', '', () => stdioTransport({ command: process.execPath, args: [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--server', 'actor'] })],
 ] as const)('the official v1 client %s, of a 2026-07-28 server with tasks', (_how, prefix, transport) => {
   it('streams a tool as a task: created, asked in between, its result', { timeout: 30_000 }, async () => {
     const { client, asked, close } = await connectSdk1(transport(), ALL_CAPABILITIES)

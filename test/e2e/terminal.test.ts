@@ -3,15 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { startPortolan, stopPortolan } from '../portolan-process.ts'
 import { startReferenceServer } from '../reference-server-process.ts'
 import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { startInTerminal } from '../terminal-rig.ts'
 import type { TerminalProcess, TerminalProcessOptions } from '../terminal-rig.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
+const SOURCE_MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../scripts/run.mjs', import.meta.url))
-const PORTOLAN = [process.execPath, MAIN]
+const PORTOLAN = [process.execPath, CLI_MAIN]
 
 /** One for all: what a terminal shows does not hang on the way to the server. */
 let reference: ReferenceServerProcess
@@ -248,11 +249,11 @@ describe('a live view', () => {
 })
 
 describe('Ctrl-C in mid-call', () => {
-  for (const [how, launch] of [['', [process.execPath]], [', which comes twice under a launcher that passes it on', [process.execPath, LAUNCHER]]] as const) {
+  for (const [how, launch] of [['', PORTOLAN], [', which comes twice under a launcher that passes it on', [process.execPath, LAUNCHER, SOURCE_MAIN]]] as const) {
     it(`tells the server, ends with 130 and leaves the terminal as it was${how}`, async () => {
       const server = await startReferenceServer()
       try {
-        const terminal = callUnderShell([...launch, MAIN, 'call', 'test_wait', 'milliseconds=60000', 'steps=600', '--url', server.url])
+        const terminal = callUnderShell([...launch, 'call', 'test_wait', 'milliseconds=60000', 'steps=600', '--url', server.url])
         await terminal.waitFor(/━.*%/)
         terminal.press('ctrl-c')
         const shown = await terminal.waitFor('exit 130')

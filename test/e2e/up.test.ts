@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { REFERENCE_MAIN } from '../compiled.ts'
 import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
 
@@ -35,7 +36,7 @@ async function ended(portolan: PortolanProcess): Promise<{ code: number | null; 
 }
 const lines = (path: string): Record<string, unknown>[] =>
   readFileSync(path, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line))
-const reference = { command: process.execPath, args: [join(import.meta.dirname, '../../src/apps/reference-server/main.ts')] }
+const reference = { command: process.execPath, args: [REFERENCE_MAIN] }
 const writeConfig = (value: unknown): string => {
   const path = join(folder, 'mcp.json')
   writeFileSync(path, typeof value === 'string' ? value : JSON.stringify(value))

@@ -43,12 +43,12 @@ describe.skipIf(postgres === undefined)('replicas of versions that follow each o
   let cluster: Cluster
 
   beforeAll(async () => {
-    versions = makeVersions()
+    versions = await makeVersions()
     const acts = actsOf(executions, () => actor)
     actor = await startActor(['legacy', 'modern'], { ...acts, work: (call) => acts['count']?.(call) })
     const config = { mcpServers: { actor: { url: actor.url } }, portolan: { version: 1, servers: { actor: { tasks: { work: { task: 'always' } } } } } }
     cluster = await startCluster({ databaseUrl: (await postgres?.newDatabase()) ?? '', config, hasBalancer: false })
-  }, 60_000)
+  }, 120_000)
 
   afterAll(async () => {
     await cluster?.close()

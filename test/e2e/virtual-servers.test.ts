@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CLI_MAIN } from '../compiled.ts'
 import { legacyClient, modernClient, modernHttp, modernStdio } from '../any-client.ts'
 import type { AnyClient } from '../any-client.ts'
 import { startGateway } from '../gateway-process.ts'
@@ -12,7 +13,6 @@ import type { GatewayProcess } from '../gateway-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport, sseTransport, stdioTransport } from '../sdk1-client.ts'
 
 const official = (name: string): string => fileURLToPath(new URL(`../../node_modules/@modelcontextprotocol/server-${name}/dist/index.js`, import.meta.url))
-const MAIN = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 
 const job = {
   title: 'The job',
@@ -48,7 +48,7 @@ afterAll(async () => {
 
 /** Both clients start it alike: the v2 transport of the tests hands on no environment. */
 const stdio = () => {
-  const portolan = [MAIN, 'stdio', '--config', gateway.configPath, '--data', join(folder, 'stdio'), '--server', 'job']
+  const portolan = [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--data', join(folder, 'stdio'), '--server', 'job']
   return { command: 'env', args: [`NOTE_PATH=${join(folder, 'note.txt')}`, process.execPath, ...portolan] }
 }
 const ways: readonly (readonly [string, () => Promise<AnyClient>])[] = [
@@ -92,7 +92,7 @@ it('asks a client that can be asked', async () => {
 })
 
 it('refuses to be a server on stdio that is not there', async () => {
-  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'stdio', '--config', gateway.configPath, '--data', join(folder, 'other'), '--server', 'jop'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, NOTE_PATH: '/x' } })
+  const { status, stderr } = spawnSync(process.execPath, [CLI_MAIN, 'stdio', '--config', gateway.configPath, '--data', join(folder, 'other'), '--server', 'jop'], { encoding: 'utf8', timeout: 20_000, env: { ...process.env, NOTE_PATH: '/x' } })
   expect([status, stderr]).toEqual([2, expect.stringContaining('Did you mean job?')])
 })
 

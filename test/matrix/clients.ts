@@ -1,5 +1,5 @@
 /** The clients of the matrix, in the order of the page. */
-import { fileURLToPath } from 'node:url'
+import { CLI_MAIN } from '../compiled.ts'
 import { modernHttp, modernStdio } from '../any-client.ts'
 import { httpTransport, sseTransport, stdioTransport } from '../sdk1-client.ts'
 import type { Command } from '../sdk1-client.ts'
@@ -8,10 +8,9 @@ import { connectSdk1Driver } from './client-sdk1.ts'
 import { connectSdk2Driver } from './client-sdk2.ts'
 import type { MatrixClient } from './client.ts'
 
-const CLI = fileURLToPath(new URL('../../src/apps/cli/main.ts', import.meta.url))
 const PIN = { pin: '2026-07-28' }
 
-const command = ({ configPath }: { readonly configPath: string }): Command => ({ command: process.execPath, args: [CLI, 'stdio', '--config', configPath] })
+const command = ({ configPath }: { readonly configPath: string }): Command => ({ command: process.execPath, args: [CLI_MAIN, 'stdio', '--config', configPath] })
 
 function sdk1(revision: string): MatrixClient {
   return {

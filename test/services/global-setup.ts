@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { compileSource } from './compile.ts'
 import { packPackage } from './pack.ts'
 import { startNats } from './start-nats.ts'
 import { startPostgres } from './start-postgres.ts'
@@ -17,6 +18,7 @@ const STARTS: Readonly<Record<ServiceName, () => Promise<StartedService>>> = {
   postgres: startPostgres,
   nats: () => startNats(),
   package: packPackage,
+  compiled: compileSource,
 }
 
 export async function setup(project: TestProject): Promise<() => Promise<void>> {

@@ -1,5 +1,5 @@
 /**
- * A throw-away service of the tests (a database, a message broker, the package as it is published): started once for a whole run, by the first test file
+ * A throw-away service of the tests (a database, a message broker, the package as it is published, what starts of the source): started once for a whole run, by the first test file
  * that asks for it, and ended with the run. Where it cannot be had, tests that need it are left out and named at the end; in CI
  * (`CI=true` or `PORTOLAN_TEST_SERVICES=required`) they fail instead.
  */
@@ -13,7 +13,7 @@ declare module 'vitest' {
   }
 }
 
-export type ServiceName = 'postgres' | 'nats' | 'package'
+export type ServiceName = 'postgres' | 'nats' | 'package' | 'compiled'
 
 /** What a test must know of a running service: host, port, folder … */
 export type ServiceFacts = Readonly<Record<string, string>>
