@@ -1,6 +1,6 @@
 /** How a call at a server ends: its answer is the client's, or it is sent again where guarantee 1 allows, or it has failed. */
 
-import { asciiJson, member, readString } from '../../protocol/json.ts'
+import { member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
@@ -8,13 +8,12 @@ import { TASK_METHODS, isOver, legacyTaskOf, readLegacyTask } from '../../protoc
 import type { ReadTask } from '../../protocol/task.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
-import type { GatewayContext } from '../gateway/context.ts'
-import type { Exchange } from '../gateway/exchange.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { forgetOwn, rememberTask } from '../session/live-session.ts'
 import type { Channel, ChannelFailure } from '../upstream/channel.ts'
-import { ask, failureError } from '../upstream/request.ts'
+import { failureError } from '../upstream/request.ts'
+import { cancelMade, madeOf } from './abandoned-calls.ts'
 import { answerForServer, keptFirst } from './adopted-relay.ts'
 import { MAX_ATTEMPTS } from './call-state.ts'
 import type { Call } from './call-state.ts'
@@ -29,23 +28,24 @@ import { createdTask } from './task-for-modern.ts'
 /** The server answered. */
 export function settle(call: Call, channel: Channel, message: Message): void {
   const { context, exchange, look } = call
-  if (exchange.outcome !== undefined) return
+  if (exchange.outcome !== undefined) return void cancelMade(madeOf(call), channel, message)
   try {
     if (message.kind === 'error') return settleError(call, channel, message)
     if (asksForInput(call, channel, message)) return askClient(call, channel, message)
     if (exchange.era === 'legacy' && isUnasked(call, channel, message)) throw new PortolanError('upstream_malformed', { cause: 'a task that nobody asked for' })
-    if (call.take !== undefined) return finishWhen(context, exchange, call.take(message))
+    if (call.take !== undefined) return finishWhen(call, call.take(message))
     const outcome = clientResponse(message, look)
     noteTask(call, channel, outcome.kind, message)
-    finishWhen(context, exchange, keptFirst(call, channel, message, outcome) ?? outcome)
+    finishWhen(call, keptFirst(call, channel, message, outcome) ?? outcome, outcome.kind === 'task' ? () => void cancelMade(madeOf(call), channel, message) : undefined)
   } catch (error) {
     finish(context, exchange, refusalOf(context, error))
   }
 }
 
-function finishWhen(context: GatewayContext, exchange: Exchange, outcome: Outcome | Promise<Outcome>): void {
+/** `otherwise`: its client had gone by then. */
+function finishWhen({ context, exchange }: Call, outcome: Outcome | Promise<Outcome>, otherwise?: () => void): void {
   if (!(outcome instanceof Promise)) return void finish(context, exchange, outcome)
-  outcome.then((ready) => finish(context, exchange, ready), (error: unknown) => finish(context, exchange, refusalOf(context, error)))
+  outcome.then((ready) => void (finish(context, exchange, ready) || otherwise?.()), (error: unknown) => finish(context, exchange, refusalOf(context, error)))
 }
 
 /** Servers must not make tasks of calls that declare no tasks (ext-tasks, Capability Negotiation). */
@@ -80,7 +80,7 @@ function settleError(call: Call, channel: Channel, message: Message): void {
     return again(call, () => undefined, () => void (call.take = followTask(context, exchange, route, look)))
   }
   const kept = answerForServer(call, error.code)
-  if (kept !== undefined) return finishWhen(context, exchange, kept)
+  if (kept !== undefined) return finishWhen(call, kept)
   const verdict = translateUpstreamError(error as WireErrorObject, { from: channel.era, to: exchange.era, method: look.method })
   switch (verdict.kind) {
     case 'relay': {
@@ -175,13 +175,12 @@ function isTaskOver(method: string, message: Message): boolean {
 export function become(call: Call, channel: Channel, message: Message, task: ReadTask): void {
   const { context, exchange, parkable, token, look } = call
   const leased = parkable?.handOver()
+  const cancel = (): Promise<void> => cancelMade(madeOf(call), channel, message)
   try {
-    if (exchange.outcome !== undefined) return leased?.release(true)
-    finishWhen(context, exchange, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task))
+    if (exchange.outcome !== undefined) return void cancel().then(() => leased?.release(true))
+    finishWhen(call, createdTask(context, { exchange, route: call.route, look, channel, leased, input: call.source.input, token }, message, task), () => void cancel())
   } catch (error) {
-    void ask(channel, 'tasks/cancel', { taskId: asciiJson(task.taskId) }, context.deps)
-      .catch(() => undefined)
-      .then(() => leased?.release(true))
+    void cancel().then(() => leased?.release(true))
     // It runs: what says "try again" would have it run twice (guarantee 1).
     const isCrowded = error instanceof PortolanError && error.code === 'overloaded'
     finish(context, exchange, refusalOf(context, isCrowded ? new PortolanError('outcome_unknown', { message: CROWDED }) : error))

@@ -25,6 +25,7 @@ export interface Call {
   refusals: number
   /** Where the server may ask the client: the call outlives its exchange. */
   parkable: ParkableCall | undefined
+  /** Undefined: nothing of it is under way at its server. */
   control: CallControl | undefined
   /** Of a legacy client, for a modern server that asked for it. */
   input: GatheredInput | undefined
@@ -33,6 +34,8 @@ export interface Call {
   /** Under which the server reports progress; '' for none. */
   token: string
   take: TakeResult | undefined
+  /** It was given up: takes its answer, or that there is none (`abandoned-calls.ts`). */
+  onLate: ((message: Message | undefined) => void) | undefined
   /** Sends it, once more where it was sent before. */
   readonly start: (call: Call) => void | Promise<void>
 }

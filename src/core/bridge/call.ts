@@ -3,7 +3,7 @@
  * in the client's, its response the outcome.
  */
 
-import type { IdText } from '../../protocol/message.ts'
+import type { IdText, Message } from '../../protocol/message.ts'
 import type { InputCapability } from '../../protocol/capability.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { ASKING_METHODS } from '../../protocol/input-required.ts'
@@ -12,6 +12,8 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import { finish } from '../gateway/finish.ts'
 import type { CallControl, CallHandler, Channel, LongResponse } from '../upstream/channel.ts'
+import { refuseRequest } from '../upstream/refuse-request.ts'
+import { cancelMade, madeOf, mayBecomeTask } from './abandoned-calls.ts'
 import { become, fail, settle } from './call-end.ts'
 import { relatedTask, responseLook } from './call-look.ts'
 import { takeNotice } from './call-notice.ts'
@@ -41,7 +43,7 @@ export function carryCall(context: GatewayContext, exchange: Exchange, source: S
   if (exchange.era === 'modern' && isTakenUp(context, exchange, route, source)) return undefined
   const look = responseLook(context, exchange, message, route, source)
   const plan = planTask(context, exchange, route, source)
-  return start({ context, source, exchange, message, route, look, attempts: 0, refusals: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take, start })
+  return start({ context, source, exchange, message, route, look, attempts: 0, refusals: 0, parkable: undefined, control: undefined, input: undefined, rounds: undefined, plan, token: '', take, onLate: undefined, start })
 }
 
 /**
@@ -143,23 +145,42 @@ function send(call: Call, channel: Channel): void {
     headers: channel.transport === 'stdio' ? [] : channel.era === 'modern' ? upstreamHeaders(message, route, exchange.credential) : exchange.credential,
     handler: handlerFor(call, channel, idText),
   })
-  call.control = control
-  exchange.carriage = call.parkable === undefined ? control : controlOf(call, call.parkable)
+  call.control = mayBecomeTask(call, channel) ? heardLate(call, channel, control) : control
+  exchange.carriage = call.parkable === undefined ? call.control : controlOf(call, call.parkable)
+}
+
+/** Whoever gives it up leaves no task at its server. */
+function heardLate(call: Call, channel: Channel, control: CallControl): CallControl {
+  const heard: CallControl = {
+    abort(reason) {
+      if (call.control === heard) call.context.abandoned.add(call, channel, control, reason)
+    },
+    resume: () => control.resume(),
+  }
+  return heard
 }
 
 function handlerFor(call: Call, channel: Channel, idText: IdText): CallHandler {
   return {
-    onMessage: (message) => takeNotice(call, channel, message),
+    onMessage: (message) => (call.onLate === undefined ? takeNotice(call, channel, message) : refuseLate(channel, message)),
     onSuspended: (retryMs) => call.exchange.reply.suspend(retryMs),
     onResponse(message) {
+      if (call.onLate !== undefined) return call.onLate(message)
+      call.control = undefined
       const task = call.plan === 'none' ? undefined : legacyTaskOf(message)
       if (task === undefined) whenServed(call, () => settle(call, channel, message), message.text.length)
       else if (call.plan === 'await') follow(call, channel, task.taskId)
-      else whenBack(call, () => become(call, channel, message, task))
+      else whenBack(call, channel, message, () => become(call, channel, message, task))
     },
     onLong: () => (call.parkable === undefined ? long(call, channel, idText) : undefined),
-    onFailure: (failure) => whenServed(call, () => fail(call, channel, failure)),
+    onFailure: (failure) => (call.onLate === undefined ? whenServed(call, () => fail(call, channel, failure)) : call.onLate(undefined)),
   }
+}
+
+/** Nobody is there who could be asked. */
+function refuseLate(channel: Channel, message: Message): boolean {
+  if (message.kind === 'request') refuseRequest(channel, message)
+  return true
 }
 
 /** The client cannot take a task: it waits for the result, and is asked as in any other call. */
@@ -171,9 +192,21 @@ function follow(call: Call, channel: Channel, taskId: string): void {
   if (parkable === undefined && exchange.outcome === undefined) exchange.carriage = call.control
 }
 
-function whenBack({ parkable }: Call, run: () => void): void {
-  if (parkable === undefined) run()
-  else parkable.settle(run)
+/** Where its client does not come back, nobody has the task that was made meanwhile. */
+function whenBack(call: Call, channel: Channel, message: Message, run: () => void): void {
+  const { parkable } = call
+  if (parkable === undefined) return run()
+  call.control = {
+    abort() {
+      const leased = parkable.handOver()
+      void cancelMade(madeOf(call), channel, message).then(() => leased.release(true))
+    },
+    resume: () => undefined,
+  }
+  parkable.settle(() => {
+    call.control = undefined
+    run()
+  })
 }
 
 /** A call that is parked ends when its client is back. */

@@ -5,6 +5,7 @@ import type { Telemetry } from '../audit/telemetry.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Keyring } from '../auth/keyring.ts'
 import type { ReplayGuard } from '../auth/replay-guard.ts'
+import type { AbandonedCalls } from '../bridge/abandoned-calls.ts'
 import type { ExtensionClasses } from '../bridge/extension-class.ts'
 import type { InputPool } from '../bridge/input-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
@@ -95,6 +96,7 @@ export interface GatewayContext {
   readonly inputPool: InputPool
   readonly parked: ParkedCalls
   readonly tasksAtLegacy: TasksAtLegacy
+  readonly abandoned: AbandonedCalls
   readonly taskSessions: TaskSessions
   readonly tasksAtModern: TasksAtModern
   /** Undefined without a store for them. */

@@ -2,6 +2,7 @@
 
 import { asciiJson } from '../../protocol/json.ts'
 import { PortolanError } from '../../protocol/error.ts'
+import { createAbandonedCalls } from '../bridge/abandoned-calls.ts'
 import { createExtensionClasses } from '../bridge/extension-class.ts'
 import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
@@ -114,6 +115,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       context.interests?.close()
       context.owned?.close()
       context.parked.close()
+      context.abandoned.close()
       context.tasksAtLegacy.close()
       context.tasksAtModern.close()
       await Promise.all([context.pool.close(), context.inputPool.close()])
@@ -169,7 +171,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const extensionClasses = createExtensionClasses(deps.clock, () => deps.snapshots.current().limits.childrenPerUpstream)
   const nextExchangeId = exchangeIds(deps.random.id())
   const stages = stagesWith(deps.stages ?? [])
-  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, tasksAtLegacy, taskSessions, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), interests: startListening(deps, () => context), draining: false }
+  const context: GatewayContext = { deps, stages, membership, upstreams, sessions, catalog, pool, extensionClasses, inputPool, parked, abandoned: createAbandonedCalls(deps.clock), tasksAtLegacy, taskSessions, tasksAtModern, owned: undefined, watches, inFlight, deliver, selfText: asciiJson(deps.self), nextExchangeId, news: startSpreading(deps, () => context), interests: startListening(deps, () => context), draining: false }
   watches.onListChange((upstream, kinds) => catalog.invalidate(upstream, kinds))
   return context
 }

@@ -52,9 +52,10 @@ export interface LongResponse {
 export interface CallControl {
   /**
    * Gives the call up and tells the upstream in its own way: modern HTTP closes the stream, stdio and legacy send
-   * `notifications/cancelled` (never for `initialize`; 2025-11-25, Cancellation).
+   * `notifications/cancelled` (never for `initialize`; 2025-11-25, Cancellation). `onLate`: takes the response that the server sent
+   * all the same, where the transport can still hear it.
    */
-  abort(reason: string): void
+  abort(reason: string, onLate?: (response: Message) => void): void
   resume(): void
 }
 

@@ -11,8 +11,8 @@ import type { ChannelCall, ChannelFailure } from './channel.ts'
 
 export interface Correlator {
   add(call: ChannelCall): void
-  /** False: it is not in flight any more. */
-  remove(idText: IdText): boolean
+  /** False: it is not in flight any more. `onLate`: takes its response, should there be one after all. */
+  remove(idText: IdText, onLate?: (response: Message) => void): boolean
   /** Hands the message to its call; says what became of it. */
   route(message: Message): 'delivered' | 'paused' | 'unclaimed' | 'stray'
   /** Ends one call, where it is in flight. */
@@ -23,10 +23,13 @@ export interface Correlator {
 
 const SUBSCRIPTION_ID = 'io.modelcontextprotocol/subscriptionId'
 const LISTEN = 'subscriptions/listen'
+/** Calls that were given up and are not answered yet: a server that never answers them must not have us wait for all. */
+const MAX_LATE = 64
 
 export function createCorrelator(options: { readonly isModern: boolean }): Correlator {
   const calls = new LiveMap<IdText, ChannelCall>()
   const byToken = new Map<string, ChannelCall>()
+  const late = new Map<IdText, (response: Message) => void>()
 
   function take(idText: IdText): ChannelCall | undefined {
     const call = calls.get(idText)
@@ -34,6 +37,20 @@ export function createCorrelator(options: { readonly isModern: boolean }): Corre
     calls.delete(idText)
     if (call.progressToken !== '') byToken.delete(call.progressToken)
     return call
+  }
+
+  function noteLate(idText: IdText, onLate: (response: Message) => void): void {
+    late.set(idText, onLate)
+    const [oldest] = late.keys()
+    if (late.size > MAX_LATE && oldest !== undefined) late.delete(oldest)
+  }
+
+  function takeLate(message: Message): 'delivered' | 'stray' {
+    const onLate = late.get(message.idText)
+    if (onLate === undefined) return 'stray'
+    late.delete(message.idText)
+    onLate(message)
+    return 'delivered'
   }
 
   function listenOf(text: WireText, id: JsonNode): ChannelCall | undefined {
@@ -87,12 +104,16 @@ export function createCorrelator(options: { readonly isModern: boolean }): Corre
       calls.set(call.idText, call)
       if (call.progressToken !== '') byToken.set(call.progressToken, call)
     },
-    remove: (idText) => take(idText) !== undefined,
+    remove(idText, onLate) {
+      if (take(idText) === undefined) return false
+      if (onLate !== undefined) noteLate(idText, onLate)
+      return true
+    },
     route(message) {
       if (message.kind === 'request') return 'unclaimed'
       if (message.kind === 'notification') return routeNotification(message)
       const call = take(message.idText)
-      if (call === undefined) return 'stray'
+      if (call === undefined) return takeLate(message)
       call.handler.onResponse(message)
       return 'delivered'
     },
@@ -101,6 +122,7 @@ export function createCorrelator(options: { readonly isModern: boolean }): Corre
       const all = calls.values()
       calls.clear()
       byToken.clear()
+      late.clear()
       for (const call of all) call.handler.onFailure(failure)
     },
     get size() {

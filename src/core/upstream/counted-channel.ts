@@ -38,8 +38,8 @@ export function createFlights(onIdle: () => void): Flights {
         },
       })
       return {
-        abort(reason) {
-          control.abort(reason)
+        abort(reason, onLate) {
+          control.abort(reason, onLate)
           over()
         },
         resume: () => control.resume(),

@@ -242,8 +242,8 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
         queueMicrotask(() => failCall(call.idText, { reason: 'overloaded', sent: false, detail: 'the server does not read its input' }))
       }
       return {
-        abort(reason) {
-          if (!correlator.remove(call.idText)) return
+        abort(reason, onLate) {
+          if (!correlator.remove(call.idText, onLate)) return
           countInFlight()
           resume()
           if (unqueue(call.idText) || call.method === 'initialize' || isClosed) return
