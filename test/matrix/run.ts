@@ -89,6 +89,8 @@ function createConnections({ client, hops, isTurning = false }: { readonly clien
     const key = isMerged ? declares : `${server} ${declares}`
     const opening = open.get(key) ?? client.connect(hops === 1 ? setting.near : setting.far, server, declares).then((opened) => (isMerged ? warmed(opened) : opened))
     open.set(key, opening)
+    // One that failed is not what the next cell is about: it opens another.
+    opening.catch(() => open.delete(key))
     const driver = await opening
     const prefix = isMerged ? `${server}__` : ''
     const strip = (start: string, shown: string): string | undefined => (shown.startsWith(start) ? shown.slice(start.length) : undefined)

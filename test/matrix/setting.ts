@@ -98,7 +98,15 @@ async function startBetween<Near extends Entrance>({ startNear, hasFar = true, i
   }
   const eraOf = (name: string): string => UPSTREAMS.find(({ id }) => name.startsWith(id))?.era ?? 'auto'
   const servers = Object.fromEntries(Object.keys(targets).map((name) => [name, { era: eraOf(name), ...(isReplicated ? REPLAYABLE : {}) }]))
-  const near = await startNear({ mcpServers: targets, portolan: { version: 1, servers, limits: LIMITS } })
+  const stopServers = async (): Promise<void> => {
+    await Promise.all([old.stop(), modern.stop(), fixture.close(), sse.close()])
+    every.child.kill('SIGKILL')
+    await rm(notesPath, { recursive: true, force: true })
+  }
+  const near = await startNear({ mcpServers: targets, portolan: { version: 1, servers, limits: LIMITS } }).catch(async (error: unknown) => {
+    await stopServers()
+    throw error
+  })
   const hops: Entrance[] = [near]
   for (let hop = 1; hasFar && hop < FAR_HOPS; hop += 1) {
     const { url, token } = hops.at(-1) ?? near
@@ -116,9 +124,7 @@ async function startBetween<Near extends Entrance>({ startNear, hasFar = true, i
     notesPath,
     async stop() {
       for (const gateway of hops.toReversed()) await gateway.stop()
-      await Promise.all([old.stop(), modern.stop(), fixture.close(), sse.close()])
-      every.child.kill('SIGKILL')
-      await rm(notesPath, { recursive: true, force: true })
+      await stopServers()
     },
   }
 }
