@@ -2,31 +2,19 @@
 import { fail, ok } from '../../protocol/result.ts'
 import { LATEST_MODERN } from '../../protocol/revision.ts'
 import type { ModernRevision } from '../../protocol/revision.ts'
-import type { Clock } from '../clock.ts'
-import type { HttpServer, Limits, ServerSnapshot } from '../gateway/snapshot.ts'
-import type { Random } from '../random.ts'
+import type { HttpServer } from '../gateway/snapshot.ts'
 import type { Channel } from './channel.ts'
 import type { Egress } from './egress.ts'
-import type { ChannelHealth } from './health.ts'
 import { openHttpLegacyChannel } from './http-legacy-channel.ts'
 import type { HttpLegacyOptions } from './http-legacy-channel.ts'
 import { createHttpModernChannel } from './http-modern-channel.ts'
 import { openHttpSseChannel } from './http-sse-channel.ts'
-import type { UpstreamLink } from './link.ts'
+import type { LinkOptions, UpstreamLink } from './link.ts'
 import { probeModern } from './probe.ts'
-import type { SelfInfo } from './probe.ts'
 
-export interface HttpLinkOptions {
-  readonly config: ServerSnapshot
+export interface HttpLinkOptions extends LinkOptions {
   readonly target: HttpServer
   readonly egress: Egress
-  readonly clock: Clock
-  readonly random: Random
-  readonly limits: Limits
-  readonly health: ChannelHealth
-  readonly self: SelfInfo
-  readonly probeTimeoutMs: number
-  readonly requestTimeoutMs: number
 }
 
 export function createHttpLink(options: HttpLinkOptions): UpstreamLink {

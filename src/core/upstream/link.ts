@@ -1,11 +1,27 @@
 /** What an upstream server needs from its transport, `stdio` or `http`: to be probed and opened, one era at a time. */
 import type { Result } from '../../protocol/result.ts'
 import type { ModernRevision } from '../../protocol/revision.ts'
+import type { Clock } from '../clock.ts'
+import type { Limits, ServerSnapshot } from '../gateway/snapshot.ts'
+import type { Random } from '../random.ts'
 import type { Channel, LegacyChannel, OpenLegacy } from './channel.ts'
+import type { ChannelHealth } from './health.ts'
 import type { OpenFault } from './legacy-handshake.ts'
-import type { ModernVerdict } from './probe.ts'
+import type { ModernVerdict, SelfInfo } from './probe.ts'
 import type { Placement } from './placement.ts'
 import type { ChildProcess } from './upstream.ts'
+
+/** What a link over either transport is given. */
+export interface LinkOptions {
+  readonly config: ServerSnapshot
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  readonly health: ChannelHealth
+  readonly self: SelfInfo
+  readonly probeTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
 
 export interface UpstreamLink {
   /** Never rejects. `hurry` (which must not reject) settles when the other era has answered: silence is then cut short. */

@@ -6,35 +6,24 @@ import { PortolanError } from '../../protocol/error.ts'
 import { fail, ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
 import { LATEST_LEGACY, LATEST_MODERN } from '../../protocol/revision.ts'
-import type { Clock } from '../clock.ts'
-import type { Limits, ServerSnapshot, StdioServer } from '../gateway/snapshot.ts'
-import type { Random } from '../random.ts'
+import type { StdioServer } from '../gateway/snapshot.ts'
 import { backoffMs } from './backoff.ts'
 import type { ChannelListener, LegacyChannel, OpenLegacy } from './channel.ts'
 import type { ChildPool, ChildSlot } from './child-pool.ts'
-import type { ChannelHealth } from './health.ts'
 import { INITIALIZED, initializeText, readHandshake } from './legacy-handshake.ts'
 import type { Handshake, OpenFault } from './legacy-handshake.ts'
 import { describeEnd, openLineChannel } from './line-channel.ts'
 import type { ChildEnd, LineChannel } from './line-channel.ts'
-import type { UpstreamLink } from './link.ts'
+import type { LinkOptions, UpstreamLink } from './link.ts'
 import { probeModern } from './probe.ts'
-import type { ModernVerdict, SelfInfo } from './probe.ts'
+import type { ModernVerdict } from './probe.ts'
 import { requestOnce } from './request-once.ts'
 import type { Spawner } from './spawner.ts'
 
-export interface StdioLinkOptions {
-  readonly config: ServerSnapshot
+export interface StdioLinkOptions extends LinkOptions {
   readonly target: StdioServer
   readonly spawner: Spawner
   readonly pool: ChildPool
-  readonly clock: Clock
-  readonly random: Random
-  readonly limits: Limits
-  readonly health: ChannelHealth
-  readonly self: SelfInfo
-  readonly probeTimeoutMs: number
-  readonly requestTimeoutMs: number
 }
 
 const RESTART = { firstMs: 1_000, maxMs: 60_000 }
