@@ -3,7 +3,7 @@
 import type { JsonObject } from '../../protocol/json-value.ts'
 import { ClientError } from '../client/client-error.ts'
 import type { Connection } from '../client/connection.ts'
-import { listAll } from '../client/lists.ts'
+import { listAll, listStarted } from '../client/lists.ts'
 import { nearest } from '../client/nearest.ts'
 import { toolHeaderFault } from '../client/tool-headers.ts'
 import { fullName } from './client-session.ts'
@@ -16,7 +16,7 @@ export async function findNamed(session: Session, { source, connection, kind, na
   readonly kind: 'tools' | 'prompts'
   readonly name: string
 }): Promise<JsonObject> {
-  const { items } = await listAll(connection, kind, session.signal)
+  const { items } = session.portolan === undefined ? await listStarted(connection, kind, { signal: session.signal }) : await listAll(connection, kind, session.signal)
   const found = items.find((item) => item['name'] === name)
   const what = kind === 'tools' ? 'tool' : 'prompt'
   if (found !== undefined) {

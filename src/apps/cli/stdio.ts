@@ -23,6 +23,8 @@ export function stdioCommand(): Command {
     .addOption(logLevelOption().default('warn'))
     .action(async (options: StdioOptions) => {
       tuneCollector()
+      // Clients read this nowhere: theirs is a pipe.
+      if (process.stdin.isTTY) process.stderr.write('Waiting for the messages of an MCP client, one a line; Ctrl+D ends it. portolan up is for clients that connect over HTTP.\n')
       const stop = new AbortController()
       for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort())
       const { runStdio } = await import('../gateway/run-stdio.ts')

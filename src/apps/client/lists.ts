@@ -1,5 +1,6 @@
 /** Whole lists, page after page, as the server sent them. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonObject } from '../../protocol/json-value.ts'
 import { ClientError } from './client-error.ts'
@@ -21,8 +22,27 @@ const METHODS: Readonly<Record<ListKind, { readonly method: string; readonly cap
 }
 const MAX_PAGES = 1_000
 
+/** Together longer than most servers need to start. */
+const EMPTY_PAUSES = 3
+const EMPTY_PAUSE_MS = 2_000
+
+/**
+ * As `listAll`. A gateway that merges servers answers before those do that are only being started, and says later that its list has changed: where
+ * such a list is empty, it is asked for again.
+ */
+export async function listStarted(connection: Pick<Connection, 'capabilities' | 'request'>, kind: ListKind, { signal, pauseMs = EMPTY_PAUSE_MS }: { readonly signal?: AbortSignal; readonly pauseMs?: number } = {}): Promise<Listed> {
+  const offered = connection.capabilities[METHODS[kind].capability]
+  const mayCome = isJsonObject(offered) && offered['listChanged'] === true
+  let listed = await listAll(connection, kind, signal)
+  for (let pauses = 0; mayCome && listed.items.length === 0 && pauses < EMPTY_PAUSES; pauses += 1) {
+    await sleep(pauseMs, undefined, signal === undefined ? {} : { signal })
+    listed = await listAll(connection, kind, signal)
+  }
+  return listed
+}
+
 /** All of it; empty where the server does not have such things. Rejects as Connection.request does. */
-export async function listAll(connection: Connection, kind: ListKind, signal?: AbortSignal): Promise<Listed> {
+export async function listAll(connection: Pick<Connection, 'capabilities' | 'request'>, kind: ListKind, signal?: AbortSignal): Promise<Listed> {
   const { method, capability } = METHODS[kind]
   if (Object.keys(connection.capabilities).length > 0 && connection.capabilities[capability] === undefined) return { items: [], text: JSON.stringify({ [kind]: [] }) }
   const items: JsonObject[] = []

@@ -5,7 +5,7 @@ import { createLog } from './log.ts'
 function logged(human: boolean): string[] {
   const lines: string[] = []
   const log = createLog({ level: 'info', human, colour: false, write: (text) => lines.push(text) })
-  log.event({ level: 'warn', event: 'Server \u001b[31mfailed', fields: { server: 'a b', count: 2, detail: '\u009b31m' } })
+  log.event({ level: 'warn', event: 'Server \u001b[31mfailed', fields: { server: 'a b', count: 2, detail: '\u009b31m', holder: '' } })
   log.debug({}, 'unseen')
   return lines
 }
@@ -14,7 +14,7 @@ describe('the log', () => {
   it('is one JSON object a line for machines', () => {
     const [line = '', ...rest] = logged(false)
     expect(rest).toEqual([])
-    expect(JSON.parse(line)).toMatchObject({ level: 'warn', message: 'Server \u001b[31mfailed', server: 'a b', count: 2, pid: process.pid })
+    expect(JSON.parse(line)).toMatchObject({ level: 'warn', message: 'Server \u001b[31mfailed', server: 'a b', count: 2, holder: '', pid: process.pid })
     expect(line.endsWith('}\n')).toBe(true)
   })
 

@@ -66,7 +66,8 @@ function humanLine(json: string, colour: boolean): string {
   const clock = new Date(Number(time)).toTimeString().slice(0, 8)
   const name = String(level)
   const label = colour ? `${COLOURS[name] ?? ''}${name.padEnd(5)}${PLAIN}` : name.padEnd(5)
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`)
+  // What is empty tells a program that it is, and a reader nothing.
+  const pairs = Object.entries(fields).flatMap(([key, value]) => (value === '' ? [] : [` ${key}=${fieldText(value)}`]))
   const whose = worker === undefined ? '' : `${String(worker)}: `
   return `${clock} ${label} ${whose}${visible(String(message))} ${pairs.join('')}`.trimEnd() + '\n'
 }
