@@ -135,7 +135,7 @@ describe('beside a running Portolan', () => {
     const running = await startPortolan(data, ['--config', file])
     try {
       expect(await portolan('config', 'diff', '--data', data)).toMatchObject({ code: 0, out: expect.stringContaining('No difference') })
-      expect(await edit('add', 'all', '--config', file, ...everything)).toMatchObject({ code: 0, out: expect.stringMatching(/all answers: .+ 13 tools.*\nThe running Portolan \(process \d+\) serves it now\.\n$/) })
+      expect(await edit('add', 'all', '--config', file, ...everything)).toMatchObject({ code: 0, out: expect.stringMatching(/all answers: .+ 13 tools.*\nThe running Portolan \(process \d+\) serves the file as it is now\.\n$/) })
       const other = join(folder, 'other.json')
       writeFileSync(other, text())
       expect(await edit('remove', 'all', '--config', other)).toMatchObject({ code: 0, out: expect.stringContaining('serves another file') })
@@ -146,7 +146,7 @@ describe('beside a running Portolan', () => {
       expect(found.out).toMatch(/^ {4}name: memory -> notes$/m)
       expect(found.out).toMatch(/^ {2}all is stopped \(now \d child process(?:es)?, \d sessions\); its calls in flight finish$/m)
       expect(JSON.parse((await portolan('config', 'diff', other, '--data', data, '--json')).out)).toMatchObject({ isSame: false, touched: { servers: [{ name: 'all', effect: 'stops' }] } })
-      expect(await edit('disable', 'all')).toMatchObject({ code: 0, out: expect.stringContaining('serves it now') })
+      expect(await edit('disable', 'all')).toMatchObject({ code: 0, out: expect.stringContaining('serves the file as it is now') })
       expect(await edit('add', 'unset', '--no-check', '--env', 'NOT_SET_ANYWHERE', '--', 'x')).toMatchObject({
         code: 0, err: expect.stringMatching(/The running Portolan refused it and keeps the previous configuration:[^]*mcpServers\.unset\.env\.NOT_SET_ANYWHERE/),
       })

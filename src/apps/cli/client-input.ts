@@ -51,7 +51,7 @@ export function createInputHandler({ terminal, flags, server }: InputOptions): I
     if (isAllowed && terminal.isInteractive) return toObject(await askElicitation(terminal, withFallbacks(params, prepared?.content), { server, signal }))
     const names = [...propertiesOf(node).keys()].map(safeName)
     const how = prepared !== undefined && prepared.problems.length > 0 ? prepared.problems.join(' ') : `Answer with ${names.map((name) => `--answer ${name}=…`).join(' ') || '--input {}'}`
-    note(`asks: ${message}. Declined${isAllowed ? ': no terminal to ask in' : ' (--no-input)'}. ${isAllowed || hasAnswers ? how : ''}`.trimEnd())
+    note(`asks: ${message}${/[.?!…]$/.test(message) ? '' : '.'} Declined${isAllowed ? ': no terminal to ask in' : ' (--no-input)'}. ${isAllowed || hasAnswers ? how : ''}`.trimEnd())
     return { action: 'decline' }
   }
 

@@ -88,7 +88,7 @@ async function poll(digest: string, socketPath: string, none: Uptake): Promise<U
   for (;;) {
     const status = await askStatus(socketPath)
     if (status === undefined) return none
-    if (status.config.digest === digest) return { state: 'taken', message: `The running Portolan (process ${status.pid}) serves it now.` }
+    if (status.config.digest === digest) return { state: 'taken', message: `The running Portolan (process ${status.pid}) serves the file as it is now.` }
     if (Date.now() > giveUpAtMs) {
       const { refusal } = status.config
       if (refusal !== '') return { state: 'refused', message: `The running Portolan refused it and keeps the previous configuration: ${refusal}` }
