@@ -4,7 +4,8 @@ import type { TestSpecification } from 'vitest/node'
 
 /** What takes over half a minute; `npm test` names the slowest at its end. */
 const LONG = [
-  'client', 'matrix', 'versions', 'matrix-restart', 'chaos', 'documents', 'terminal', 'restart', 'kill', 'input-across', 'abandoned',
+  'client', 'chaos', 'matrix', 'documents', 'kill', 'versions', 'terminal', 'restart', 'config-edit', 'matrix-restart', 'matrix-cluster',
+  'official-client-suite', 'official-suite-through', 'tasks-official', 'input-across', 'abandoned',
 ].map((name) => `/test/e2e/${name}.test.ts`)
 
 function rank({ moduleId }: TestSpecification): number {
