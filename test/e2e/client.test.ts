@@ -143,7 +143,7 @@ describe.each(WAYS.filter(({ way }) => way !== 'as a child process'))('the clien
     ])
     expect(code).toBe(0)
     expect(stdout).toContain('decline')
-    expect(stderr).toMatch(/asks: Name\?\. Declined: no terminal to ask in\. Answer with --answer response=/)
+    expect(stderr).toMatch(/asks: Name\? Declined: no terminal to ask in\. Answer with --answer response=/)
     expect(told.stderr).toMatch(/Declined \(--no-input\)/)
   })
 
