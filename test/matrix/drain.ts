@@ -29,9 +29,9 @@ const LOSSES: readonly Loss[] = [
     looksLike: /requestState|outcome unknown/i,
   },
   {
-    why: 'task between eras, or of a stdio server',
-    isAt: ({ client }, { era, isChild }, behaviour) => (client.era !== era || isChild) && isTask(behaviour),
-    looksLike: /outcome unknown|task[^"]*(not found|unknown|gone)|(not found|unknown|no such)[^"]*task/i,
+    why: 'task in a stdio server\'s child, going on when the drain\'s time was over',
+    isAt: (_seat, { isChild }, behaviour) => isChild && isTask(behaviour),
+    looksLike: /Outcome unknown: the server has forgotten the task, or was lost with it, before its result was seen/,
   },
   {
     why: CUT,

@@ -1,23 +1,24 @@
 /** The fixture's tool `job` as a task: of 2025-11-25, or of the tasks extension. It is done a moment after it began, or when it is told. */
+import { randomUUID } from 'node:crypto'
 import type { FixtureAnswer, FixtureCall, Json } from './fixture-script.ts'
 
 export const TASKS = 'io.modelcontextprotocol/tasks'
 export const LEGACY_TASKS = '{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}'
 const USUAL_MS = 80
-const CREATED = '2026-01-01T00:00:00.000Z'
 const RESULT = { content: [{ type: 'text', text: 'job done' }] }
 
 interface Task {
+  readonly createdAt: string
   readonly doneAtMs: number
   isCancelled: boolean
 }
 
 const tasks = new Map<string, Task>()
 
-function stateOf(taskId: string, { doneAtMs, isCancelled }: Task, era: FixtureCall['era']): Json {
+function stateOf(taskId: string, { createdAt, doneAtMs, isCancelled }: Task, era: FixtureCall['era']): Json {
   const status = isCancelled ? 'cancelled' : Date.now() >= doneAtMs ? 'completed' : 'working'
   const times = era === 'modern' ? { ttlMs: 60_000, pollIntervalMs: 20 } : { ttl: 60_000, pollInterval: 20 }
-  return { taskId, status, createdAt: CREATED, lastUpdatedAt: CREATED, ...times }
+  return { taskId, status, createdAt, lastUpdatedAt: createdAt, ...times }
 }
 
 const members = (value: Json): FixtureAnswer => ({ result: JSON.stringify(value).slice(1, -1) })
@@ -29,9 +30,10 @@ export function startFixtureTask(call: FixtureCall): FixtureAnswer | undefined {
   const { era, params, text } = call
   if (lacksTasks(call)) return undefined
   if (era === 'legacy' ? params['task'] === undefined : !text.includes(TASKS)) return undefined
-  const taskId = `job-${tasks.size + 1}`
+  // Unique among all processes that are this server to its clients (S25 tasks, Task IDs).
+  const taskId = `job-${randomUUID()}`
   const args = (params['arguments'] ?? {}) as Json
-  const task = { doneAtMs: Date.now() + Number(args['milliseconds'] ?? USUAL_MS), isCancelled: false }
+  const task = { createdAt: new Date().toISOString(), doneAtMs: Date.now() + Number(args['milliseconds'] ?? USUAL_MS), isCancelled: false }
   tasks.set(taskId, task)
   return members(era === 'legacy' ? { task: stateOf(taskId, task, era) } : { resultType: 'task', ...stateOf(taskId, task, era) })
 }
