@@ -187,6 +187,23 @@ describe('a session that another replica claimed meanwhile', () => {
   })
 })
 
+describe('a session that is to be handed over', () => {
+  it('stays where a call of it has begun while it was looked up, until that has ended', async () => {
+    const { store, replica } = createRig()
+    const looked = Promise.withResolvers<boolean>()
+    const sessions = replica({ ownership: { ...ownAll(store), isCertain: () => false, recheck: () => looked.promise } })
+    const session = await sessions.open(alice, FIELDS)
+    const handedOver = sessions.handOver(session, 0)
+    session.inFlight.set('1', {} as Exchange)
+    looked.resolve(true)
+    await handedOver
+    expect(session.ended).toBe(false)
+    session.inFlight.clear()
+    await sessions.handOver(session, 0)
+    expect(session.ended).toBe(true)
+  })
+})
+
 describe('how many sessions an owner has', () => {
   it('is bounded, for all clients of the owner together, and for nobody else', async () => {
     const { sessions } = createRig(2)

@@ -227,7 +227,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (session.handle.startsWith(LOCAL)) return end(session)
       // What another has by now keeps events of its own, which are not ours to drop.
       if (!ownership.isCertain(session) && !(await ownership.recheck(session))) return leave(session)
-      if (session.ended) return
+      // A call has begun meanwhile: elsewhere nobody would know of it, nor of its end.
+      if (session.ended || session.inFlight.size > 0) return
       const events = keptOf(session, deps.events)
       leave(session)
       while (!(await giveBack(session, events)) && clock.ticksMs() < untilTicks) await new Promise<void>((resolve) => clock.after(GIVE_BACK_PAUSE_MS, resolve))
