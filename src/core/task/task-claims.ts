@@ -83,13 +83,13 @@ export function createTaskClaims({ store, tasks, clock, log, replicaId, leaseMs,
 
   const claimSome = async (gone: readonly string[]): Promise<void> => {
     const room = share.room(CLAIM_COUNT)
-    isHeldBack = room === undefined || room.rooms.size > 0
+    isHeldBack = room === undefined || room.rooms.size > 0 || room.perOwner < room.count
     if (room === undefined) return
     const ticks = clock.ticksMs()
     const { nowMs, tasks: claimed } = await store.claim({ holder: replicaId, leaseMs, gone, ...room })
     tasks.time.note(nowMs, ticks)
     for (const task of claimed) take(task, ticks)
-    // Others may stand behind those that there was no room for.
+    // Others may stand behind those that there was no room for, and behind a server's tasks, which took their places and take no room.
     if (claimed.length === room.count || (claimed.length > 0 && isHeldBack)) isRung = true
   }
 

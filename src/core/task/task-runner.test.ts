@@ -361,6 +361,21 @@ describe('trying tasks', () => {
     expect(world.tried.at(-1)).toMatchObject({ replica: 'r2' })
   })
 
+  it('tries a task though tasks of servers, which take no room, stand before it', async () => {
+    const world = createWorld()
+    world.attempts = { attempts: 10, attemptsPerOwner: 2 }
+    for (let at = 0; at < 5; at += 1) await world.tasks.make(newTask(`s${at}`, { origin: taskOrigin({ adopted: ADOPTED }) }))
+    world.clock.advance(1)
+    for (const id of ['a', 'b', 'c']) await world.make(id)
+    const runner = world.start('r1')
+    await settle()
+    expect(world.tried.map(({ task }) => task.id).sort()).toEqual(['a', 'b', 's0', 's1', 's2', 's3', 's4'])
+    expect(runner.hasRoom('alice')).toBe(false)
+    world.tried.find(({ task }) => task.id === 'a')?.sink.end(completed)
+    await settle()
+    expect(world.tried.at(-1)?.task.id).toBe('c')
+  })
+
   it('leaves room for others however many tasks one owner has, and takes up his as there is room again', async () => {
     const world = createWorld()
     world.attempts = { attempts: 8, attemptsPerOwner: 100 }
