@@ -252,6 +252,35 @@ export function testTaskStore(name: string, open: () => Promise<StoreRig<TaskSto
       expect(idsOf((await store.overdue(10)).tasks)).toEqual(['late'])
     })
 
+    it('replaces what has an id in one write: it is never free, and whoever held what was there is refused', async () => {
+      const { store, second } = await open()
+      const other = await second()
+      const lease = { holder: 'r1', leaseMs: 60_000, isDispatched: false }
+      const { task: old } = await store.create(newTask('t1', { lease }))
+      const origin = taskOrigin({ tool: 'another', adopted: ADOPTED })
+      const seen: string[] = []
+      const replacing = store.replace(newTask('t1', { origin, lease: { ...lease, holder: 'r2' } }))
+      let isOver = false
+      void replacing.then(() => (isOver = true))
+      for (; !isOver; await new Promise(setImmediate)) seen.push((await other.find('t1')).kind)
+      const { task, nowMs } = await replacing
+      expect(new Set(seen)).toEqual(new Set(['found']))
+      expect(task).toMatchObject({ id: 't1', origin, phase: 'running', version: 2, epoch: 2, holder: 'r2', createdAtMs: nowMs, leaseUntilMs: nowMs + 60_000, resultText: '', progress: { attempts: 1 } })
+      expect(await found(other, 't1')).toEqual(task)
+      expect(await store.write([moved(old, { kind: 'complete', epoch: 1, resultText: '{}' })])).toEqual([false])
+      expect((await store.renew([{ id: 't1', epoch: 1 }], 1_000)).ids).toEqual(new Set())
+      expect((await store.renew([{ id: 't1', epoch: 2 }], 1_000)).ids).toEqual(new Set(['t1']))
+      expect(await store.usage('alice', 10)).toMatchObject({ live: 1, total: 1 })
+    })
+
+    it('replaces what has ended, and begins what was never there', async () => {
+      const { store } = await open()
+      const over = await end(store, 't1')
+      expect((await store.replace(newTask('t1'))).task).toMatchObject({ phase: 'queued', version: over.version + 1, epoch: 2, holder: '', resultText: '', progress: { attempts: 0 } })
+      expect(idsOf((await store.claim(CLAIM)).tasks)).toEqual(['t1'])
+      expect((await store.replace(newTask('t2'))).task).toMatchObject({ phase: 'queued', version: 1, epoch: 0 })
+    })
+
     it('drops a task, and tells that it was there', async () => {
       const { store } = await open()
       await end(store, 't1')

@@ -35,6 +35,13 @@ export function createTaskStore(clock: Pick<Clock, 'nowMs'>): TaskStore {
       rows.set(made.id, made)
       return { kind: 'created', nowMs: clock.nowMs(), task: made }
     },
+    async replace(task) {
+      const begun = beginTask(structuredClone(task), clock.nowMs())
+      const before = rows.get(task.id)
+      const made = before === undefined ? begun : { ...begun, version: before.version + 1, epoch: before.epoch + 1 }
+      rows.set(made.id, made)
+      return { nowMs: clock.nowMs(), task: made }
+    },
     async find(id) {
       const nowMs = clock.nowMs()
       const task = rows.get(id)

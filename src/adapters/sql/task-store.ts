@@ -1,5 +1,6 @@
 /** Tasks, one row each, and a tombstone for each that has gone. What a row becomes is decided in core; only claims are made here. */
 
+import { PortolanError } from '../../protocol/error.ts'
 import { beginTask } from '../../core/task/new-task.ts'
 import { heldBytes } from '../../core/task/stored-task.ts'
 import type { StoredTask } from '../../core/task/stored-task.ts'
@@ -13,12 +14,16 @@ const NOW = 'portolan_now_ms() AS now_ms'
 const COLUMNS = `id, idem_key, idem_digest, origin, phase, version, epoch, holder, lease_until_ms, run_at_ms, is_dispatched,
   created_at_ms, updated_at_ms, deadline_at_ms, expires_at_ms, attempts, is_resuming, progress, result`
 
-const INSERT = `
+const INSERT_ROW = `
   INSERT INTO portolan_task (id, owner_key, idem_key, idem_digest, origin, phase, is_over, version, epoch, holder, lease_until_ms, run_at_ms, due_at_ms,
     is_dispatched, created_at_ms, updated_at_ms, deadline_at_ms, expires_at_ms, attempts, is_resuming, held_bytes, progress, result)
   VALUES ($1, $2, $3, $4, $5, $6, 0, 1, $7, $8, CASE WHEN $8 = '' THEN 0 ELSE portolan_now_ms() + $9 END, portolan_now_ms(), portolan_now_ms() + $9,
-    $10, portolan_now_ms(), portolan_now_ms(), portolan_now_ms() + $11, portolan_now_ms() + $12, $13, 0, $14, $15, '')
-  ON CONFLICT DO NOTHING
+    $10, portolan_now_ms(), portolan_now_ms(), portolan_now_ms() + $11, portolan_now_ms() + $12, $13, 0, $14, $15, '')`
+const INSERT = `${INSERT_ROW} ON CONFLICT DO NOTHING RETURNING ${COLUMNS}, ${NOW}`
+const REPLACED = ['owner_key', 'idem_key', 'idem_digest', 'origin', 'phase', 'is_over', 'holder', 'lease_until_ms', 'run_at_ms', 'due_at_ms', 'is_dispatched', 'created_at_ms',
+  'updated_at_ms', 'deadline_at_ms', 'expires_at_ms', 'attempts', 'is_resuming', 'held_bytes', 'progress', 'result']
+const REPLACE = `${INSERT_ROW}
+  ON CONFLICT (id) DO UPDATE SET version = portolan_task.version + 1, epoch = portolan_task.epoch + 1, ${REPLACED.map((name) => `${name} = excluded.${name}`).join(', ')}
   RETURNING ${COLUMNS}, ${NOW}`
 
 const FIND = `SELECT ${COLUMNS}, owner_key, is_over, ${NOW} FROM portolan_task WHERE id = $1`
@@ -80,6 +85,11 @@ export function createTaskStore(database: SqlDatabase): TaskStore {
         // Else it was removed meanwhile, and what it took is free.
         if (taken !== undefined) return { kind: 'existing', nowMs: numberOf(taken, 'now_ms'), task: taskOf(taken) }
       }
+    },
+    async replace(task) {
+      const [row] = await database.write(REPLACE, insertValues(task))
+      if (row === undefined) throw new PortolanError('internal')
+      return { nowMs: numberOf(row, 'now_ms'), task: taskOf(row) }
     },
     async find(id) {
       const sighting = await find(FIND, [id])

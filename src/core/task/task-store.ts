@@ -71,6 +71,11 @@ export interface TaskCounts {
 export interface TaskStore {
   /** Durable once it resolves. */
   create(task: NewTask): Promise<Creation>
+  /**
+   * In place of what has its id, in one write: nobody finds the id free in between. Version and epoch go on from those of what was
+   * there, so that whoever held that one is refused. Where nothing was, as `create`. Only tasks without a key.
+   */
+  replace(task: NewTask): Promise<{ readonly nowMs: number; readonly task: StoredTask }>
   /** What has expired is `expired` from that millisecond on, swept or not. */
   find(id: string): Promise<Sighting>
   /** The task that this owner's key is taken by; `unknown` where it is free. */

@@ -37,7 +37,7 @@ export interface Tasks {
   readonly time: StoreTime
   make(task: NewTask): Promise<Making>
   /** In place of what has its id: no more than there was. */
-  replace(task: NewTask): Promise<Making>
+  replace(task: NewTask): Promise<Made>
   find(ownerKey: string, id: string): Promise<Found>
   /** Takes what answers an open question; what does not is ignored. Undefined as `find`. Rejects with `overloaded` where the owner's tasks have no room for it. */
   answer(ownerKey: string, id: string, answers: Readonly<Record<string, WireText>>): Promise<StoredTask | undefined>
@@ -195,9 +195,11 @@ export function createTasks({ store, clock, hints, bounds }: TasksDeps): Tasks {
       if (full !== undefined) return (await sameBefore(task)) ?? { kind: 'full', what: full }
       return create(task)
     },
-    async replace(task) {
-      await store.drop(task.id, 0)
-      return create(task)
+    async replace(asked) {
+      const ticks = time.ticksMs()
+      const { nowMs, task } = await store.replace(asked)
+      time.note(nowMs, ticks)
+      return { kind: 'made', task, askedAtTicks: ticks }
     },
     find: read,
     async answer(ownerKey, id, answers) {
