@@ -58,7 +58,8 @@ describe('the admin API of a gateway', () => {
     expect((await ask('/status', '')).status).toBe(401)
     expect(gateway.stderr()).not.toContain('LOADED hono')
     expect((await ask('/status', token)).status).toBe(200)
-    expect(gateway.stderr()).toContain('LOADED hono')
+    // The pipe may bring it after the answer.
+    await expect.poll(() => gateway.stderr(), { timeout: 20_000 }).toContain('LOADED hono')
     expect((await portolan('operator', 'ls', '--data', gateway.dataDir)).stdout).toBe('ci\n')
   })
 
