@@ -7,11 +7,14 @@ import type { Env } from './config-file.ts'
 import { ConfigError } from './config-problem.ts'
 import { isReference, resolveText } from './config-reference.ts'
 
-/** What `env:NAME` or `file:path` stands for; any other text as it is. What only looks like a reference is refused: it would be sent as a secret. */
+/**
+ * What `env:NAME` or `file:path` stands for; any other text as it is. What only looks like one of them is refused: it would be sent as
+ * a secret. It is not repeated: who writes `env:$KEY` for `env:KEY` has given the secret itself, and the log would keep it.
+ */
 export function textOf(flag: string, given: string, env: Env): string {
   if (!/^(?:env|file):/.test(given)) return given
   const text = given.replace(/^file:(?:\/\/(?=\/))?(.+)$/s, (_, path: string) => `file:${wholePath(path)}`)
-  if (!isReference(text)) throw flagProblem(flag, `${given} refers to nothing`, 'Write env:NAME, with the name of a variable, or file:/path')
+  if (!isReference(text)) throw flagProblem(flag, 'it refers to nothing', 'Write env:NAME, with the name of a variable, or file:/path')
   const scope = { env, folder: process.cwd(), home: homedir(), inputs: new Map<string, string>(), readFile: (path: string) => readFileSync(path, 'utf8') }
   const resolved = resolveText(text, 'value', scope)
   if (resolved.ok) return resolved.value
