@@ -180,6 +180,28 @@ describe('spawner', () => {
   })
 })
 
+describe('an owner that can open few files, or none', () => {
+  it.runIf(isLinux)('takes a child for left as long as it lives', async () => {
+    const script = `
+      import { openSync } from 'node:fs'
+      const { createSpawner } = await import('${new URL('./spawner.ts', import.meta.url).href}')
+      const ignore = () => undefined
+      const child = createSpawner().spawn({ command: 'sleep', args: ['300'], env: process.env, cwd: undefined }, { onStdout: ignore, onStderr: ignore, onDrain: ignore, onExit: ignore })
+      const few = await child.isLeft()
+      try {
+        for (;;) openSync('/dev/null')
+      } catch ({ code }) {
+        console.log(few, code, await child.isLeft())
+      }
+      process.exit()`
+    const owner = spawn('sh', ['-c', 'ulimit -n 99; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let out = ''
+    owner.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+    await new Promise((resolve) => owner.on('close', resolve))
+    expect(out).toBe('true EMFILE true\n')
+  })
+})
+
 describe('the death of the owner', () => {
   const owner = fileURLToPath(new URL('../../../test/fixtures/upstream/owner.ts', import.meta.url))
 

@@ -123,12 +123,13 @@ function createChild(child: ChildProcessWithoutNullStreams, context: ChildContex
     if (pid === 0) return false
     if (isWindows) return exit === undefined
     // Where processes can be listed, zombies do not count: in a container nobody may ever await them.
-    return process.platform === 'linux' ? (await findKin(kin)).length > 0 : isGroupAlive(pid)
+    if (process.platform !== 'linux') return isGroupAlive(pid)
+    return await findKin(kin).then((found) => found.length > 0, () => true)
   }
 
   async function signalAll(name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     signal(-pid, name)
-    for (const other of await findKin(kin)) signal(other, name)
+    for (const other of await findKin(kin).catch(() => [])) signal(other, name)
   }
 
   async function awaitEnd(graceMs: number): Promise<boolean> {

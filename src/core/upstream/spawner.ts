@@ -32,7 +32,7 @@ export interface Child {
   expireIn(ms: number): boolean
   /** Closes stdin, waits, SIGTERM, waits, SIGKILL to the whole group; resolves when all of it is gone, or survives that again and again. */
   stop(graceMs: number): Promise<void>
-  /** Whether anything is left of it, or of what it started. On Windows: of it. */
+  /** Whether anything is left of it, or of what it started; true, too, where that cannot be found out. On Windows: of it. */
   isLeft(): Promise<boolean>
 }
 
