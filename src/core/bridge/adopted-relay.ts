@@ -5,6 +5,7 @@ import { isOver, isToolError, legacyTaskOf, readDetailedTask } from '../../proto
 import type { TaskState } from '../../protocol/task.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { forgetTask } from '../session/live-session.ts'
+import { boundedSaid } from '../task/bounded-said.ts'
 import { endEvent } from '../task/attempt-end.ts'
 import type { AttemptOutcome } from '../task/attempt-end.ts'
 import { isOverPhase } from '../task/stored-task.ts'
@@ -55,7 +56,7 @@ async function hear(owned: OwnedTasks, task: StoredTask, sight: Sight | undefine
   if (sight.kind === 'ended') await keepEnd(owned, task, sight.outcome)
   if (sight.kind === 'going') {
     owned.follows.heard(task.id)
-    const { said } = sight
+    const said = boundedSaid(sight.said)
     const before = task.progress.said ?? task.origin.adopted?.said
     if (before?.status !== said.status || before.statusMessage !== said.statusMessage) await owned.tasks.move(task, { kind: 'note', epoch: task.epoch, statusMessage: said.statusMessage ?? '', heard: sight })
   }

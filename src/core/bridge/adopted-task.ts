@@ -11,6 +11,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
 import type { BeginAttempt } from '../task/attempt.ts'
+import { boundedSaid, isKeepable } from '../task/bounded-said.ts'
 import { isOverPhase } from '../task/stored-task.ts'
 import type { ChildOf, StoredTask, TaskTerms } from '../task/stored-task.ts'
 import { LEASE_MS } from '../task/task-runner.ts'
@@ -77,6 +78,11 @@ export async function adopt(context: GatewayContext, made: MadeTask): Promise<bo
   const task = owned === undefined ? undefined : newRow(context, owned, made)
   if (owned === undefined || task === undefined) return false
   try {
+    if (!isKeepable(made.taskId, made.said)) {
+      // What has its name is of the call that has become it, or of a task that is over.
+      await owned.store.drop(task.id, 0)
+      return counted(context, false, 'its id, or the time when it was made, is too long')
+    }
     const making = await makeAnew(owned, task)
     const isKept = making.kind === 'made'
     if (isKept && made.taskId !== '') owned.runner.take(making, made.begin)
@@ -122,7 +128,7 @@ function newRow(context: GatewayContext, owned: OwnedTasks, { exchange, route, s
     id: adoptedId(owned, ownerKey, upstream.id, subject, heldBy),
     origin: {
       ownerKey, bindingKey, label, scopes: [...scopes], endpoint: exchange.endpoint, scope, upstreamId: upstream.id, tool: route.subject, requestText: '', terms,
-      adopted: { taskId, subject, heldBy, ...(child === undefined ? {} : { child }), era, said, ...(input === undefined ? {} : { input: [...input] }) },
+      adopted: { taskId, subject, heldBy, ...(child === undefined ? {} : { child }), era, said: boundedSaid(said), ...(input === undefined ? {} : { input: [...input] }) },
     },
     idempotency: undefined,
     lease: { holder: owned.replicaId, leaseMs: LEASE_MS, isDispatched: taskId === '' },

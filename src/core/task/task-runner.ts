@@ -11,6 +11,7 @@ import type { Random } from '../random.ts'
 import { endEvent } from './attempt-end.ts'
 import type { AttemptFailure, AttemptOutcome } from './attempt-end.ts'
 import type { Attempt, BeginAttempt } from './attempt.ts'
+import { boundedMessage } from './bounded-said.ts'
 import { homeOf, isOverPhase } from './stored-task.ts'
 import type { SaidOf, StoredTask, TaskPhase } from './stored-task.ts'
 import { takeOver } from './task-state.ts'
@@ -174,7 +175,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
 
   const note = (entry: Running, statusMessage: string, heard: SaidOf | undefined): void => {
     const isFirst = entry.noted === undefined
-    entry.noted = { statusMessage, heard }
+    entry.noted = { statusMessage: boundedMessage(statusMessage), heard }
     if (!isFirst || entry.isOver) return
     entry.stops.push(after(NOTE_MS, () => {
       const said = entry.noted

@@ -16,6 +16,7 @@
 import type { WireText } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
 import type { TaskState } from '../../protocol/task.ts'
+import { boundedMessage, boundedQuestions, boundedSaid } from './bounded-said.ts'
 import { homeOf, isOverPhase } from './stored-task.ts'
 import type { SaidOf, StoredTask, TaskFailure, TaskPhase, TaskProgress } from './stored-task.ts'
 
@@ -105,7 +106,7 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'dispatch':
       return { isDispatched: true }
     case 'note':
-      return progressing({ statusMessage: event.statusMessage, ...event.heard })
+      return progressing({ statusMessage: boundedMessage(event.statusMessage), ...heard(event.heard) })
     case 'ask':
       return {
         isDispatched: false, holder: event.isHeld ? task.holder : '',
@@ -126,9 +127,9 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'complete':
       return { resultText: event.resultText, ...progressing(lastWords(event.said)) }
     case 'fail':
-      return { resultText: event.errorText, ...progressing({ statusMessage: event.message, ...lastWords(event.said) }) }
+      return { resultText: event.errorText, ...progressing({ statusMessage: boundedMessage(event.message), ...lastWords(event.said) }) }
     case 'giveUp':
-      return { resultText: event.errorText, ...progressing({ ...failed(progress, event.failure), statusMessage: event.failure.message }) }
+      return { resultText: event.errorText, ...progressing({ ...failed(progress, event.failure), statusMessage: boundedMessage(event.failure.message) }) }
     case 'overdue': {
       const failure: TaskFailure = { attempt: progress.attempts, atMs: nowMs, reason: 'deadline', message: 'Its deadline has passed' }
       return { resultText: event.errorText, ...progressing({ ...failed(progress, failure), statusMessage: failure.message }) }
@@ -142,7 +143,12 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
 
 /** Of the server of an adopted task. */
 function lastWords(said: TaskState | undefined): Partial<TaskProgress> {
-  return said === undefined ? {} : { said }
+  return said === undefined ? {} : { said: boundedSaid(said) }
+}
+
+/** Of a task that goes on. */
+function heard(of: SaidOf | undefined): Partial<TaskProgress> {
+  return of === undefined ? {} : { said: boundedSaid(of.said), questions: boundedQuestions(of.questions) }
 }
 
 /** Keys that are not open are ignored (ext-tasks, Task Update Requests). */
@@ -153,7 +159,8 @@ function answered({ questions, answers }: TaskProgress, given: Readonly<Record<s
 }
 
 function failed({ failures }: TaskProgress, failure: TaskFailure): Partial<TaskProgress> {
-  return { failures: [...failures, failure].slice(-MAX_FAILURES), statusMessage: `Attempt ${failure.attempt} failed: ${failure.message}` }
+  const message = boundedMessage(failure.message)
+  return { failures: [...failures, { ...failure, message }].slice(-MAX_FAILURES), statusMessage: boundedMessage(`Attempt ${failure.attempt} failed: ${message}`) }
 }
 
 /** The result stays until both its times are over. What only a run needs goes. */
