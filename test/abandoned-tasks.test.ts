@@ -4,15 +4,20 @@ import { describe, expect, it } from 'vitest'
 import { createTaskStore } from '../src/adapters/memory/task-store.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
 import { sha256 } from '../src/adapters/node/digest.ts'
+import { startActor } from './fixtures/upstream/actor.ts'
+import type { Act, Actor } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks, startModernTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import type { Rig } from './gateway-rig.ts'
 import { legacy, modernRequest, openSession } from './mcp-client.ts'
-import { DECLARED, INPUT, TRANSPORTS, VIA, resultOf } from './task-rig.ts'
+import { DECLARED, FORM, INPUT, TRANSPORTS, VIA, resultOf } from './task-rig.ts'
 import type { Json } from './task-rig.ts'
 
 const PATH = '/actor/mcp'
+
+/** The server's request with this id was answered with an error. */
+const isRefused = (actor: Actor, id: string): boolean => actor.requests.some(({ json }) => json['id'] === (id as unknown) && 'error' in json)
 
 /** A modern client's call; returns what ends its connection. */
 function call(rig: Rig, name: string, capabilities: Json = DECLARED): () => void {
@@ -51,6 +56,17 @@ describe.each(TRANSPORTS)('a legacy server over %s that makes its task only when
     await until(() => actor.calls('tasks/cancel').length === 1)
     expect(actor.calls('notifications/cancelled')).toEqual([])
     void answer.catch(() => undefined)
+  })
+
+  // Over HTTP other sessions hear of it, too.
+  it.runIf(via === 'stdio')('is told that nobody can be asked any more', async () => {
+    const { actor, rig } = await play()
+    const leave = call(rig, 'late', { ...DECLARED, ...INPUT })
+    await until(() => actor.waiting.length === 1 && actor.streamCount > 0)
+    leave()
+    await rig.settled()
+    actor.announce('elicitation/create', FORM, 'q')
+    await until(() => isRefused(actor, 'q'))
   })
 
   it('is told as ever of a call that can be no task', async () => {
@@ -115,6 +131,20 @@ describe('a client that goes away while its task is being kept', () => {
   })
 })
 
+describe('a legacy server without tasks', () => {
+  it('is told as ever of a call that its client wanted as one', async () => {
+    const waiting: unknown[] = []
+    const actor = closeAfter(await startActor(['legacy'], { hangs: (asked) => void waiting.push(asked) }))
+    const rig = await startRig({ servers: { actor: http(actor.url) } })
+    const session = await openSession(rig.port, { path: PATH })
+    const answer = legacy(rig.port, session, 'tools/call', { name: 'hangs', arguments: {}, task: {} }, { path: PATH, id: 'one' })
+    await until(() => waiting.length === 1)
+    await legacy(rig.port, session, '', {}, { path: PATH, body: '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"one"}}' })
+    await until(() => actor.requests.some(({ json }) => json.method === 'notifications/cancelled'))
+    void answer.catch(() => undefined)
+  })
+})
+
 describe('a legacy server that asks its client before it makes a task', () => {
   it('has none left where the client never came back', async () => {
     const actor = closeAfter(await startLegacyTasks())
@@ -122,7 +152,25 @@ describe('a legacy server that asks its client before it makes a task', () => {
     call(rig, 'asksLate', { ...DECLARED, ...INPUT })
     await until(() => actor.waiting.length === 1)
     expect((await rig.settled()).map(({ outcome }) => outcome)).toEqual(['inputRequired'])
+    await until(() => isRefused(actor, 'ask-1'))
     actor.waiting[0]?.()
     await until(() => actor.calls('tasks/cancel').length === 1)
+  })
+
+  it('and hangs up: its session ends with the time for the answer', async () => {
+    let hangUp: (() => void) | undefined
+    const tools = [{ name: 'hangs', inputSchema: { type: 'object' }, execution: { taskSupport: 'optional' } }]
+    const hangs: Act = ({ send, response }) => {
+      send({ id: 'q', method: 'elicitation/create', params: FORM })
+      hangUp = () => void response.destroy()
+    }
+    const actor = closeAfter(await startActor(['legacy'], { hangs }, { capabilities: { tasks: { requests: { tools: { call: {} } } } }, lists: { 'tools/list': { tools } } }))
+    const rig = await startRig({ servers: { actor: http(actor.url) }, server: { era: 'legacy' }, limits: { requestStateMs: 1_000 } })
+    call(rig, 'hangs', { ...DECLARED, ...INPUT })
+    await until(() => hangUp !== undefined)
+    await rig.settled()
+    const before = actor.sessions.size
+    hangUp?.()
+    await until(() => actor.sessions.size < before)
   })
 })

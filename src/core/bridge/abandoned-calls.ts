@@ -71,8 +71,8 @@ export function createAbandonedCalls(clock: Pick<Clock, 'after'>): AbandonedCall
 /** Whether its server may make a task of it. */
 export function mayBecomeTask({ exchange, message, plan, route }: Call, channel: Channel): boolean {
   if (message.method !== 'tools/call') return false
-  if (channel.era === 'modern') return hasTasks(route.upstream.knownProfile()?.modern)
-  return plan !== 'none' || (exchange.era === 'legacy' && member(message.body, 'task') !== undefined)
+  if (!hasTasks(route.upstream.knownProfile()?.[channel.era])) return false
+  return channel.era === 'modern' || plan !== 'none' || (exchange.era === 'legacy' && member(message.body, 'task') !== undefined)
 }
 
 /** As much of a call as its task depends on: what waits for a late answer must not hold requests. */

@@ -173,7 +173,11 @@ function handlerFor(call: Call, channel: Channel, idText: IdText): CallHandler {
       else whenBack(call, channel, message, () => become(call, channel, message, task))
     },
     onLong: () => (call.parkable === undefined ? long(call, channel, idText) : undefined),
-    onFailure: (failure) => (call.onLate === undefined ? whenServed(call, () => fail(call, channel, failure)) : call.onLate(undefined)),
+    onFailure(failure) {
+      if (call.onLate !== undefined) return call.onLate(undefined)
+      call.control = undefined
+      whenServed(call, () => fail(call, channel, failure))
+    },
   }
 }
 

@@ -159,7 +159,7 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
   }
 
   const ask = (entry: Entry, message: Message): void => {
-    if (!entries.has(entry.id)) return
+    if (!entries.has(entry.id)) return refuseRequest(entry.options.leased.channel, message)
     entry.asked += 1
     if (entry.asked > MAX_ASKED) {
       finish(context(), entry.exchange, { kind: 'refused', error: new PortolanError('upstream_malformed', { cause: 'asks without end' }) })
@@ -230,6 +230,9 @@ export function createParkedCalls(context: () => GatewayContext): ParkedCalls {
           options.leased.mayYield = undefined
           entry.stopTimer?.()
           entries.delete(entry.id)
+          // Nobody is asked any more: who waits for an answer would wait for ever.
+          for (const question of entry.questions.values()) refuseRequest(options.leased.channel, question)
+          entry.questions.clear()
           return options.leased
         },
       }

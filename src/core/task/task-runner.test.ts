@@ -489,6 +489,29 @@ describe('trying tasks', () => {
     expect(await world.phase('late')).toMatchObject({ phase: 'queued' })
   })
 
+  it('does not wait, while it stops, for a server\'s task that a call becomes meanwhile, and has one of its own child looked at sooner', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    const hurried: string[] = []
+    const take = async (id: string, child?: { readonly replicaId: string; readonly isOwn: boolean }): Promise<void> => {
+      const origin = taskOrigin({ adopted: { ...ADOPTED, ...(child === undefined ? {} : { child }) }, terms: { ...TERMS, deadlineMs: 1_000_000, attemptMs: 1_000_000, isRepeatable: true } })
+      const made = await world.tasks.make(newTask(id, { origin, lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+      if (made.kind !== 'made') return expect.fail(made.kind)
+      stopping.take(made, () => ({ hurry: () => void hurried.push(id), abort: () => undefined }))
+    }
+    await take('before', { replicaId: 'r1', isOwn: false })
+    let hasStopped = false
+    const stopped = stopping.drain(10_000).then(() => (hasStopped = true))
+    await take('child', { replicaId: 'r1', isOwn: false })
+    await take('far')
+    await settle()
+    expect(hurried).toEqual(['before', 'child'])
+    expect(await world.phase('far')).toMatchObject({ phase: 'queued', holder: '' })
+    expect([stopping.count, hasStopped]).toEqual([2, false])
+    await world.pass(10_000)
+    await stopped
+  })
+
   it('goes on following a server\'s task while the store is away for longer than a lease, and keeps how it ended', async () => {
     const world = createWorld()
     const runner = world.start('r1')

@@ -86,6 +86,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const share = createTaskShare(bounds)
   const running = new Map<string, Running>()
   const idle = new Set<() => void>()
+  let isDraining = false
   const timers = new Set<() => void>()
 
   const after = (ms: number, run: () => void): (() => void) => {
@@ -216,6 +217,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   const take = (task: StoredTask, leasedAtTicks: number, begin: BeginAttempt, isSent = false): void => {
     const entry = hold(task, leasedAtTicks, isSent)
     entry.attempt = begin(task, { dispatch: () => dispatch(entry), note: (text, heard) => note(entry, text, heard), end: (outcome) => end(entry, outcome) })
+    if (isDraining) void handOn(entry)
   }
 
   /** Of what a hint says the store knows better: it may be late, or anybody's. A lost one comes out when the lease is renewed. */
@@ -275,9 +277,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
     async drain(graceMs) {
       claims.stop()
       stopDue()
-      for (const { task, attempt } of running.values()) if (isBoundHere(task)) attempt?.hurry?.()
-      // What goes on without us is not waited for: another replica follows it at once.
-      await Promise.all(Array.from(running.values()).filter(({ task }) => isFollowed(task) && !isBoundHere(task)).map((entry) => giveUp(entry)))
+      isDraining = true
+      await Promise.all(Array.from(running.values(), handOn))
       await new Promise<void>((resolve) => {
         if (running.size === 0) return resolve()
         const done = (): void => {
@@ -302,6 +303,12 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
   /** Its server is a child of this replica: nobody can ask that once we have ended. */
   function isBoundHere({ origin }: StoredTask): boolean {
     return homeOf(origin) === replicaId
+  }
+
+  /** What goes on without us is not waited for: another replica follows it at once. Also what becomes a task only now. */
+  async function handOn(entry: Running): Promise<void> {
+    if (isBoundHere(entry.task)) entry.attempt?.hurry?.()
+    else if (isFollowed(entry.task)) await giveUp(entry)
   }
 
   /** What was not sent goes to another replica at once; what was, to whoever may run it again, or to nobody. */

@@ -12,7 +12,7 @@ export interface RequestRefusal {
 const NOBODY: RequestRefusal = { code: -32601, message: 'No client can be asked here' }
 
 /** Whether the answer arrives is the server's own affair. */
-export function refuseRequest(channel: Pick<Channel, 'notify'>, { method, idText }: Message, refusal: RequestRefusal = NOBODY): void {
+export function refuseRequest(channel: Pick<Channel, 'notify'>, { method, idText }: Pick<Message, 'method' | 'idText'>, refusal: RequestRefusal = NOBODY): void {
   const body = method === 'ping' ? '"result":{}' : `"error":${asciiJson(refusal)}`
   void channel.notify(`{"jsonrpc":"2.0","id":${idText},${body}}`).catch(() => undefined)
 }
