@@ -174,6 +174,20 @@ describe('a channel over the lines of a child', () => {
     expect([sent[0], sent.filter((each) => each === false).length]).toEqual([true, 19])
   })
 
+  it('hears the answer to a call that was given up, whatever else is given up before it was sent', async () => {
+    const script = `setTimeout(() => require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+      const { id } = JSON.parse(line)
+      if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, result: {} }))
+    }), 500)`
+    const { channel } = open('legacy', { spawn: { command: process.execPath, args: ['-e', script], env: { PATH: process.env['PATH'] ?? '' }, cwd: undefined } })
+    const late: string[] = []
+    const giveUp = (params: string): void => start(channel, 'tools/call', { params }).control.abort('enough', ({ idText }) => late.push(idText))
+    giveUp(`{"pad":"${'x'.repeat(1_000_000)}"}`)
+    for (let at = 0; at < 64; at += 1) giveUp('{}')
+    await until(() => late.length > 0)
+    expect(late).toEqual(['1'])
+  })
+
   it('never sends a cancellation for initialize', async () => {
     const { channel, heard } = open('legacy')
     const started = start(channel, 'initialize')

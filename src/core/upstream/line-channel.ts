@@ -243,10 +243,11 @@ export function openLineChannel(options: LineChannelOptions): LineChannel {
       }
       return {
         abort(reason, onLate) {
-          if (!correlator.remove(call.idText, onLate)) return
+          const isUnsent = unqueue(call.idText)
+          if (!correlator.remove(call.idText, isUnsent ? undefined : onLate)) return
           countInFlight()
           resume()
-          if (unqueue(call.idText) || call.method === 'initialize' || isClosed) return
+          if (isUnsent || call.method === 'initialize' || isClosed) return
           write(toLine(cancelledText(call.idText, reason)), '')
         },
         resume,
