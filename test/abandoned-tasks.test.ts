@@ -80,7 +80,7 @@ describe.each(TRANSPORTS)('a legacy server over %s that makes its task only when
 
 describe('a modern server over HTTP whose task is on its way when nobody waits any more', () => {
   /** As if what is on its way took long. */
-  const slowly = { ...createSystemClock(), after: (ms: number, run: () => void) => createSystemClock().after(ms === 400 ? 60_000 : ms, run) }
+  const slowly = { ...createSystemClock(), after: (ms: number, run: () => void) => createSystemClock().after(ms === 150 ? 60_000 : ms, run) }
 
   it('is asked to cancel that: a modern client', async () => {
     const actor = closeAfter(await startModernTasks())

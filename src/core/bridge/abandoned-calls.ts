@@ -28,7 +28,7 @@ export interface AbandonedCalls {
 
 const LEGACY_MS = 30_000
 /** A cancellation reaches its server within a second (bridge-rulings §4, Cancellation). */
-const MODERN_MS = 400
+const MODERN_MS = 150
 /** Each holds its call, and over HTTP a connection: beyond, the oldest one is cancelled as if it could become no task. */
 const MAX_CALLS = 256
 
