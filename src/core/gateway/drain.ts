@@ -1,6 +1,7 @@
 /** The end of a gateway that others outlive: streams end gracefully, calls finish, sessions are handed over. */
 
 import { PortolanError } from '../../protocol/error.ts'
+import type { LiveSession } from '../session/live-session.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { sendBack } from './find-session.ts'
@@ -23,14 +24,17 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   const { clock } = context.deps
   const deadlineTicks = clock.ticksMs() + graceMs
   const attemptsEnded = context.owned?.runner.drain(graceMs)
-  const handovers = [handOverIdle(context, deadlineTicks), ...context.upstreams.all().map(({ placement }) => placement?.handOver(graceMs))]
-  while (hasCalls(context) && clock.ticksMs() < deadlineTicks) {
+  const placed = context.upstreams.all().map(({ placement }) => placement?.handOver(graceMs))
+  const handovers = createHandovers(context, deadlineTicks)
+  handovers.begin()
+  while ((hasCalls(context) || handovers.areLeft()) && clock.ticksMs() < deadlineTicks) {
     await new Promise<void>((resolve) => clock.after(20, resolve))
     endStreams(context)
-    handovers.push(handOverIdle(context, deadlineTicks))
+    handovers.begin()
   }
   for (const exchange of context.inFlight.values()) cutOff(context, exchange)
-  await Promise.all([...handovers, handOverIdle(context, deadlineTicks), attemptsEnded])
+  handovers.begin()
+  await Promise.all([handovers.ended(), ...placed, attemptsEnded])
 }
 
 function hasCalls({ inFlight }: GatewayContext): boolean {
@@ -54,11 +58,34 @@ function cutOff(context: GatewayContext, exchange: Exchange): void {
 
 const HANDOVERS_AT_ONCE = 64
 
+interface Handovers {
+  /** Hands over what is idle now and is not being handed over yet. */
+  begin(): void
+  /** Sessions are still here: in use, or in use again, since a peer may bring a call until the end. */
+  areLeft(): boolean
+  ended(): Promise<unknown>
+}
+
 /** Only where somebody can take them: a replica without others goes on with its own until it ends. */
-async function handOverIdle(context: GatewayContext, untilTicks: number): Promise<void> {
-  if (context.membership === undefined) return
-  const idle = Array.from(context.sessions.all()).filter(({ inFlight }) => inFlight.size === 0)
-  for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
-    await Promise.all(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => context.sessions.handOver(session, untilTicks)))
+function createHandovers({ membership, sessions }: GatewayContext, untilTicks: number): Handovers {
+  const busy = new Set<LiveSession>()
+  const runs: Promise<void>[] = []
+
+  async function handOver(idle: readonly LiveSession[]): Promise<void> {
+    for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
+      await Promise.allSettled(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => sessions.handOver(session, untilTicks).finally(() => busy.delete(session))))
+    }
+  }
+
+  return {
+    begin() {
+      if (membership === undefined) return
+      const idle = Array.from(sessions.all()).filter((session) => session.inFlight.size === 0 && !busy.has(session))
+      if (idle.length === 0) return
+      for (const session of idle) busy.add(session)
+      runs.push(handOver(idle))
+    },
+    areLeft: () => membership !== undefined && sessions.count > 0,
+    ended: () => Promise.all(runs),
   }
 }

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import type { GatewayContext } from './context.ts'
+import { drain } from './drain.ts'
+import type { Exchange } from './exchange.ts'
+
+/** As much of a gateway as a drain sees: one session, which `handOver` may leave where it is. */
+function createScene() {
+  const clock = createManualClock()
+  const session = { inFlight: new Map<string, Exchange>(), streams: [] } as unknown as LiveSession
+  const here = new Set([session])
+  const tries: number[] = []
+  const scene = { clock, session, here, tries, handOver: (): Promise<void> => Promise.resolve() }
+  const sessions = {
+    all: () => here.values(),
+    get count() {
+      return here.size
+    },
+    handOver: () => (tries.push(clock.ticksMs()), scene.handOver()),
+  }
+  const context = { draining: false, deps: { clock }, inFlight: new Map(), upstreams: { all: () => [] }, membership: {}, sessions } as unknown as GatewayContext
+  const end = drain(context, 1_000)
+  const pass = async (ms: number): Promise<void> => {
+    for (let step = 0; step < ms; step += 20) {
+      clock.advance(20)
+      for (let turn = 0; turn < 5; turn += 1) await Promise.resolve()
+    }
+  }
+  return { ...scene, scene, end, pass }
+}
+
+describe('a drain', () => {
+  it('hands a session over in the end in which a call had begun while it was looked up', async () => {
+    const { scene, here, session, tries, end, pass } = createScene()
+    session.inFlight.set('1', {} as Exchange)
+    await pass(200)
+    expect(tries.length).toBe(1)
+    session.inFlight.clear()
+    scene.handOver = async () => void here.clear()
+    await pass(40)
+    await end
+    expect([tries.length, here.size]).toEqual([2, 0])
+  })
+
+  it('tries again where that failed, one at a time, and ends when its time is over', async () => {
+    const { scene, tries, end, pass } = createScene()
+    const looked = Promise.withResolvers<void>()
+    scene.handOver = () => looked.promise
+    await pass(100)
+    scene.handOver = () => Promise.reject(new Error('the store is away'))
+    looked.resolve()
+    await pass(1_000)
+    await end
+    expect(tries.at(-1)).toBeGreaterThanOrEqual(1_000)
+    expect(tries.length).toBeGreaterThan(3)
+  })
+})
