@@ -69,6 +69,17 @@ describe.each(TRANSPORTS)('a legacy server over %s that makes its task only when
     await until(() => isRefused(actor, 'q'))
   })
 
+  it.runIf(via === 'stdio')('makes room for the next call of its client', async () => {
+    const actor = closeAfter(await startLegacyTasks())
+    const rig = await startRig({ servers: { actor: VIA[via](actor.url) }, server: { era: 'legacy' }, limits: { childrenPerPrincipal: 1 } })
+    const leave = call(rig, 'late', { ...DECLARED, ...INPUT })
+    await until(() => actor.waiting.length === 1)
+    leave()
+    await rig.settled()
+    call(rig, 'late', { ...DECLARED, ...INPUT })
+    await until(() => actor.waiting.length === 2)
+  })
+
   it('is told as ever of a call that can be no task', async () => {
     const { actor, rig } = await play()
     const leave = call(rig, 'asks', { ...DECLARED, ...INPUT })

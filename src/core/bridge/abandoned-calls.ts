@@ -40,8 +40,9 @@ export function createAbandonedCalls(clock: Pick<Clock, 'after'>): AbandonedCall
     add(call, channel, control, reason) {
       if (call.onLate !== undefined) return
       const made = madeOf(call)
-      // Its place in a session is kept for as long as it may be needed there.
+      // Its place in a session is kept for as long as it may be needed there, unless its client needs one for another call.
       const leased = call.parkable?.handOver()
+      if (leased !== undefined) leased.mayYield = () => true
       const end = (): void => {
         stop()
         calls.delete(giveUp)
