@@ -33,6 +33,13 @@ const taskList = z.strictObject({
   tasks: z.array(task).describe('By creation, the oldest first'),
   next: z.string().optional().describe('`after` of the next page; not there on the last one. There may be one though this page is not full'),
 })
+const question = z.strictObject({
+  key: z.string().describe('As `asks` has it'),
+  method: z.string().describe('What is asked for: `elicitation/create`, `sampling/createMessage` or `roots/list`'),
+  message: z.string().describe('What the person is asked, or the last words to the model; empty for what has no words'),
+  schema: object.optional().describe('Of the form, as JSON Schema'),
+  url: z.string().optional().describe('The page that the person is to open, without user, query, fragment, and what looks like a key in its path; empty for what is no web page'),
+})
 const taskDetail = z.strictObject({
   ...row,
   endpoint: z.string().describe('Where it was called; empty for `/mcp`'),
@@ -46,6 +53,7 @@ const taskDetail = z.strictObject({
   requestBytes: count('Of what its owner sent'),
   resultBytes: count('Of what its owner gets'),
   asks: z.array(z.string()).describe('Keys of the input that it waits for'),
+  questions: z.array(question).optional().describe(`What is asked under each of them; ${CONTENT}`),
   failures: z
     .array(z.strictObject({ attempt: count('Which attempt'), atMs: atMs('When'), reason: z.enum(REASONS), message: z.string().optional().describe(`In words; ${CONTENT}`) }))
     .describe('The last ones, the newest last'),

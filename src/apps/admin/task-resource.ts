@@ -6,6 +6,8 @@
 
 import type { StoredTask, TaskFailure, TaskPhase } from '../../core/task/stored-task.ts'
 import { utf8Of } from '../../protocol/json.ts'
+import { askedQuestions } from './asked-question.ts'
+import type { AskedQuestion } from './asked-question.ts'
 
 /** One line of a list. */
 export interface TaskRow {
@@ -51,6 +53,8 @@ export interface TaskDetail extends TaskRow {
   readonly resultBytes: number
   /** Keys of what it waits for. */
   readonly asks: readonly string[]
+  /** Content: the same, with what is asked. */
+  readonly questions?: readonly AskedQuestion[]
   readonly failures: readonly FailureRow[]
   /** Content: the server's own id of it; '' for a task of Portolan's. */
   readonly serverTask?: string
@@ -80,6 +84,6 @@ export function detailOf(task: StoredTask, withContent: boolean): TaskDetail {
     ...rowOf(task, withContent), endpoint, epoch, isDispatched, isRepeatable: terms.isRepeatable, maxAttempts: terms.maxAttempts, isOfServer: serverTask !== '', deadlineAtMs, expiresAtMs,
     requestBytes: requestText.length, resultBytes: resultText.length, asks: Object.keys(progress.questions),
     failures: progress.failures.map(({ message, ...failure }) => (withContent ? { ...failure, message } : failure)),
-    ...(withContent ? { serverTask, request: utf8Of(requestText), result: utf8Of(resultText) } : {}),
+    ...(withContent ? { questions: askedQuestions(progress.questions), serverTask, request: utf8Of(requestText), result: utf8Of(resultText) } : {}),
   }
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { newTask, taskOrigin } from '../../../test/contracts/task-store.contract.ts'
 import { startAdminRig } from '../../../test/admin-rig.ts'
 import type { AdminRig } from '../../../test/admin-rig.ts'
+import { RESOURCES } from './resource-schema.ts'
 
 interface Answer {
   readonly status: number
@@ -62,6 +63,25 @@ describe('tasks in the admin API', () => {
     expect(body).toMatchObject({ isOfServer: true })
     expect(JSON.stringify([body, await call('GET', '/tasks?content=true')])).not.toContain('capability')
     expect((await call('GET', '/tasks/kept?content=true')).body).toMatchObject({ serverTask: 'capability' })
+  })
+
+  it('say what they wait for by its keys, and what is asked only to who asks for content', async () => {
+    const { call, store, tasks, ledger } = await play()
+    const { task } = await store.create(newTask('asks', { lease: { holder: 'r', leaseMs: 1_000, isDispatched: true } }))
+    const questions = {
+      '1.who': '{"method":"elicitation/create","params":{"mode":"form","message":"Whose secret?","requestedSchema":{"type":"object","properties":{"name":{"type":"string"}}}}}',
+      '1.page': '{"method":"elicitation/create","params":{"mode":"url","message":"Sign in","elicitationId":"e","url":"https://me:pass@shop.example/start?code=hidden#hidden"}}',
+    }
+    expect((await tasks.move(task, { kind: 'ask', epoch: 1, isHeld: false, questions, stateText: '' })).ok).toBe(true)
+    for (const path of ['/tasks/asks', '/tasks', '/tasks?content=true']) expect(JSON.stringify((await call('GET', path)).body), path).not.toMatch(/questions|secret|shop/)
+    expect((await call('GET', '/tasks/asks')).body).toMatchObject({ phase: 'asking', asks: ['1.who', '1.page'] })
+    expect(ledger.records()).toMatchObject([{ method: 'admin/listTasks' }])
+    const { body } = await call('GET', '/tasks/asks?content=true')
+    expect(RESOURCES.TaskDetail.parse(body).questions).toEqual([
+      { key: '1.who', method: 'elicitation/create', message: 'Whose secret?', schema: { type: 'object', properties: { name: { type: 'string' } } } },
+      { key: '1.page', method: 'elicitation/create', message: 'Sign in', url: 'https://shop.example/start' },
+    ])
+    expect(ledger.records()).toMatchObject([{ method: 'admin/listTasks' }, { principal: 'operator:alice', method: 'admin/getTask', subject: 'asks' }])
   })
 
   it('are found by server, tool and owner, all of them at once', async () => {

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { TASK_PHASES } from '../../core/task/stored-task.ts'
+import type { AskedQuestion } from '../admin/asked-question.ts'
 import type { TaskDetail, TaskList, TaskRow } from '../admin/task-resource.ts'
 import { visible } from '../gateway/visible-text.ts'
 import { openOperatorClient, withOperatorOptions } from './operator-client.ts'
@@ -110,7 +111,7 @@ async function show(id: string, options: TaskOptions): Promise<void> {
 
 /** For people; ends with a newline. */
 export function detailText(task: TaskDetail): string {
-  const { failures, message: says = '', request: asked, result, isRepeatable, isDispatched, asks, isOfServer, serverTask } = task
+  const { failures, message: says = '', request: asked, result, isRepeatable, isDispatched, asks, questions = [], isOfServer, serverTask } = task
   const facts: readonly (readonly [string, string])[] = [
     ['task', task.id],
     ['phase', task.phase],
@@ -131,7 +132,16 @@ export function detailText(task: TaskDetail): string {
   ]
   const lines = facts.filter(([, value]) => value !== '').map(([name, value]) => `${name.padEnd(11)} ${visible(value)}`)
   const failed = failures.map(({ attempt, atMs, reason, message = '' }) => `  ${timeText(atMs)} attempt ${attempt}: ${reason}: ${visible(message)}`)
-  return `${[...lines, ...(failed.length === 0 ? [] : ['failures', ...failed])].join('\n')}\n`
+  const open = questions.flatMap(questionLines)
+  return `${[...lines, ...(open.length === 0 ? [] : ['questions', ...open]), ...(failed.length === 0 ? [] : ['failures', ...failed])].join('\n')}\n`
+}
+
+function questionLines({ key, method, message, schema, url }: AskedQuestion): readonly string[] {
+  return [
+    `  ${visible(key)} ${visible(method)}: ${visible(message)}`,
+    ...(url === undefined ? [] : [`    page      ${url === '' ? 'no web page' : visible(url)}`]),
+    ...(schema === undefined ? [] : [`    form      ${visible(JSON.stringify(schema))}`]),
+  ]
 }
 
 type Action = (typeof ACTIONS)[number][0]
