@@ -72,8 +72,8 @@ export function createAbandonedCalls(clock: Pick<Clock, 'after'>): AbandonedCall
 /** Whether its server may make a task of it. */
 export function mayBecomeTask({ exchange, message, plan, route }: Call, channel: Channel): boolean {
   if (message.method !== 'tools/call') return false
-  if (!hasTasks(route.upstream.knownProfile()?.[channel.era])) return false
-  return channel.era === 'modern' || plan !== 'none' || (exchange.era === 'legacy' && member(message.body, 'task') !== undefined)
+  const mayMake = channel.era === 'modern' || plan !== 'none' || (exchange.era === 'legacy' && member(message.body, 'task') !== undefined)
+  return mayMake && hasTasks(route.upstream.knownProfile()?.[channel.era])
 }
 
 /** As much of a call as its task depends on: what waits for a late answer must not hold requests. */
