@@ -46,3 +46,23 @@ describe.each(CELLS)('a %s client\'s task of a %s server that says much of it', 
     expect(await client.outcome(taskId)).toMatchObject({ result: { content: [] } })
   })
 })
+
+describe('a legacy client\'s call that becomes such a task of its modern server\'s later', () => {
+  it('leaves no row of the call behind, and is its server\'s', async () => {
+    const actor = closeAfter(await startActor('modern'))
+    const store = newStore()
+    const rig = await startRig(kept(store, actor))
+    const client = await clientOf('legacy', rig)
+    const created = resultOf(await client.send('tools/call', { name: 'late', arguments: {}, task: { ttl: 60_000 } }))
+    const taskId = String((created['task'] as Json)['taskId'])
+    expect((await store.list({ count: 2 })).tasks).toMatchObject([{ phase: 'running' }])
+    Object.assign(actor.begins, { createdAt: 'c'.repeat(65) })
+    actor.waiting[0]?.()
+    await eventually(async () => (await store.list({ count: 1 })).tasks.length === 0)
+    expect(await client.status(taskId)).toBe('working')
+    lastOf(actor).end('completed', { result: { content: [] } })
+    await eventually(async () => (await client.status(taskId)) === 'completed')
+    expect(await client.outcome(taskId)).toMatchObject({ result: { content: [] } })
+    expect((await store.list({ count: 1 })).tasks).toEqual([])
+  })
+})
