@@ -204,6 +204,19 @@ describe('a session that is to be handed over', () => {
   })
 })
 
+describe('a session that is its pipe', () => {
+  it('does not end in a drain as long as a call of it is under way', async () => {
+    const { sessions } = createRig()
+    const session = await sessions.open(alice, { ...FIELDS, withHandle: false })
+    session.inFlight.set('1', {} as Exchange)
+    await sessions.handOver(session, 0)
+    expect(session.ended).toBe(false)
+    session.inFlight.clear()
+    await sessions.handOver(session, 0)
+    expect(session.ended).toBe(true)
+  })
+})
+
 describe('how many sessions an owner has', () => {
   it('is bounded, for all clients of the owner together, and for nobody else', async () => {
     const { sessions } = createRig(2)

@@ -32,7 +32,7 @@ export interface Sessions {
   /** Its client was not there to hear its end: kept where that does not depend on this replica. */
   keepStream(session: LiveSession, streamId: string): void
   end(session: LiveSession): Promise<void>
-  /** Leaves it to others, with everything that they can go on with; a store that fails is tried again until then. It has no call in flight. */
+  /** Leaves it to others, with everything that they can go on with; a store that fails is tried again until then. Nothing happens while a call of it is in flight. */
   handOver(session: LiveSession, untilTicks: number): Promise<void>
   /** Lets go of those that are another replica's by now. */
   recheckAll(): Promise<void>
@@ -222,13 +222,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     end,
     async handOver(session, untilTicks) {
-      if (session.ended) return
+      // Once a call has begun, elsewhere nobody would know of it, nor of its end.
+      const isKept = (): boolean => session.ended || session.inFlight.size > 0
+      if (isKept()) return
       // Nobody can come back to a pipe.
       if (session.handle.startsWith(LOCAL)) return end(session)
       // What another has by now keeps events of its own, which are not ours to drop.
       if (!ownership.isCertain(session) && !(await ownership.recheck(session))) return leave(session)
-      // A call has begun meanwhile: elsewhere nobody would know of it, nor of its end.
-      if (session.ended || session.inFlight.size > 0) return
+      if (isKept()) return
       const events = keptOf(session, deps.events)
       leave(session)
       while (!(await giveBack(session, events)) && clock.ticksMs() < untilTicks) await new Promise<void>((resolve) => clock.after(GIVE_BACK_PAUSE_MS, resolve))
