@@ -252,6 +252,15 @@ describe('a replica that drains', () => {
     expect(heard(second)).toEqual([{ response: 9 }])
   })
 
+  it('brings it also to one that has known until now that the session is where it was', async () => {
+    const { a, b, c } = await play()
+    const session = await openSession(a.port)
+    for (const { port } of [b, c]) expect((await legacy(port, session, 'tools/call', ECHO)).status).toBe(200)
+    await a.gateway.drain(1_000)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect(a.gateway.status().sessions).toBe(0)
+  })
+
   it('brings what still comes for a session that it gave back to one of the others', async () => {
     const { a, b, c } = await play()
     const session = await openSession(a.port)

@@ -22,7 +22,9 @@ export function findSession(context: GatewayContext, exchange: Exchange): undefi
   if (handle === undefined) throw new PortolanError('session_required')
   // Wherever it is by now, it is not for this replica to claim or to serve; its store need not even answer.
   if (context.draining && exchange.carried !== undefined && !context.sessions.isHere(handle)) return sendBack(context, exchange)
-  const found = context.sessions.find(principal, exchange.endpoint, handle)
+  // A peer that brings it has seen it given back, whatever is known here of where it was.
+  const isBrought = exchange.carried !== undefined && !context.sessions.isHere(handle)
+  const found = isBrought ? context.sessions.findAgain(principal, exchange.endpoint, handle) : context.sessions.find(principal, exchange.endpoint, handle)
   if (!(found instanceof Promise)) return take(exchange, found)
   return found.then((located) => {
     if (located === undefined || !('replicaId' in located)) return take(exchange, located)
