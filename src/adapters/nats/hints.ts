@@ -49,7 +49,13 @@ export function createNatsHints(options: NatsHintsOptions): WiredHints {
     if (isClosed) return opened.close()
     opened.subscribe(subject, { callback: (error, { data }) => void (error === null && relay.receive(decoder.decode(data))) })
     // What others publish from here on arrives.
-    await opened.flush()
+    try {
+      await opened.flush()
+    } catch (error) {
+      // The next try opens another one.
+      await opened.close()
+      throw error
+    }
     carry(opened)
     for await (const status of opened.status()) follow(opened, status)
   }

@@ -160,7 +160,7 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
     hasBegun = true
     onReady(banner)
     // The first one has made what all need: token, keys, tables.
-    if (!isStopping) for (const other of slots.slice(1)) start(other)
+    for (const other of slots.slice(1)) start(other)
   }
 
   function lost(slot: Slot, code: number | null, signal: string | null): void {
@@ -185,7 +185,7 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
     if (isStopping) return
     isStopping = true
     for (const slot of slots) slot.cancelStart()
-    if (drainDelayMs === 0 || !hasBegun) return endAll()
+    if (drainDelayMs === 0 || slots.every(({ running }) => running === undefined) || !hasBegun) return endAll()
     log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
     for (const { running } of slots) running?.leave()
     // A turn of its own: what the kernel has accepted by now was taken.
