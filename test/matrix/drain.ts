@@ -36,7 +36,7 @@ const LOSSES: readonly Loss[] = [
   {
     why: CUT,
     isAt: ({ hops }) => hops === 1,
-    looksLike: /with status 502|502 Bad Gateway/,
+    looksLike: /with status 502|502 Bad Gateway|with HTTP 502/,
   },
   {
     why: 'what a server announces while its listener moves to another replica',
