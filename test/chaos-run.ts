@@ -1,7 +1,7 @@
 /** The workload of chaos.ts on three replicas that are killed, stopped and restarted at random. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
+import { HANG_MS, actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
 import type { Choice, Executions, Tally } from './chaos.ts'
 import { startCluster } from './cluster.ts'
 import type { Cluster, Member } from './cluster.ts'
@@ -50,6 +50,7 @@ export interface ChaosResult {
   /** Of the refused ones, how many had which code. */
   readonly refused: Readonly<Record<string, number>>
   readonly longestMs: number
+  readonly longestQuietMs: number
   readonly wrong: readonly string[]
 }
 
@@ -74,7 +75,7 @@ export async function runChaos({ databaseUrl, args, seconds, seed }: { readonly 
     await Promise.all(modern)
     await judgeAnnouncements(tally, actor, await Promise.all(legacy))
     judgeExecutions(tally, executions)
-    return { seed, faults, ended: tally.ended, refused: Object.fromEntries(tally.codes), longestMs: Math.round(tally.longestMs), wrong: tally.wrong }
+    return { seed, faults, ended: tally.ended, refused: Object.fromEntries(tally.codes), longestMs: Math.round(tally.longestMs), longestQuietMs: Math.round(tally.longestQuietMs), wrong: tally.wrong }
   } finally {
     await cluster.close()
     await actor.close()
@@ -82,8 +83,9 @@ export async function runChaos({ databaseUrl, args, seconds, seed }: { readonly 
 }
 
 /** Nothing wrong, and what was lost in flight is counted: a few at each fault, no more. */
-export function judgeChaos({ seed, faults, ended, wrong }: ChaosResult, seconds: number): void {
+export function judgeChaos({ seed, faults, ended, wrong, longestQuietMs }: ChaosResult, seconds: number): void {
   expect(wrong, `again with PORTOLAN_CHAOS_SEED=${seed}: ${faults.join(', ')}`).toEqual([])
+  expect(longestQuietMs).toBeLessThan(HANG_MS)
   expect(ended.answered).toBeGreaterThan(seconds * 10)
   expect(ended.unknown + ended.refused + ended.cut).toBeLessThan(ended.answered / 5)
 }

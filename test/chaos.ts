@@ -18,12 +18,15 @@ export interface Tally {
   readonly codes: Map<number, number>
   /** Everything that must not be, in words. */
   readonly wrong: string[]
+  /** The longest call, with all that its client did for its answer: resumed, and answered what it was asked. */
   longestMs: number
+  /** The longest that one request, or one open stream, was without an answer, a message or an end. */
+  longestQuietMs: number
 }
 
 export const PATH = '/actor/mcp'
 /** As long as nobody hangs (design §7.9), and what a busy machine adds to it. */
-const HANG_MS = 5_000 + 3_000
+export const HANG_MS = 5_000 + 3_000
 const CAPABILITIES = { elicitation: { form: {} } }
 const FORM = { type: 'object', properties: {} }
 
@@ -59,20 +62,21 @@ export interface Choice {
 }
 
 /** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. Gives the stream on which it listens at the end. */
-export async function legacyWorker(name: string, session: string, { cluster, tally, choice, isOver }: Work): Promise<Stream | undefined> {
+export async function legacyWorker(name: string, session: string, work: Work): Promise<Stream | undefined> {
+  const { cluster, tally, isOver } = work
   for (let count = 0; !isOver(); count += 1) {
     const key = `${name}-${count}`
     const tool = count % 3 === 0 ? 'ask' : 'count'
     const startedMs = performance.now()
     const request = legacyRequest(session, 'tools/call', { name: tool, arguments: { key } }, { id: count + 1, path: PATH, token: cluster.token, headers: STREAM })
-    const response = await converse({ cluster, choice, session, request, key, tally })
+    const response = await converse({ ...work, session, request, key })
     judge(tally, key, response, startedMs)
     await sleep(10)
   }
-  const alive = await exchange(cluster, choice, legacyRequest(session, 'ping', {}, { path: PATH, token: cluster.token }))
+  const alive = await exchange(work, legacyRequest(session, 'ping', {}, { path: PATH, token: cluster.token }))
   if (alive?.status !== 200) tally.wrong.push(`the session of ${name} is gone: ${alive?.status}`)
   for (let tries = 0; tries < 20; tries += 1) {
-    const stream = await connect(cluster, choice, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
+    const stream = await connect(work, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
     if (stream?.status === 200) return stream
     await sleep(100)
   }
@@ -95,11 +99,12 @@ export async function judgeAnnouncements(tally: Tally, actor: Actor, streams: re
 const UPDATED = 'notifications/resources/updated'
 const WATCHED = 'test://one'
 
-export async function modernWorker(name: string, { cluster, tally, choice, isOver }: Work): Promise<void> {
+export async function modernWorker(name: string, work: Work): Promise<void> {
+  const { cluster, tally, isOver } = work
   for (let count = 0; !isOver(); count += 1) {
     const key = `${name}-${count}`
     const startedMs = performance.now()
-    const stream = await exchange(cluster, choice, modernRequest('tools/call', { name: 'count', arguments: { key } }, { path: PATH, token: cluster.token }))
+    const stream = await exchange(work, modernRequest('tools/call', { name: 'count', arguments: { key } }, { path: PATH, token: cluster.token }))
     judge(tally, key, stream?.messages.at(-1), startedMs)
     await sleep(10)
   }
@@ -137,33 +142,56 @@ export function judgeExecutions(tally: Tally, executions: Executions): void {
 }
 
 /** A session that has asked to hear of a resource. */
-export async function openSession(name: string, { cluster, choice }: Work): Promise<string> {
+export async function openSession(name: string, work: Work): Promise<string> {
+  const { cluster } = work
   const params = { protocolVersion: '2025-11-25', capabilities: CAPABILITIES, clientInfo: { name, version: '1' } }
-  const opened = await exchange(cluster, choice, legacyRequest('', 'initialize', params, { path: PATH, token: cluster.token }))
+  const opened = await exchange(work, legacyRequest('', 'initialize', params, { path: PATH, token: cluster.token }))
   const session = opened?.headers['mcp-session-id']
   if (typeof session !== 'string') throw new Error(`initialize was answered ${opened?.status}`)
-  await exchange(cluster, choice, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body: '{"jsonrpc":"2.0","method":"notifications/initialized"}' }))
-  await exchange(cluster, choice, legacyRequest(session, 'resources/subscribe', { uri: WATCHED }, { path: PATH, token: cluster.token }))
+  await exchange(work, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body: '{"jsonrpc":"2.0","method":"notifications/initialized"}' }))
+  await exchange(work, legacyRequest(session, 'resources/subscribe', { uri: WATCHED }, { path: PATH, token: cluster.token }))
   return session
 }
 
-interface Conversation {
-  readonly cluster: Cluster
-  readonly choice: Choice
+interface Conversation extends Work {
   readonly session: string
   readonly request: WireRequest
   readonly key: string
-  readonly tally: Tally
+}
+
+interface Silence {
+  /** Something was heard. */
+  broken(): void
+  /** It is the client's turn: what passes is not counted. */
+  excused(): void
+}
+
+/** Counts from now how long nothing is heard. */
+function startSilence(tally: Tally): Silence {
+  let sinceMs = performance.now()
+  return {
+    broken() {
+      const nowMs = performance.now()
+      tally.longestQuietMs = Math.max(tally.longestQuietMs, nowMs - sinceMs)
+      sinceMs = nowMs
+    },
+    excused: () => void (sinceMs = performance.now()),
+  }
 }
 
 /** The response, as an official client gets it: it answers what it is asked, and resumes a stream that breaks. */
-async function converse(conversation: Conversation): Promise<Json | undefined> {
-  const { cluster, choice, session, request, key } = conversation
+async function converse(work: Conversation): Promise<Json | undefined> {
+  const { cluster, session, request, key, tally } = work
   const answered = new Set<unknown>()
+  const answering = new Set<unknown>()
   const endMs = performance.now() + HANG_MS
-  let stream = await connect(cluster, choice, request)
+  let stream = await connect(work, request)
+  let [silence, heard] = [startSilence(tally), 0]
   let lastId = ''
   while (stream !== undefined && performance.now() < endMs) {
+    if (answering.size > 0) silence.excused()
+    else if (stream.events.length > heard || stream.ended) silence.broken()
+    heard = stream.events.length
     const response = stream.all().find((message) => message['method'] === undefined)
     if (response !== undefined) {
       stream.drop()
@@ -172,26 +200,30 @@ async function converse(conversation: Conversation): Promise<Json | undefined> {
     for (const asked of stream.messages()) {
       if (asked['method'] !== 'elicitation/create' || answered.has(asked['id'])) continue
       answered.add(asked['id'])
-      void answer(conversation, asked, key)
+      answering.add(asked['id'])
+      void answer(work, asked, key).finally(() => answering.delete(asked['id']))
     }
     lastId = stream.events.findLast(({ id }) => id !== '')?.id ?? lastId
     if (stream.ended) {
       if (lastId === '') return undefined
       await sleep(50)
-      stream = await connect(cluster, choice, getRequest(session, { 'last-event-id': lastId, authorization: `Bearer ${cluster.token}` }, PATH))
+      stream = await connect(work, getRequest(session, { 'last-event-id': lastId, authorization: `Bearer ${cluster.token}` }, PATH))
+      ;[silence, heard] = [startSilence(tally), 0]
     }
     await sleep(10)
   }
+  silence.broken()
   return undefined
 }
 
-async function answer({ cluster, choice, session, tally }: Conversation, asked: Json, key: string): Promise<void> {
+async function answer(work: Conversation, asked: Json, key: string): Promise<void> {
+  const { cluster, session, tally } = work
   const { message } = asked['params'] as { message: string }
   if (message !== key) tally.wrong.push(`the client of ${key} was asked about ${message}`)
   const body = JSON.stringify({ jsonrpc: '2.0', id: asked['id'], result: { action: 'accept', content: {} } })
   // A broken connection does not say whether the answer arrived; a second one is ignored.
   for (let tries = 0; tries < 5; tries += 1) {
-    if ((await exchange(cluster, choice, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body })))?.status === 202) return
+    if ((await exchange(work, legacyRequest(session, '', {}, { path: PATH, token: cluster.token, body })))?.status === 202) return
     await sleep(100)
   }
 }
@@ -203,10 +235,12 @@ interface Whole {
 }
 
 /** The whole answer; undefined where the connection broke, which only a request that may be repeated survives. */
-async function exchange(cluster: Cluster, choice: Choice, request: WireRequest): Promise<Whole | undefined> {
-  const stream = await connect(cluster, choice, request)
+async function exchange(work: Work, request: WireRequest): Promise<Whole | undefined> {
+  const stream = await connect(work, request)
   if (stream === undefined) return undefined
+  const silence = startSilence(work.tally)
   for (const endMs = performance.now() + HANG_MS; !stream.ended && performance.now() < endMs; ) await sleep(5)
+  silence.broken()
   return { status: stream.status, headers: stream.headers, messages: stream.all() }
 }
 
@@ -222,20 +256,23 @@ function answered(stream: Stream): Answered {
 }
 
 /** As a balancer: where nobody accepts, the next one is asked; what was sent is not sent again. */
-async function connect({ members }: Cluster, choice: Choice, request: WireRequest): Promise<Answered | undefined> {
+async function connect({ cluster: { members }, choice, tally }: Work, request: WireRequest): Promise<Answered | undefined> {
   const first = choice.pick(members)
+  const silence = startSilence(tally)
   for (const member of [first, ...members.filter((one) => one !== first)]) {
     try {
       return answered(await openStream(member.port, request))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') return undefined
+    } finally {
+      silence.broken()
     }
   }
   return undefined
 }
 
 export function newTally(): Tally {
-  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0 }
+  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0, longestQuietMs: 0 }
 }
 
 export function choiceOf(seed: number): Choice {
