@@ -19,3 +19,18 @@ export function liveBytes(): number {
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }
+
+const LOOK_MS = 20
+
+/** What `work` gives, and the most that was held meanwhile above what was held before. */
+export async function withMostHeld<T>(work: () => Promise<T>): Promise<readonly [T, number]> {
+  const before = liveBytes()
+  let most = 0
+  const timer = setInterval(() => (most = Math.max(most, liveBytes() - before)), LOOK_MS)
+  try {
+    const given = await work()
+    return [given, most]
+  } finally {
+    clearInterval(timer)
+  }
+}

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createSpawner } from '../../adapters/child-process/spawner.ts'
 import type { ClosableSpawner } from '../../adapters/child-process/spawner.ts'
 import { call, recordHealth, sleep, start, until } from '../../../test/fixtures/upstream/support.ts'
+import { withMostHeld } from '../../../test/live-memory.ts'
 import type { Message } from '../../protocol/message.ts'
 import { openLineChannel } from './line-channel.ts'
 import type { ChildEnd, LineChannelOptions } from './line-channel.ts'
@@ -151,10 +152,10 @@ describe('a channel over the lines of a child', () => {
 
   it('ends a child that writes a line without end, at the limit', async () => {
     const { channel, ends, closed } = open('legacy')
-    const before = process.memoryUsage().rss
-    expect((await call(channel, 'tools/call', tool('endless'))).failure).toMatchObject({ reason: 'oversized', sent: true })
+    const [{ failure }, mostBytes] = await withMostHeld(() => call(channel, 'tools/call', tool('endless')))
+    expect(failure).toMatchObject({ reason: 'oversized', sent: true })
     await until(() => ends.length === 1)
-    expect(process.memoryUsage().rss - before).toBeLessThan(100_000_000)
+    expect(mostBytes).toBeLessThan(10_000_000)
     expect(closed).toHaveLength(1)
   })
 
