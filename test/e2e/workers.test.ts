@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
 import { legacyClient, modernClient } from '../any-client.ts'
 import type { AnyClient } from '../any-client.ts'
+import { CLI_MAIN } from '../compiled.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { runPortolan } from '../portolan-process.ts'
 import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
@@ -194,17 +195,24 @@ describe('portolan up --workers 2', () => {
     expect(await code).toBe(0)
   })
 
-  it('has no worker call itself ready for the drain delay, while all serve on, and then ends with 0', async () => {
+  it('has no worker call itself ready for the drain delay, while all serve on, and then ends with 0; Ctrl+C does the same, and again ends all at once', async () => {
     const delayed = await startWorkers(2, { config: servers('reference'), env: { PORTOLAN_DRAIN_DELAY: '10m' } })
-    closers.push(() => void process.kill(delayed.pid, 'SIGKILL'))
-    await delayed.allReady(2)
+    closers.push(() => delayed.stop())
+    const pids = [delayed.pid, ...(await delayed.allReady(2)).map(({ pid }) => pid)]
+    // As a terminal sends it: to each process of its group.
+    const interrupt = (): void => pids.forEach((pid) => process.kill(pid, 'SIGINT'))
     const readyz = async (): Promise<number> => (await fetch(`${delayed.url}/readyz`, { headers: { connection: 'close' } })).status
     const some = (): Promise<number[]> => Promise.all(Array.from({ length: 6 }, readyz))
     expect(await some()).toEqual(Array(6).fill(200))
-    process.kill(delayed.pid, 'SIGTERM')
+    interrupt()
+    const interruptedAtMs = performance.now()
     await expect.poll(some).toEqual(Array(6).fill(503))
     for (const client of [await modern(delayed), await legacy(delayed)]) for (let call = 0; call < 4; call += 1) expect((await client.call('test_simple_text')).text).toBe(SIMPLE)
-    expect(await delayed.look()).toMatchObject({ state: 'draining', workers: [{ state: 'draining' }, { state: 'draining' }] })
+    expect(await delayed.look()).toMatchObject({ state: 'draining', workers: [{ state: 'draining', pid: pids[1] }, { state: 'draining', pid: pids[2] }] })
+    // What follows within a second is taken for the same one.
+    await new Promise((resolve) => setTimeout(resolve, interruptedAtMs + 1_100 - performance.now()))
+    interrupt()
+    await expect.poll(() => pids.filter((pid) => running(CLI_MAIN).includes(pid)), { timeout: 8_000 }).toEqual([])
     const brief = await startWorkers(2, { config: servers('reference'), args: ['--drain-delay', '400ms'] })
     const beganAtMs = performance.now()
     expect(await brief.stop()).toBe(0)
@@ -242,6 +250,6 @@ describe('portolan up --workers 2', () => {
     for (let call = 0; call < 2; call += 1) expect((await (await modern(marked)).call('echo', { message: 'up' })).text).toBe('Echo: up')
     expect(running(mark).length).toBeGreaterThanOrEqual(2)
     process.kill(marked.pid, 'SIGKILL')
-    await expect.poll(() => [...running(mark), ...pids.filter((pid) => running('main.ts').includes(pid))], { timeout: 8_000, interval: 100 }).toEqual([])
+    await expect.poll(() => [...running(mark), ...pids.filter((pid) => running(CLI_MAIN).includes(pid))], { timeout: 8_000, interval: 100 }).toEqual([])
   })
 })

@@ -24,6 +24,8 @@ interface UpOptions extends Flags, StateFlags, ReplicaFlags, DrainFlags {
   readonly logLevel: LogLevel
 }
 
+type StopSignal = 'SIGINT' | 'SIGTERM'
+
 const GRACE_MS = 10_000
 /** A terminal, npm and the start script each pass Ctrl+C on: what follows at once is the same one. */
 const SAME_SIGNAL_MS = 1_000
@@ -55,8 +57,7 @@ export function upCommand(): Command {
     .action(async (options: UpOptions) => {
       tuneCollector()
       const worker = takeWorkerPlace(process.env, process.send !== undefined)
-      // Its supervisor is gone: nobody would replace it, or end it.
-      if (worker !== undefined) process.once('disconnect', () => process.exit(1))
+      if (worker !== undefined) leaveToSupervisor()
       const app: AppOptions = {
         configPath: configPathOf(options.config),
         dataPath: options.data ?? defaultDataPath(process.env),
@@ -71,6 +72,12 @@ export function upCommand(): Command {
     })
 }
 
+/** A terminal sends Ctrl+C to each process of its group. A worker ends when its supervisor says so, or is gone: nobody would replace or end it then. */
+function leaveToSupervisor(): void {
+  process.on('SIGINT', () => undefined)
+  process.once('disconnect', () => process.exit(1))
+}
+
 /** Resolves with the exit code when a signal came and everything is closed. */
 async function serve(options: AppOptions): Promise<number> {
   // Loaded here: the other commands start in a third of the time without the gateway.
@@ -79,7 +86,7 @@ async function serve(options: AppOptions): Promise<number> {
   // Before the banner: whoever reads it may send a signal at once.
   process.on('SIGHUP', () => void app.reload())
   if (options.worker !== undefined) process.on('message', (message) => void (isLeave(message) && app.leave()))
-  const end = stopped(app)
+  const end = stopped(app, options.worker === undefined ? ['SIGINT', 'SIGTERM'] : ['SIGTERM'])
   if (options.worker === undefined) process.stdout.write(app.banner)
   else process.send?.({ kind: 'ready', banner: app.banner } satisfies ReadyMessage)
   await end
@@ -90,17 +97,17 @@ async function superviseWorkers(options: AppOptions, count: number): Promise<num
   const { supervise } = await import('../workers/supervisor.ts')
   const supervisor = await supervise({ ...options, count, graceMs: GRACE_MS, onReady: (banner) => void process.stdout.write(banner) })
   process.on('SIGHUP', () => supervisor.signal('SIGHUP'))
-  onStopSignals(supervisor.stop)
+  onStopSignals(['SIGINT', 'SIGTERM'], supervisor.stop)
   return supervisor.ended
 }
 
 /** Resolves when a signal came and everything is closed. */
-function stopped(app: App): Promise<void> {
-  return new Promise((resolve, reject) => onStopSignals(() => void app.stop(GRACE_MS).then(resolve, reject)))
+function stopped(app: App, signals: readonly StopSignal[]): Promise<void> {
+  return new Promise((resolve, reject) => onStopSignals(signals, () => void app.stop(GRACE_MS).then(resolve, reject)))
 }
 
 /** A second signal ends the process at once. */
-function onStopSignals(stop: () => void): void {
+function onStopSignals(signals: readonly StopSignal[], stop: () => void): void {
   let firstAtMs: number | undefined
   const onSignal = (): void => {
     if (firstAtMs === undefined) {
@@ -110,6 +117,5 @@ function onStopSignals(stop: () => void): void {
       process.exit(1)
     }
   }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  for (const signal of signals) process.on(signal, onSignal)
 }
