@@ -154,6 +154,7 @@ describe('the command line', () => {
   it.each([
     [['upp'], 2, /Did you mean up\?/],
     [['up', '--port', '99999'], 2, /from 0 to 65535/],
+    [['up', '--data', '/dev/null/portolan'], 2, /^Cannot use \/dev\/null\/portolan: \/dev\/null: there is something else than a folder .*--data/],
     [['up', '--auth', 'yes'], 2, /Allowed choices are token, none/],
     [[], 2, /Usage: portolan/],
     [['config', 'check', '--config', 'nowhere.json'], 2, /there is no such file/],

@@ -2,6 +2,7 @@
 // The `portolan` command. Exit codes: 0 clean, 1 failure, 2 usage or configuration.
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../gateway/config-problem.ts'
+import { DataFolderError } from '../gateway/data-folder.ts'
 import { readVersion } from '../gateway/version.ts'
 import { loadCommands } from './commands.ts'
 
@@ -48,7 +49,7 @@ function noColor(): void {
 function exitCodeFor(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  return error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILURE
+  return error instanceof ConfigError || error instanceof DataFolderError ? EXIT_USAGE : EXIT_FAILURE
 }
 
 /** A reader that has had enough (`portolan --help | head`) is no failure. `up` and `stdio` end in their own way. */

@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -12,6 +13,16 @@ beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), 'portolan-data-'))
 })
 afterEach(() => rmSync(base, { recursive: true, force: true }))
+
+const isRoot = process.getuid?.() === 0
+
+/** What opening the folder fails with in another process, as a user to whom modes matter. */
+function openedElsewhere(path: string): string {
+  const script = `import { openDataFolder } from ${JSON.stringify(new URL('./data-folder.ts', import.meta.url).href)}
+    try { openDataFolder(${JSON.stringify(path)}) } catch (error) { process.stdout.write(error.message) }`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8', timeout: 20_000, ...(isRoot ? { uid: 65_534, gid: 65_534 } : {}) })
+  return stdout + stderr
+}
 
 const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8)
 
@@ -46,9 +57,27 @@ describe('the data folder', () => {
     expect(kept).toEqual({ text: 'theirs', isNew: false })
   })
 
-  it('says what to do where it cannot be used', () => {
-    writeFileSync(join(base, 'file'), '')
-    expect(() => openDataFolder(join(base, 'file', 'x'))).toThrow(/Cannot use .* Choose another data folder with --data/)
+  it('says where a file is in its way, and what to do', () => {
+    const way = join(base, 'file')
+    writeFileSync(way, '')
+    expect(() => openDataFolder(way)).toThrow(`Cannot use ${way}: there is something else than a folder (EEXIST). Choose another data folder with --data, or move it out of the way.`)
+    const below = join(way, 'x', 'y')
+    expect(() => openDataFolder(below)).toThrow(`Cannot use ${below}: ${way}: there is something else than a folder (EEXIST). Choose another`)
+  })
+
+  // In a process of its own: what turns round for ever can be ended there only.
+  it.runIf(process.platform === 'linux')('says at once that nothing can be made below /proc', () => {
+    expect(openedElsewhere('/proc/portolan')).toBe('Cannot use /proc/portolan: no folder can be made there (ENOENT). Choose another data folder with --data, or see what is mounted there.')
+  })
+
+  it('says that it may not be written, where it is there and where it had to be made', () => {
+    chmodSync(base, 0o755)
+    const folder = join(base, 'closed')
+    mkdirSync(folder, { mode: 0o500 })
+    const foreign = isRoot ? 'EPERM' : 'EACCES'
+    if (isRoot) chmodSync(folder, 0o555)
+    expect(openedElsewhere(folder)).toBe(`Cannot use ${folder}: it belongs to another user, or nothing may be written there (${foreign}). Choose another data folder with --data, or give it to the user who runs Portolan.`)
+    expect(openedElsewhere(join(folder, 'x'))).toMatch(/nothing may be written there \(EACCES\)/)
   })
 })
 

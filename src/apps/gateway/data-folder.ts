@@ -3,9 +3,9 @@
  * made once (token, key ring) appears whole or not at all, also when two processes start at the same time.
  */
 
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { randomBytes } from 'node:crypto'
 
 export interface DataFolder {
@@ -33,8 +33,10 @@ export function openDataFolder(given: string): DataFolder {
   const path = resolve(given)
   const file = (name: string): string => join(path, name)
   guarded(path, () => {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     makePrivate(path, 0o700)
+    // Here, with what to do about it: whatever is made in it later would fail in words of its own.
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   })
   return {
     path,
@@ -47,6 +49,23 @@ export function openDataFolder(given: string): DataFolder {
         return { text: readFileSync(file(name), 'utf8'), isNew }
       }),
   }
+}
+
+/** Level by level: `recursive` of Node.js turns round for ever where the parent is there and nothing can be made in it, as in /proc. */
+function makeFolder(path: string): void {
+  if (isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) makeFolder(parent)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have made it in between.
+    if (!isFolder(path)) throw error
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function readPrivate(path: string): string | undefined {
@@ -79,8 +98,28 @@ function guarded<T>(path: string, run: () => T): T {
     return run()
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error
-    throw new DataFolderError(`Cannot use ${path} (${String(error.code)}). Choose another data folder with --data, or mend its permissions.`, {
-      cause: error,
-    })
+    throw new DataFolderError(faultText(path, error), { cause: error })
   }
+}
+
+const NOT_OURS = ['it belongs to another user, or nothing may be written there', 'give it to the user who runs Portolan'] as const
+
+/** What a code of the system means here, and what else may be done than to choose another folder. */
+const FAULTS: Readonly<Record<string, readonly [reason: string, advice: string]>> = {
+  EEXIST: ['there is something else than a folder', 'move it out of the way'],
+  ENOTDIR: ['there is something else than a folder', 'move it out of the way'],
+  EACCES: NOT_OURS,
+  EPERM: NOT_OURS,
+  EROFS: ['the file system is read-only', 'mount it for writing'],
+  ENOSPC: ['the disk is full', 'make room on it'],
+  EDQUOT: ['the quota of the disk is used up', 'make room on it'],
+  ENOENT: ['no folder can be made there', 'see what is mounted there'],
+}
+
+/** The path at fault may be a parent of the folder that was given. */
+function faultText(path: string, error: { readonly code: unknown; readonly path?: unknown }): string {
+  const code = String(error.code)
+  const [reason, advice] = FAULTS[code] ?? ['the system refuses it', 'mend it']
+  const where = typeof error.path === 'string' && error.path !== path ? `${error.path}: ` : ''
+  return `Cannot use ${path}: ${where}${reason} (${code}). Choose another data folder with --data, or ${advice}.`
 }
