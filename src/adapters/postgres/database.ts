@@ -21,6 +21,8 @@ export interface PostgresOptions {
   readonly statementTimeoutMs?: number
   /** How long the server is tried at the start. */
   readonly openWithinMs?: number
+  /** Told what is waited for, step by step, and why it is not there yet. */
+  readonly onWait?: (what: string, reason?: string) => void
   /** For tests. */
   readonly migrations?: readonly Migration[]
 }
@@ -43,9 +45,10 @@ const NUMBERS = { getTypeParser: (oid: number, format?: 'text' | 'binary') => (o
 /** Brings the database to the current schema. Rejects with StateOpenError; nothing is open then. */
 export async function openPostgres(options: PostgresOptions): Promise<StateDatabases> {
   const name = nameOf(options.url)
+  const { onWait = () => undefined } = options
   const pool = await connect(options, name)
   try {
-    await withPatientClient(options.url, (client) => migrate(client, name, options.migrations))
+    await withPatientClient(options.url, (client) => migrate(client, name, { migrations: options.migrations, onWait }))
   } catch (error) {
     await pool.end()
     throw error instanceof StateOpenError ? error : openError(error, name)
@@ -71,6 +74,8 @@ async function withPatientClient(url: string, run: (client: Client) => Promise<v
 async function connect(options: PostgresOptions, name: string): Promise<Pool> {
   const untilMs = performance.now() + (options.openWithinMs ?? OPEN_WITHIN_MS)
   let timeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
+  const awaited = `${name} to answer`
+  options.onWait?.(awaited)
   for (;;) {
     const pool = createPool(options, timeoutMs)
     try {
@@ -81,7 +86,10 @@ async function connect(options: PostgresOptions, name: string): Promise<Pool> {
       await pool.end()
       if (refusesParameters(error) && timeoutMs !== 0) timeoutMs = 0
       else if (isRefusal(error) || performance.now() > untilMs) throw openError(error, name)
-      else await sleep(RETRY_MS)
+      else {
+        options.onWait?.(awaited, reasonOf(error))
+        await sleep(RETRY_MS)
+      }
     }
   }
 }
@@ -110,8 +118,11 @@ function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serv
 }
 
 function openError(error: unknown, name: string): StateOpenError {
-  const reason = error instanceof Error && error.message !== '' ? error.message : String(error)
-  return new StateOpenError(`Cannot use the database ${name}: ${reason}. See that it runs and that --database-url names it, with a user who may create tables.`, { cause: error })
+  return new StateOpenError(`Cannot use the database ${name}: ${reasonOf(error)}. See that it runs and that --database-url names it, with a user who may create tables.`, { cause: error })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.message !== '' ? error.message : String(error)
 }
 
 /** For people: where it is, without user and password. */

@@ -20,13 +20,20 @@ const CLOCK = `
   CREATE OR REPLACE FUNCTION portolan_now_ms() RETURNS BIGINT LANGUAGE SQL STABLE
   AS $$ SELECT FLOOR(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::BIGINT $$`
 
+export interface MigrateOptions {
+  readonly migrations: readonly Migration[] | undefined
+  readonly onWait: (what: string) => void
+}
+
 /** Rejects with StateOpenError where the server or the schema is of the wrong version, and with what the server says. */
-export async function migrate(client: ClientBase, name: string, migrations: readonly Migration[] | undefined): Promise<void> {
+export async function migrate(client: ClientBase, name: string, { migrations, onWait }: MigrateOptions): Promise<void> {
   await checkServer(client)
   if (pendingMigrations(await versionOf(client), name, migrations).length === 0) return
+  onWait(`another replica to migrate ${name}`)
   await client.query('BEGIN')
   await client.query(PATIENCE)
   await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK])
+  onWait(`${name} to be migrated`)
   await client.query(HASTE)
   await apply(client, name, migrations)
   await client.query('COMMIT')

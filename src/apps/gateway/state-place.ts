@@ -8,6 +8,7 @@ import { openSqlite } from '../../adapters/sqlite/database.ts'
 import type { Env } from './config-file.ts'
 import { openDataFolder } from './data-folder.ts'
 import { flagProblem, textOf } from './flag-text.ts'
+import type { StartWait } from './start-wait.ts'
 
 /** As the command line has them; undefined: as the environment has them. */
 export interface StateFlags {
@@ -42,11 +43,11 @@ export function isPostgresUrl(text: string): boolean {
 }
 
 /** Rejects with StateOpenError or DataFolderError; nothing is open then. */
-export async function openDatabases({ databaseUrl }: Pick<StatePlace, 'databaseUrl'>, dataPath: string): Promise<StateDatabases> {
+export async function openDatabases({ databaseUrl }: Pick<StatePlace, 'databaseUrl'>, dataPath: string, onWait?: StartWait['on']): Promise<StateDatabases> {
   if (databaseUrl !== '') {
     // Loaded where it is used: a start without it takes 40 ms less.
     const { openPostgres } = await import('../../adapters/postgres/database.ts')
-    return openPostgres({ url: databaseUrl })
+    return openPostgres({ url: databaseUrl, ...(onWait === undefined ? {} : { onWait }) })
   }
   return openSqlite({ folder: openDataFolder(dataPath).path, nowMs: Date.now })
 }

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { startNetwork } from '../../../test/services/network.ts'
@@ -18,14 +19,20 @@ afterEach(async () => {
 const postgres = await findPostgres()
 
 async function open(databaseUrl: string) {
+  const { opening, ...rest } = begin(databaseUrl)
+  const state = await opening
+  closers.push(() => state.close())
+  return { ...rest, state }
+}
+
+function begin(databaseUrl: string) {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-state-'))
   closers.push(() => rmSync(folder, { recursive: true, force: true }))
   const clock = createManualClock()
   const lines: string[] = []
   const log = createLog({ level: 'info', human: false, colour: false, write: (text: string) => void lines.push(text) })
-  const state: State = await openState({ place: { databaseUrl, sealSecret: undefined }, data: openDataFolder(folder), clock, log })
-  closers.push(() => state.close())
-  return { state, clock, log: () => lines.join('') }
+  const opening: Promise<State> = openState({ place: { databaseUrl, sealSecret: undefined }, data: openDataFolder(folder), clock, log })
+  return { opening, clock, log: () => lines.join('') }
 }
 
 describe.skipIf(postgres === undefined)('a state whose database is away', () => {
@@ -52,6 +59,44 @@ describe.skipIf(postgres === undefined)('a state whose database is away', () => 
     expect(state.isReachable()).toBe(true)
     expect(log().match(/cannot be used/g)).toHaveLength(1)
     expect(log()).not.toContain('hunter2')
+  })
+})
+
+describe.skipIf(postgres === undefined)('a start that has to wait', () => {
+  it('says that the database does not answer, and goes on when it does', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    network.cut()
+    const url = new URL((await postgres?.newDatabase()) ?? '')
+    url.port = String(network.port)
+    url.password = 'hunter2'
+    const { opening, clock, log } = begin(url.href)
+    const told = async (): Promise<string> => {
+      clock.advance(500)
+      return log()
+    }
+    await expect.poll(told, { timeout: 10_000 }).toMatch(/Waiting for PostgreSQL 127\.0\.0\.1:\d+\/\w+ to answer/)
+    network.heal()
+    await (await opening).close()
+    expect(log().match(/Waiting/g)).toHaveLength(1)
+    expect(log()).not.toContain('hunter2')
+  })
+
+  it('says that another replica migrates the database', async () => {
+    const url = (await postgres?.newDatabase()) ?? ''
+    const other = new Client({ connectionString: url })
+    await other.connect()
+    closers.push(() => other.end())
+    await other.query('BEGIN')
+    await other.query('SELECT pg_advisory_xact_lock(7061626600301)')
+    const { opening, clock, log } = begin(url)
+    const told = async (): Promise<string> => {
+      clock.advance(500)
+      return log()
+    }
+    await expect.poll(told, { timeout: 10_000 }).toMatch(/Waiting for another replica to migrate PostgreSQL /)
+    await other.query('COMMIT')
+    await (await opening).close()
   })
 })
 

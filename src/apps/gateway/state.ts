@@ -31,6 +31,8 @@ import { KEY_POLL_MS, openSharedKeyring } from './key-ring.ts'
 import { readKeyRing } from './key-ring-file.ts'
 import { createKeySeal } from './key-seal.ts'
 import type { Log } from './log.ts'
+import { createStartWait } from './start-wait.ts'
+import type { StartWait } from './start-wait.ts'
 import { openDatabases } from './state-place.ts'
 import type { StatePlace } from './state-place.ts'
 
@@ -71,10 +73,20 @@ const SWEEP_MS = 60_000
 const GRACE_MS = 30_000
 
 /** Rejects with StateOpenError where the database cannot be used; nothing is open then. */
-export async function openState({ place, data, clock, log, replicaId }: StateOptions): Promise<State> {
-  const databases = await openDatabases(place, data.path)
+export async function openState(options: StateOptions): Promise<State> {
+  const wait = createStartWait(options.clock, options.log)
+  try {
+    return await openStores(options, wait)
+  } finally {
+    wait.done()
+  }
+}
+
+async function openStores({ place, data, clock, log, replicaId }: StateOptions, wait: StartWait): Promise<State> {
+  const databases = await openDatabases(place, data.path, wait.on)
   try {
     const stores = storesOf(databases)
+    wait.on(`the key ring in ${databases.name}`)
     const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
     const contact = createContact(clock, log)
     const stopPoll = repeat(clock, KEY_POLL_MS, () => keyring.refresh().then(contact.made, contact.failed))
