@@ -1,5 +1,5 @@
 /** Several replicas of a test as processes, over one PostgreSQL, behind an nginx that takes them in turn. All of it ends with the test. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CLI_MAIN } from './compiled.ts'
 import { freePort } from './services/free-port.ts'
+import { startNginx } from './services/start-nginx.ts'
 import type { Reached } from './sdk1-client.ts'
 
 const START_MS = 60_000
 /** As in the data folder of each replica: clients hold one token, wherever they are sent. */
 const TOKEN = `test-token-${'0'.repeat(32)}`
-
-export const hasNginx = spawnSync('nginx', ['-v']).status === 0
 
 export interface Member {
   readonly url: string
@@ -68,7 +67,7 @@ export async function startCluster({ databaseUrl, config, count = 3, args = [], 
     await Promise.all(members.map((member) => member.start()))
     if (!hasBalancer) return { url: members[0]?.url ?? '', token: TOKEN, members, folder, close }
     const port = await freePort()
-    stopNginx = await startNginx(folder, port, members.map((member) => member.port))
+    stopNginx = await startBalancer(folder, port, members.map((member) => member.port))
     return { url: `http://127.0.0.1:${port}`, token: TOKEN, members, folder, close }
   } catch (error) {
     await close()
@@ -120,14 +119,10 @@ async function isReady(url: string): Promise<boolean> {
  * In turn, never the same for one client; a request is given to the next replica only where it was not sent to the first. None is taken for dead: of
  * replicas that are restarted sooner than nginx forgives, all could be.
  */
-async function startNginx(folder: string, port: number, ports: readonly number[]): Promise<() => Promise<void>> {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
-  writeFileSync(join(folder, 'nginx.conf'), `
-daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.log;
+async function startBalancer(folder: string, port: number, ports: readonly number[]): Promise<() => Promise<void>> {
+  const nginx = startNginx(folder, `
 events { worker_connections 1024; }
 http {
-  access_log off;
-  ${temporary}
   upstream portolan { ${ports.map((one) => `server 127.0.0.1:${one} max_fails=0;`).join(' ')} }
   server {
     listen 127.0.0.1:${port};
@@ -142,15 +137,8 @@ http {
     }
   }
 }`)
-  const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
-  running.add(nginx)
-  const exited = once(nginx, 'exit')
-  nginx.on('exit', () => running.delete(nginx))
   for (const endAtMs = performance.now() + START_MS; !(await isReady(`http://127.0.0.1:${port}`)); await new Promise((resolve) => setTimeout(resolve, 20))) {
-    if (performance.now() > endAtMs || nginx.exitCode !== null) throw new Error('nginx did not start')
+    if (performance.now() > endAtMs || nginx.hasEnded()) throw new Error('nginx did not start')
   }
-  return async () => {
-    nginx.kill('SIGTERM')
-    await exited
-  }
+  return nginx.stop
 }

@@ -2,16 +2,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { legacyClient, modernClient, modernHttp } from '../any-client.ts'
 import type { AnyClient } from '../any-client.ts'
-import { hasNginx, startCluster } from '../cluster.ts'
+import { startCluster } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport, sseTransport } from '../sdk1-client.ts'
+import { findNginx } from '../services/nginx.ts'
 import { findPostgres } from '../services/postgres.ts'
 
 const postgres = await findPostgres()
+const nginx = await findNginx()
 
-describe.skipIf(postgres === undefined || !hasNginx)('three replicas behind nginx', () => {
+describe.skipIf(postgres === undefined || nginx === undefined)('three replicas behind nginx', () => {
   let cluster: Cluster
   let server: ReferenceServerProcess
 

@@ -3,21 +3,23 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasNginx, startCluster } from '../cluster.ts'
+import { startCluster } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
 import { OFFICIAL_SERVER_BARS, runOfficialServerSuite } from '../official-suite.ts'
 import { startReferenceServer } from '../reference-server-process.ts'
 import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { findNats } from '../services/nats.ts'
+import { findNginx } from '../services/nginx.ts'
 import { findPostgres } from '../services/postgres.ts'
 
 const postgres = await findPostgres()
+const nginx = await findNginx()
 const nats = await findNats()
 
 const hints: [string, readonly string[]][] = [['LISTEN and NOTIFY', []]]
 if (nats !== undefined) hints.push(['NATS', ['--nats-url', `nats://${nats.host}:${nats.port}`]])
 
-describe.skipIf(postgres === undefined || !hasNginx).each(hints)('the official server suite through three replicas with hints over %s', (_wire, wireArgs) => {
+describe.skipIf(postgres === undefined || nginx === undefined).each(hints)('the official server suite through three replicas with hints over %s', (_wire, wireArgs) => {
   let server: ReferenceServerProcess
   let cluster: Cluster
   let outDir: string

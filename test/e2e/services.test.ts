@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { REFERENCE_MAIN } from '../compiled.ts'
 import { freePort } from '../services/free-port.ts'
+import { findNginx } from '../services/nginx.ts'
+import { startNginx } from '../services/start-nginx.ts'
 import { fencesOf, readDocument } from '../document.ts'
 import { runPortolan } from '../portolan-process.ts'
 
@@ -60,10 +62,11 @@ describe('the units of the documents', () => {
   })
 })
 
-const hasNginx = spawnSync('nginx', ['-v']).status === 0 && spawnSync('openssl', ['version']).status === 0
+const nginx = await findNginx()
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
 
 describe('docs/how-to/run-behind-nginx.md', () => {
-  it.runIf(hasNginx)('lets clients in by its public name, and streams at once', { timeout: 60_000 }, async () => {
+  it.runIf(nginx !== undefined && hasOpenssl)('lets clients in by its public name, and streams at once', { timeout: 60_000 }, async () => {
     const page = fencesOf(readDocument('docs/how-to/run-behind-nginx.md'))
     const config = JSON.parse(page.find(({ mark }) => mark === 'file=portolan.json')?.text ?? '{}')
     writeFileSync(join(folder, 'portolan.json'), JSON.stringify({ mcpServers: { reference: referenceServer() }, portolan: config.portolan }))
@@ -79,11 +82,7 @@ describe('docs/how-to/run-behind-nginx.md', () => {
       .replace('127.0.0.1:7400', `127.0.0.1:${upPort}`)
       .replace('/etc/ssl/mcp.example.com.pem', certificate)
       .replace('/etc/ssl/mcp.example.com.key', key)
-    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')
-    writeFileSync(join(folder, 'nginx.conf'), `daemon off;\nmaster_process off;\npid ${folder}/nginx.pid;\nerror_log ${folder}/error.log;\nevents {}\nhttp {\naccess_log off;\n${temporary}\n${server}\n}\n`)
-    execFileSync('nginx', ['-t', '-q', '-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
-    const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], { stdio: 'ignore' })
-    const ended = new Promise((resolve) => nginx.once('close', resolve))
+    const running = startNginx(folder, `events {}\nhttp {\n${server}\n}\n`)
     try {
       await expect.poll(async () => (await ask(port, '', 'tools/list', {})).status, { timeout: 10_000 }).toBe(401)
       const answer = await ask(port, token, 'tools/call', { name: 'test_wait', arguments: { milliseconds: 1_000, steps: 2 }, _meta: { progressToken: 1 } })
@@ -92,8 +91,7 @@ describe('docs/how-to/run-behind-nginx.md', () => {
       // The first progress came while the call was under way, not with its result: nothing was held back.
       expect(answer.endMs - answer.firstMs).toBeGreaterThan(300)
     } finally {
-      nginx.kill()
-      await ended
+      await running.stop()
       portolan.child.kill('SIGTERM')
       await portolan.exited
     }

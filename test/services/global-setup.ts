@@ -8,6 +8,7 @@ import type { TestProject } from 'vitest/node'
 import { compileSource } from './compile.ts'
 import { packPackage } from './pack.ts'
 import { startNats } from './start-nats.ts'
+import { lookForNginx } from './start-nginx.ts'
 import { startPostgres } from './start-postgres.ts'
 import type { ServiceAnswer, ServiceName, ServiceRequest } from './service.ts'
 
@@ -17,6 +18,7 @@ export type StartedService = ServiceAnswer & { stop?(): Promise<void> }
 const STARTS: Readonly<Record<ServiceName, () => Promise<StartedService>>> = {
   postgres: startPostgres,
   nats: () => startNats(),
+  nginx: lookForNginx,
   package: packPackage,
   compiled: compileSource,
 }

@@ -13,7 +13,7 @@ declare module 'vitest' {
   }
 }
 
-export type ServiceName = 'postgres' | 'nats' | 'package' | 'compiled'
+export type ServiceName = 'postgres' | 'nats' | 'nginx' | 'package' | 'compiled'
 
 /** What a test must know of a running service: host, port, folder … */
 export type ServiceFacts = Readonly<Record<string, string>>
