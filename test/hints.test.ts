@@ -1,7 +1,7 @@
 /** Hints over real services. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
@@ -56,6 +56,44 @@ describe.skipIf(postgres === undefined)('over PostgreSQL', () => {
     const open = (onChange: (isUp: boolean) => void): WiredHints => createPostgresHints({ ...deps(), url: url.href, checkMs: 1_500, onChange })
     return rigOver(proxy, open, async (text) => void (await other.query('SELECT pg_notify($1, $2)', ['portolan_hints', text])), () => other.end())
   }, true)
+})
+
+describe.skipIf(postgres === undefined)('a PostgreSQL', () => {
+  const stops: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const stop of stops.splice(0)) await stop()
+  })
+  const open = (url: string): { hints: WiredHints; changes: string[] } => {
+    const changes: string[] = []
+    const hints = createPostgresHints({ ...deps(), url, checkMs: 800, onChange: (isUp, detail) => void changes.push(`${isUp} ${detail}`) })
+    stops.push(() => hints.close())
+    return { hints, changes }
+  }
+
+  it('that falls silent is not taken for a pooler', async () => {
+    if (postgres === undefined) throw new TypeError('left out')
+    const proxy = await openTcpProxy(postgres)
+    stops.push(() => proxy.close())
+    const url = new URL(await postgres.newDatabase())
+    url.port = String(proxy.port)
+    const { hints, changes } = open(url.href)
+    await expect.poll(() => hints.state().isUp).toBe(true)
+    proxy.freeze()
+    await expect.poll(() => changes.at(-1), { timeout: 10_000 }).toMatch(/^false (?:nothing comes from the database any more|Query read timeout)$/)
+  })
+
+  it('whose certificate cannot be read yet is tried again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-hints-'))
+    stops.push(() => rmSync(folder, { recursive: true }))
+    const authority = join(folder, 'ca.pem')
+    const url = new URL((await postgres?.newDatabase()) ?? '')
+    url.searchParams.set('sslmode', 'disable')
+    url.searchParams.set('sslrootcert', authority)
+    const { hints, changes } = open(url.href)
+    await expect.poll(() => changes).toEqual([expect.stringMatching(/^false ENOENT.*ca\.pem/)])
+    writeFileSync(authority, '')
+    await expect.poll(() => hints.state().isUp, { timeout: 10_000 }).toBe(true)
+  })
 })
 
 describe.skipIf(nats === undefined)('over NATS', () => {

@@ -77,4 +77,33 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     network.heal()
     expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
   })
+
+  it('is not waited for again where another server took its address over and left the connections half open', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    const url = await newUrl()
+    url.port = String(network.port)
+    const { durable } = await open({ url: url.href, poolSize: 3, statementTimeoutMs: 300 })
+    await Promise.all([1, 2, 3].map(() => durable.read('SELECT pg_sleep(0.1)', [])))
+    network.abandon()
+    await expect(durable.read('SELECT 1', [])).rejects.toMatchObject({ code: 'state_unavailable' })
+    expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+    expect(await Promise.all([1, 2, 3].map(() => durable.read('SELECT 1 AS one', [])))).toEqual([[{ one: 1 }], [{ one: 1 }], [{ one: 1 }]])
+  })
+
+  it('is away while what answers at its address only reads, at the start and later', async () => {
+    const url = await newUrl()
+    const name = url.pathname.slice(1)
+    const makeReader = async (is: 'on' | 'off'): Promise<void> => {
+      await postgres?.administer(`ALTER DATABASE ${name} SET default_transaction_read_only = ${is}`)
+      await postgres?.administer(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+    }
+    const { durable } = await open({ url: url.href })
+    await makeReader('on')
+    const outcome = (): Promise<unknown> => durable.read('SELECT 1 AS one', []).then(() => 'read', (error: unknown) => (error instanceof Error ? String(error.cause) : error))
+    await expect.poll(outcome).toMatch(/it only reads: a standby/)
+    await expect(openPostgres({ url: url.href, openWithinMs: 0 })).rejects.toThrow(/Cannot use the database .*: it only reads: a standby/)
+    await makeReader('off')
+    await expect.poll(outcome).toBe('read')
+  })
 })

@@ -5,11 +5,11 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Pool, types } from 'pg'
-import type { PoolClient, PoolConfig } from 'pg'
+import type { ClientBase, PoolClient, PoolConfig } from 'pg'
 import { unavailable, StateOpenError } from '../sql/sql-database.ts'
 import type { Migration } from '../sql/migration.ts'
 import type { SqlDatabase, SqlRow, SqlValue, StateDatabases } from '../sql/sql-database.ts'
-import { isBroken, isRefusal, refusesParameters } from './fault.ts'
+import { READS_ONLY, isBroken, isRefusal, isServerLost, refusesParameters } from './fault.ts'
 import { migrate } from './migrate.ts'
 
 export interface PostgresOptions {
@@ -28,7 +28,8 @@ export interface PostgresOptions {
 }
 
 const POOL_SIZE = 10
-const STATEMENT_TIMEOUT_MS = 5_000
+/** With the margin less than 5 s: no client waits for longer than that for a server that vanished. */
+const STATEMENT_TIMEOUT_MS = 4_000
 /** Also for a free connection of the pool. */
 const CONNECT_TIMEOUT_MS = 2_000
 const IDLE_MS = 30_000
@@ -36,7 +37,7 @@ const OPEN_WITHIN_MS = 15_000
 const RETRY_MS = 250
 const MIGRATION_MS = 15 * 60_000
 /** The client gives up this much after the server should have. */
-const TIMEOUT_MARGIN_MS = 1_000
+const TIMEOUT_MARGIN_MS = 500
 
 /** `bigint`: milliseconds, epochs and counts, all below 2^53. */
 const INT8 = 20
@@ -71,7 +72,7 @@ async function withPatientClient(url: string, run: (client: Client) => Promise<v
 }
 
 /** A pool whose first connection stands: the server may start at the same time as Portolan. */
-async function connect(options: PostgresOptions, name: string): Promise<Pool> {
+async function connect(options: PostgresOptions, name: string): Promise<Connections> {
   const untilMs = performance.now() + (options.openWithinMs ?? OPEN_WITHIN_MS)
   let timeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS
   const awaited = `${name} to answer`
@@ -79,8 +80,7 @@ async function connect(options: PostgresOptions, name: string): Promise<Pool> {
   for (;;) {
     const pool = createPool(options, timeoutMs)
     try {
-      const client = await pool.connect()
-      client.release()
+      ;(await pool.take()).release()
       return pool
     } catch (error) {
       await pool.end()
@@ -94,8 +94,15 @@ async function connect(options: PostgresOptions, name: string): Promise<Pool> {
   }
 }
 
+interface Connections {
+  take(): Promise<PoolClient>
+  /** The server behind them is gone, or is another one by now: none that stands is used again. */
+  forget(): void
+  end(): Promise<void>
+}
+
 /** `serverTimeoutMs` 0: the server is not told, because what stands between takes no such parameter. */
-function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serverTimeoutMs: number): Pool {
+function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serverTimeoutMs: number): Connections {
   const config: PoolConfig = {
     connectionString: url,
     max: poolSize ?? POOL_SIZE,
@@ -108,13 +115,32 @@ function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serv
     allowExitOnIdle: true,
     types: NUMBERS,
     ...(serverTimeoutMs === 0 ? {} : { statement_timeout: serverTimeoutMs }),
+    onConnect: refuseReader,
   }
   const pool = new Pool(config)
   // An idle connection that breaks has left the pool; the next query opens another.
   pool.on('error', () => undefined)
   // One that breaks between being taken and being asked would end the process: whoever asks it learns that it is broken.
   pool.on('connect', (client) => client.on('error', () => undefined))
-  return pool
+  let standing = new WeakSet<PoolClient>()
+  pool.on('connect', (client) => void standing.add(client))
+  return {
+    async take() {
+      for (;;) {
+        const client = await pool.connect()
+        if (standing.has(client)) return client
+        client.release(true)
+      }
+    },
+    forget: () => void (standing = new WeakSet()),
+    end: () => pool.end(),
+  }
+}
+
+/** During a fail-over the address may lead to a standby: what it would say is old, and it takes nothing. */
+async function refuseReader(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ reads_only: boolean }>(`SELECT current_setting('transaction_read_only') = 'on' AS reads_only`)
+  if (rows[0]?.reads_only === true) throw new Error(READS_ONLY)
 }
 
 function openError(error: unknown, name: string): StateOpenError {
@@ -136,7 +162,7 @@ function nameOf(url: string): string {
   }
 }
 
-function databaseOf(pool: Pool): SqlDatabase {
+function databaseOf(pool: Connections): SqlDatabase {
   const run = (sql: string, values: readonly SqlValue[]): Promise<readonly SqlRow[]> => withClient(pool, async (client) => rowsOf(client, sql, values))
   return {
     dialect: 'postgres',
@@ -166,10 +192,10 @@ async function rowsOf(client: PoolClient, sql: string, values: readonly SqlValue
   return rows
 }
 
-async function withClient<T>(pool: Pool, run: (client: PoolClient) => Promise<T>): Promise<T> {
+async function withClient<T>(pool: Connections, run: (client: PoolClient) => Promise<T>): Promise<T> {
   let client: PoolClient
   try {
-    client = await pool.connect()
+    client = await pool.take()
   } catch (error) {
     throw unavailable(error)
   }
@@ -178,6 +204,8 @@ async function withClient<T>(pool: Pool, run: (client: PoolClient) => Promise<T>
     client.release()
     return value
   } catch (error) {
+    // Each of the others would be waited for as long as this one was.
+    if (isServerLost(error)) pool.forget()
     client.release(isBroken(error))
     throw unavailable(error)
   }

@@ -4,6 +4,9 @@
 const BROKEN_CLASSES: ReadonlySet<string> = new Set(['08', '57', '58', 'XX'])
 /** A server that only reads is a standby, or was the primary before a fail-over. */
 const READ_ONLY = '25006'
+/** Its end, or its administrator's word; not a statement that was given up (57014). */
+const LOST = /^(?:08|57P|25006)/
+export const READS_ONLY = 'it only reads: a standby, or a primary that is being replaced'
 /** The server refuses who asks or what is asked for: 28 authorization, 3D no such database, 42501 no privilege. */
 const REFUSED = /^(?:28|3D|42501)/
 /** PgBouncer says so of start-up parameters that it does not know. */
@@ -19,6 +22,12 @@ function stateOf(error: unknown): string {
 export function isBroken(error: unknown): boolean {
   const state = stateOf(error)
   return state === '' || state === READ_ONLY || BROKEN_CLASSES.has(state.slice(0, 2))
+}
+
+/** What happened to one connection will happen to all that were made before. */
+export function isServerLost(error: unknown): boolean {
+  const state = stateOf(error)
+  return state === '' || LOST.test(state)
 }
 
 /** Trying again will not help: somebody has to mend the URL or the server's settings. */

@@ -30,6 +30,7 @@ const MAX_TEXT_BYTES = 7_900
 const CHECK_MS = 2_000
 const BACKOFF = { firstMs: 100, maxMs: 3_000 }
 const DEAF = 'LISTEN brings nothing: name PostgreSQL itself, not a pooler, with --database-direct-url'
+const SILENT = 'nothing comes from the database any more'
 
 /** Connects by itself, for ever. Throws TypeError where the URL is none. */
 export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
@@ -49,7 +50,13 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
   const newClient = (): Client => new Client({ connectionString: url, connectionTimeoutMillis: checkMs, query_timeout: checkMs, keepAlive: true, application_name: 'portolan hints' })
 
   async function connect(): Promise<void> {
-    const next = newClient()
+    let next: Client
+    try {
+      next = newClient()
+    } catch (error) {
+      // A certificate that the URL names cannot be read, for now.
+      return retry(reasonOf(error))
+    }
     client = next
     next.on('error', (error) => lose(next, error.message))
     next.on('end', () => lose(next, 'the connection was closed'))
@@ -60,7 +67,7 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
     try {
       await next.connect()
       await next.query(`LISTEN ${next.escapeIdentifier(channel)}; LISTEN ${next.escapeIdentifier(ownChannel)}`)
-      await heard(notifyFromOutside)
+      await heard(notifyFromOutside, DEAF)
       failures = 0
       tell(true, 'LISTEN and NOTIFY')
       relay.up((text) => notify(next, channel, text))
@@ -91,11 +98,11 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
     }
   }
 
-  async function heard(speak: () => Promise<void>): Promise<void> {
+  async function heard(speak: () => Promise<void>, otherwise: string): Promise<void> {
     let stop = (): void => {}
     const echo = new Promise<void>((resolve, reject) => {
       onEcho = resolve
-      stop = clock.after(checkMs, () => reject(new Error(DEAF)))
+      stop = clock.after(checkMs, () => reject(new Error(otherwise)))
     })
     await Promise.all([echo, speak()]).finally(() => stop())
   }
@@ -103,7 +110,7 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
   function watch(over: Client): void {
     if (over !== client) return
     cancelTimer = clock.after(checkMs, () => {
-      heard(() => notify(over, ownChannel, '')).then(() => watch(over), (error: unknown) => lose(over, reasonOf(error)))
+      heard(() => notify(over, ownChannel, ''), SILENT).then(() => watch(over), (error: unknown) => lose(over, reasonOf(error)))
     })
   }
 
@@ -112,6 +119,10 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
     client = undefined
     relay.down()
     lost.end().catch(() => undefined)
+    retry(why)
+  }
+
+  function retry(why: string): void {
     if (isClosed) return
     if (failures === 0) tell(false, why)
     else detail = why
