@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { HANG_MS, actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
-import type { Choice, Executions, Tally } from './chaos.ts'
+import type { Choice, Executions, Quiet, Tally } from './chaos.ts'
 import { startCluster } from './cluster.ts'
 import type { Cluster, Member } from './cluster.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
@@ -29,15 +29,23 @@ const FAULTS: Readonly<Record<string, (member: Member) => Promise<void>>> = {
   },
 }
 
+interface Fault {
+  /** As `kill 0`: which, and to which replica. */
+  readonly name: string
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 /** One replica at a time, until `untilMs`, and each fault at least once; says what it did. */
-async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<string[]> {
-  const done: string[] = []
+async function wreak({ members }: Cluster, choice: Choice, untilMs: number): Promise<Fault[]> {
+  const done: Fault[] = []
   const names = Object.keys(FAULTS)
   for (let round = 0; round < names.length || performance.now() < untilMs; round += 1) {
     const name = round < names.length ? (names[round] ?? '') : choice.pick(names)
     const member = choice.pick(members)
-    done.push(`${name} ${members.indexOf(member)}`)
+    const fromMs = performance.now()
     await FAULTS[name]?.(member)
+    done.push({ name: `${name} ${members.indexOf(member)}`, fromMs, toMs: performance.now() })
     await sleep(PAUSE_MS)
   }
   return done
@@ -50,7 +58,8 @@ export interface ChaosResult {
   /** Of the refused ones, how many had which code. */
   readonly refused: Readonly<Record<string, number>>
   readonly longestMs: number
-  readonly longestQuietMs: number
+  /** `faults`: what was done meanwhile, as `kill 0 from -57 to 1204 ms`. */
+  readonly longestQuiet: { readonly ms: number; readonly what: string; readonly faults: readonly string[] }
   readonly wrong: readonly string[]
 }
 
@@ -75,17 +84,23 @@ export async function runChaos({ databaseUrl, args, seconds, seed }: { readonly 
     await Promise.all(modern)
     await judgeAnnouncements(tally, actor, await Promise.all(legacy))
     judgeExecutions(tally, executions)
-    return { seed, faults, ended: tally.ended, refused: Object.fromEntries(tally.codes), longestMs: Math.round(tally.longestMs), longestQuietMs: Math.round(tally.longestQuietMs), wrong: tally.wrong }
+    const { ended, codes, longestMs, longestQuiet, wrong } = tally
+    return { seed, faults: faults.map(({ name }) => name), ended, refused: Object.fromEntries(codes), longestMs: Math.round(longestMs), longestQuiet: explained(longestQuiet, faults), wrong }
   } finally {
     await cluster.close()
     await actor.close()
   }
 }
 
+function explained({ sinceMs, ms, what }: Quiet, faults: readonly Fault[]): ChaosResult['longestQuiet'] {
+  const meanwhile = faults.filter(({ fromMs, toMs }) => fromMs < sinceMs + ms && toMs > sinceMs)
+  return { ms, what, faults: meanwhile.map(({ name, fromMs, toMs }) => `${name} from ${Math.round(fromMs - sinceMs)} to ${Math.round(toMs - sinceMs)} ms`) }
+}
+
 /** Nothing wrong, and what was lost in flight is counted: a few at each fault, no more. */
-export function judgeChaos({ seed, faults, ended, wrong, longestQuietMs }: ChaosResult, seconds: number): void {
+export function judgeChaos({ seed, faults, ended, wrong, longestQuiet }: ChaosResult, seconds: number, limitMs = HANG_MS): void {
   expect(wrong, `again with PORTOLAN_CHAOS_SEED=${seed}: ${faults.join(', ')}`).toEqual([])
-  expect(longestQuietMs).toBeLessThan(HANG_MS)
+  expect(longestQuiet.ms, JSON.stringify(longestQuiet)).toBeLessThan(limitMs)
   expect(ended.answered).toBeGreaterThan(seconds * 10)
   expect(ended.unknown + ended.refused + ended.cut).toBeLessThan(ended.answered / 5)
 }

@@ -21,12 +21,21 @@ export interface Tally {
   /** The longest call, with all that its client did for its answer: resumed, and answered what it was asked. */
   longestMs: number
   /** The longest that one request, or one open stream, was without an answer, a message or an end. */
-  longestQuietMs: number
+  longestQuiet: Quiet
+}
+
+export interface Quiet {
+  readonly sinceMs: number
+  readonly ms: number
+  /** The replica that was asked, and for what. */
+  readonly what: string
 }
 
 export const PATH = '/actor/mcp'
-/** As long as nobody hangs (design §7.9), and what a busy machine adds to it. */
-export const HANG_MS = 5_000 + 3_000
+/** Nobody hangs for longer (design §7.9). */
+export const LIMIT_MS = 5_000
+/** And what a busy machine adds to it. */
+export const HANG_MS = LIMIT_MS + 3_000
 const CAPABILITIES = { elicitation: { form: {} } }
 const FORM = { type: 'object', properties: {} }
 
@@ -167,12 +176,12 @@ interface Silence {
 }
 
 /** Counts from now how long nothing is heard. */
-function startSilence(tally: Tally): Silence {
+function startSilence(tally: Tally, what: string): Silence {
   let sinceMs = performance.now()
   return {
     broken() {
       const nowMs = performance.now()
-      tally.longestQuietMs = Math.max(tally.longestQuietMs, nowMs - sinceMs)
+      if (nowMs - sinceMs > tally.longestQuiet.ms) tally.longestQuiet = { sinceMs, ms: Math.round(nowMs - sinceMs), what }
       sinceMs = nowMs
     },
     excused: () => void (sinceMs = performance.now()),
@@ -186,7 +195,7 @@ async function converse(work: Conversation): Promise<Json | undefined> {
   const answering = new Set<unknown>()
   const endMs = performance.now() + HANG_MS
   let stream = await connect(work, request)
-  let [silence, heard] = [startSilence(tally), 0]
+  let [silence, heard] = [startSilence(tally, `the stream of ${key}`), 0]
   let lastId = ''
   while (stream !== undefined && performance.now() < endMs) {
     if (answering.size > 0) silence.excused()
@@ -208,7 +217,7 @@ async function converse(work: Conversation): Promise<Json | undefined> {
       if (lastId === '') return undefined
       await sleep(50)
       stream = await connect(work, getRequest(session, { 'last-event-id': lastId, authorization: `Bearer ${cluster.token}` }, PATH))
-      ;[silence, heard] = [startSilence(tally), 0]
+      ;[silence, heard] = [startSilence(tally, `the resumed stream of ${key}`), 0]
     }
     await sleep(10)
   }
@@ -238,7 +247,7 @@ interface Whole {
 async function exchange(work: Work, request: WireRequest): Promise<Whole | undefined> {
   const stream = await connect(work, request)
   if (stream === undefined) return undefined
-  const silence = startSilence(work.tally)
+  const silence = startSilence(work.tally, `the answer to ${whatOf(request)}`)
   for (const endMs = performance.now() + HANG_MS; !stream.ended && performance.now() < endMs; ) await sleep(5)
   silence.broken()
   return { status: stream.status, headers: stream.headers, messages: stream.all() }
@@ -258,8 +267,8 @@ function answered(stream: Stream): Answered {
 /** As a balancer: where nobody accepts, the next one is asked; what was sent is not sent again. */
 async function connect({ cluster: { members }, choice, tally }: Work, request: WireRequest): Promise<Answered | undefined> {
   const first = choice.pick(members)
-  const silence = startSilence(tally)
   for (const member of [first, ...members.filter((one) => one !== first)]) {
+    const silence = startSilence(tally, `${whatOf(request)} at replica ${members.indexOf(member)}`)
     try {
       return answered(await openStream(member.port, request))
     } catch (error) {
@@ -271,8 +280,12 @@ async function connect({ cluster: { members }, choice, tally }: Work, request: W
   return undefined
 }
 
+function whatOf({ verb, body }: WireRequest): string {
+  return `${verb} ${/"method":"([^"]+)"/.exec(body)?.[1] ?? 'response'}`
+}
+
 export function newTally(): Tally {
-  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0, longestQuietMs: 0 }
+  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0, longestQuiet: { sinceMs: 0, ms: 0, what: '' } }
 }
 
 export function choiceOf(seed: number): Choice {

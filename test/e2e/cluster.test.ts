@@ -1,9 +1,12 @@
 /** Three replicas on PostgreSQL behind nginx, round robin: what the official clients of every era do works as with one process. */
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { legacyClient, modernClient, modernHttp } from '../any-client.ts'
 import type { AnyClient } from '../any-client.ts'
 import { startCluster } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
+import { send } from '../http-rig.ts'
+import { legacyRequest } from '../mcp-client.ts'
 import { REFERENCE_SERVER_COMMAND, startReferenceServer } from '../reference-server-process.ts'
 import type { ReferenceServerProcess } from '../reference-server-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport, sseTransport } from '../sdk1-client.ts'
@@ -16,17 +19,22 @@ const nginx = await findNginx()
 describe.skipIf(postgres === undefined || nginx === undefined)('three replicas behind nginx', () => {
   let cluster: Cluster
   let server: ReferenceServerProcess
+  let database: Client
 
   beforeAll(async () => {
     server = await startReferenceServer()
+    const databaseUrl = (await postgres?.newDatabase()) ?? ''
+    database = new Client({ connectionString: databaseUrl })
+    await database.connect()
     cluster = await startCluster({
-      databaseUrl: (await postgres?.newDatabase()) ?? '',
+      databaseUrl,
       config: { mcpServers: { web: { url: server.url }, child: { ...REFERENCE_SERVER_COMMAND } }, portolan: { version: 1, servers: { child: { state: 'replayable' } } } },
     })
   }, 90_000)
 
   afterAll(async () => {
     await cluster?.close()
+    await database?.end()
     await server?.stop()
   }, 30_000)
 
@@ -64,6 +72,21 @@ describe.skipIf(postgres === undefined || nginx === undefined)('three replicas b
     await client.setLoggingLevel('debug')
     await client.callTool({ name: 'test_logging_tool', arguments: {} })
     await close()
+  })
+
+  it('wait for nothing where one of them was killed and runs again: what it had is served elsewhere at once', { timeout: 60_000 }, async () => {
+    const [victim, other] = cluster.members
+    if (victim === undefined || other === undefined) throw new TypeError('three were started')
+    const asked = { path: '/web/mcp', token: cluster.token }
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+    const { headers } = await send(victim.port, legacyRequest('', 'initialize', params, asked))
+    const stored = async (): Promise<string[]> => (await database.query<{ id: string }>('SELECT id FROM portolan_replica')).rows.map(({ id }) => id)
+    const id = /"replica":"([^"]+)"/.exec(victim.stderr())?.[1]
+    expect(await stored()).toContain(id)
+    await victim.end('SIGKILL')
+    await victim.start()
+    await expect.poll(stored).not.toContain(id)
+    expect((await send(other.port, legacyRequest(String(headers['mcp-session-id']), 'ping', {}, asked))).status).toBe(200)
   })
 
   it('restart one after the other, and no client notices', { timeout: 120_000 }, async () => {

@@ -4,6 +4,7 @@ import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
@@ -49,6 +50,13 @@ const writeSocketConfig = (folder: string, socket: string): string => {
   const path = join(folder, 'socket.json')
   writeFileSync(path, JSON.stringify({ ...servers(), portolan: { version: 1, listen: { socket } } }))
   return path
+}
+
+function storedReplicas(dataDir: string): unknown[] {
+  const database = new DatabaseSync(join(dataDir, 'cache.db'), { readOnly: true })
+  const rows = database.prepare('SELECT id FROM portolan_replica').all()
+  database.close()
+  return rows.map(({ id }) => id)
 }
 
 /** A port that is free, and so is the next. */
@@ -163,6 +171,8 @@ describe('portolan up --workers 2', () => {
     const all = await workers.allReady(2)
     expect(all.find((worker) => worker.number === number)).toMatchObject({ restarts: (victim?.restarts ?? 0) + 1 })
     expect(all.map(({ pid }) => pid)).not.toContain(victim?.pid)
+    // Its supervisor saw it end: nobody waits for its lifetime.
+    await expect.poll(() => storedReplicas(workers.dataDir)).not.toContain(victim?.replica?.id)
     await expect.poll(elected, { timeout: 15_000 }).toHaveLength(1)
     for (const client of clients) expect((await client.call('test_simple_text')).text).toBe(SIMPLE)
   })

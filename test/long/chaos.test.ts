@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, it } from 'vitest'
+import { LIMIT_MS } from '../chaos.ts'
 import { hintsArgs, judgeChaos, runChaos } from '../chaos-run.ts'
 import type { ChaosResult } from '../chaos-run.ts'
 import { findNats } from '../services/nats.ts'
@@ -22,7 +23,7 @@ describe.skipIf(postgres === undefined)('three replicas under fire for five minu
   it.each(hints)('with hints over %s', { timeout: (SECONDS + 120) * 1_000 }, async (wire, args) => {
     const result = await runChaos({ databaseUrl: (await postgres?.newDatabase()) ?? '', args, seconds: SECONDS, seed: SEED })
     results[wire] = { ...result, faults: counted(result), loadAverage: Number((loadavg()[0] ?? 0).toFixed(1)) }
-    judgeChaos(result, SECONDS)
+    judgeChaos(result, SECONDS, LIMIT_MS)
   })
 })
 

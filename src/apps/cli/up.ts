@@ -88,7 +88,7 @@ async function serve(options: AppOptions): Promise<number> {
   if (options.worker !== undefined) process.on('message', (message) => void (isLeave(message) && app.leave()))
   const end = stopped(app, options.worker === undefined ? ['SIGINT', 'SIGTERM'] : ['SIGTERM'])
   if (options.worker === undefined) process.stdout.write(app.banner)
-  else process.send?.({ kind: 'ready', banner: app.banner } satisfies ReadyMessage)
+  else process.send?.({ kind: 'ready', banner: app.banner, replicaId: app.replicaId ?? '' } satisfies ReadyMessage)
   await end
   return 0
 }

@@ -40,6 +40,7 @@ import type { Metrics } from './metrics.ts'
 import { metricsText } from './metrics-text.ts'
 import { openOperations } from './operations.ts'
 import type { Operations, OperationsSource } from './operations.ts'
+import { REPLICA_FILE, dismiss, takePlace } from './predecessor.ts'
 import { reload } from './reload.ts'
 import type { ReplicaLinks, ReplicaLinksOptions } from './replica-links.ts'
 import { replicaPlaceOf } from './replica-place.ts'
@@ -75,6 +76,8 @@ export interface AppOptions {
 export interface App {
   /** For standard output; shows a new token. */
   readonly banner: string
+  /** Undefined for a process that shares its state with nobody. */
+  readonly replicaId: string | undefined
   status(): ProcessStatus
   /** Reads the configuration again; a bad one changes nothing and is logged. Never throws. */
   reload(): ReloadReport
@@ -104,6 +107,7 @@ export interface Opened {
   readonly gateway: WiredGateway
   readonly door: AdminDoor
   readonly listener: HttpListener
+  readonly worker: WorkerPlace | undefined
   readonly log: Log
 }
 
@@ -181,11 +185,12 @@ async function startApp({ configPath, env, log, worker, watch: watches }: AppOpt
   )
   const listener = listenerOf(loaded, settings, gateway, [healthRoute(), readyRoute(() => condition.state === 'ready' && state.isReachable()), door.publicRoute], log)
   const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
-  const opened: Opened = { config, settings, settingsOf, drainDelayMs, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, log }
+  const opened: Opened = { config, settings, settingsOf, drainDelayMs, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, worker, log }
   const operations = await listen(opened, condition, { status, metrics: metricsNow, config: createServedConfig(config, configPath), api: door.socketRoute, log })
   const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
     banner: bannerOf(opened, condition),
+    replicaId: links?.self.id,
     status,
     reload: take,
     leave: () => void (condition.state = 'draining'),
@@ -226,6 +231,7 @@ async function listen(opened: Opened, condition: Condition, source: OperationsSo
   let operations: Operations | undefined
   try {
     operations = await openOperations(targets, source)
+    succeed(opened)
     const scheme = settings.listener.tls === undefined ? 'http' : 'https'
     const addresses = await listener.listen()
     condition.listening = addresses.map((address) => addressText(address, scheme))
@@ -237,6 +243,13 @@ async function listen(opened: Opened, condition: Condition, source: OperationsSo
     await ledger.close()
     throw explained(error, settings.operations.socketPath)
   }
+}
+
+/** Before this replica owns anything that its successor would have to know of. */
+function succeed({ data, settings, state, links, worker, log }: Opened): void {
+  if (links === undefined) return
+  const before = worker === undefined ? takePlace({ path: data.file(REPLICA_FILE), socketPath: settings.operations.socketPath, replicaId: links.self.id, log }) : worker.predecessorId
+  if (before !== undefined) void dismiss(state.stores.replicas, before, log)
 }
 
 function bannerOf({ config, settings, token }: Opened, condition: Condition): string {

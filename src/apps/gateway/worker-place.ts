@@ -19,6 +19,8 @@ export interface WorkerPlace {
   /** Where the supervisor listens since its start, whatever the configuration says by now. */
   readonly listen: ListenTarget
   readonly addresses: readonly Address[]
+  /** The replica that the worker was whose place this one takes: it has ended. */
+  readonly predecessorId?: string
 }
 
 /** Below the data folder. */

@@ -10,11 +10,11 @@ describe('the place of a worker', () => {
     const slot = newSlot(1)
     for (let life = 0; life < 5; life += 1) {
       filled(slot, process_, 0)
-      becameReady(slot, 1_000)
+      becameReady(slot, 'r1', 1_000)
       expect(slot.state).toBe('ready')
       expect(emptied(slot, 31_000, random)).toBe(0)
     }
-    expect(slot).toMatchObject({ state: 'waiting', running: undefined, restarts: 5 })
+    expect(slot).toMatchObject({ state: 'waiting', running: undefined, replicaId: 'r1', restarts: 5 })
   })
 
   it('is filled at once the first time, and later and later for a worker that ends soon again and again', () => {

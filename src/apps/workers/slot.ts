@@ -22,6 +22,8 @@ export interface Slot {
   readonly number: number
   state: 'starting' | 'ready' | 'waiting'
   running: Running | undefined
+  /** Of whoever was ready here last; '' before anybody was. */
+  replicaId: string
   startedAtMs: number
   readyAtTicks: number
   restarts: number
@@ -36,15 +38,15 @@ const HEALTHY_MS = 30_000
 const BACKOFF = { firstMs: 500, maxMs: 30_000 }
 
 export function newSlot(number: number): Slot {
-  return { number, state: 'waiting', running: undefined, startedAtMs: 0, readyAtTicks: Number.POSITIVE_INFINITY, restarts: 0, failures: 0, cancelStart: () => undefined }
+  return { number, state: 'waiting', running: undefined, replicaId: '', startedAtMs: 0, readyAtTicks: Number.POSITIVE_INFINITY, restarts: 0, failures: 0, cancelStart: () => undefined }
 }
 
 export function filled(slot: Slot, running: Running, nowMs: number): void {
   Object.assign(slot, { state: 'starting', running, startedAtMs: nowMs, readyAtTicks: Number.POSITIVE_INFINITY })
 }
 
-export function becameReady(slot: Slot, nowTicks: number): void {
-  Object.assign(slot, { state: 'ready', readyAtTicks: nowTicks })
+export function becameReady(slot: Slot, replicaId: string, nowTicks: number): void {
+  Object.assign(slot, { state: 'ready', replicaId, readyAtTicks: nowTicks })
 }
 
 /** Returns after how long it is to be filled again. */

@@ -37,6 +37,7 @@ import { createFront } from './front.ts'
 import { becameReady, emptied, filled, newSlot } from './slot.ts'
 import type { Slot } from './slot.ts'
 import { LEAVE, readyMessage } from './worker-message.ts'
+import type { ReadyMessage } from './worker-message.ts'
 
 export interface SuperviseOptions {
   readonly count: number
@@ -131,7 +132,7 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
 
   function start(slot: Slot): void {
     slot.cancelStart = () => undefined
-    const worker = forkWorker({ ...place, number: slot.number })
+    const worker = forkWorker({ ...place, number: slot.number, ...(slot.replicaId === '' ? {} : { predecessorId: slot.replicaId }) })
     filled(slot, { pid: worker.pid ?? 0, kill: (signal) => void worker.kill(signal), leave: () => void (worker.connected && worker.send(LEAVE, () => undefined)) }, Date.now())
     const leave = hub.join(hintLineOver(worker))
     worker.on('message', (message) => {
@@ -140,7 +141,7 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
       if (ready === undefined || isStopping) return
       // Its channel was read to the end then: what it took goes to nobody else.
       worker.once('close', dealer.join(worker))
-      isReady(slot, ready.banner)
+      isReady(slot, ready)
     })
     const gone = (code: number | null, signal: string | null): void => {
       leave()
@@ -153,8 +154,8 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
     worker.once('exit', gone)
   }
 
-  function isReady(slot: Slot, banner: string): void {
-    becameReady(slot, clock.ticksMs())
+  function isReady(slot: Slot, { banner, replicaId }: ReadyMessage): void {
+    becameReady(slot, replicaId, clock.ticksMs())
     log.debug({ worker: slot.number, pid: slot.running?.pid ?? 0 }, 'A worker is ready')
     if (hasBegun) return
     hasBegun = true

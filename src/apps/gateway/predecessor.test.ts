@@ -1,0 +1,66 @@
+import { cpSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createLog } from './log.ts'
+import { takePlace } from './predecessor.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function rig() {
+  const folder = mkdtempSync(join(tmpdir(), 'portolan-predecessor-'))
+  folders.push(folder)
+  const lines: string[] = []
+  const log = createLog({ level: 'info', human: false, colour: false, write: (text: string) => void lines.push(text) })
+  const path = join(folder, 'replica')
+  const take = (replicaId: string, other: { path?: string; socketPath?: string; boot?: string } = {}): string | undefined => takePlace({ path, socketPath: '/run/o.sock', boot: 'b1', replicaId, log, ...other })
+  return { folder, path, take, lines }
+}
+
+describe('the replica whose place a process takes', () => {
+  it('is the one before it over the same data folder, each time', () => {
+    const { take, path } = rig()
+    expect([take('r1'), take('r2'), take('r3')]).toEqual([undefined, 'r1', 'r2'])
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+  })
+
+  it('is not known in a copied data folder, whose original may run', () => {
+    const { take, path, folder } = rig()
+    take('r1')
+    cpSync(path, join(folder, 'copy'), { preserveTimestamps: true })
+    expect(take('r2', { path: join(folder, 'copy') })).toBeUndefined()
+    expect(take('r3')).toBe('r1')
+  })
+
+  it('is not known where another host or another life of the host wrote it down, or where the kernel does not say which one it is', () => {
+    const { take } = rig()
+    take('r1')
+    expect(take('r2', { boot: 'b2' })).toBeUndefined()
+    expect(take('r3', { boot: '' })).toBeUndefined()
+    expect(take('r4', { boot: '' })).toBeUndefined()
+    expect(take('r5')).toBeUndefined()
+  })
+
+  it('is not known where it listened for operators elsewhere: then it may run', () => {
+    const { take } = rig()
+    take('r1')
+    expect(take('r2', { socketPath: '/run/other.sock' })).toBeUndefined()
+  })
+
+  it.each(['', 'r1', '{', 'null', '[]', '{"replicaId":7}'])('is not known from %j', (text) => {
+    const { take, path } = rig()
+    writeFileSync(path, text)
+    expect(take('r2')).toBeUndefined()
+    expect(take('r3')).toBe('r2')
+  })
+
+  it('is done without where it cannot be written down, which is said', () => {
+    const { take, path, lines } = rig()
+    symlinkSync(join(path, 'nowhere'), path)
+    expect(take('r1')).toBeUndefined()
+    expect(lines.join()).toContain('Which replica this is cannot be written down')
+  })
+})
