@@ -1,7 +1,8 @@
 // What many replicas and many stored sessions cost: CPU per request with 1, 2 and 4 replicas on one PostgreSQL, and of one replica
-// with 0, 10,000 and 100,000 sessions in it. Beside them as many bare relays, which share the core in the same way and know nothing of
-// each other: what both pay for it is not Portolan's. All are up at once and take turns, so figures are compared within one run.
-// `node scripts/run.mjs bench/replicas.ts [rounds] [seconds]` needs `npm run build`, PostgreSQL and wrk; it takes less than ten minutes
+// with 0, 10,000 and 100,000 sessions in it. All installations are up at once; each round measures each, and a cost is divided by that of one
+// replica in the same round. The replicas of an installation are asked one after the other, since each is to have a core to itself and there
+// is one for all: what the others spend meanwhile counts. Bare relays, which know nothing of each other, say what the method is worth.
+// `node scripts/run.mjs bench/replicas.ts [rounds] [seconds]` needs `npm run build`, PostgreSQL and wrk; it takes some fifteen minutes
 // and writes the results.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -22,13 +23,13 @@ import { readMachine } from './machine.ts'
 import { cpuUsBetween, cpuUsByPid, createKeeper, processTree } from './proc.ts'
 import type { Keeper, Started } from './proc.ts'
 import { openSession } from './session.ts'
-import { lowest } from './stats.ts'
+import { median, percentile } from './stats.ts'
 import { replaceBetween } from './table.ts'
 import { runWrk, writeWrkScript } from './wrk.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const CONNECTIONS = 64
-/** For each process: those that share a core are each asked so much less, and V8 optimizes by calls. */
+/** For each process: V8 optimizes by calls. */
 const WARM_SECONDS = 4
 const STORED_LIFETIME_MS = 3_600_000
 const FILLERS_AT_ONCE = 64
@@ -45,31 +46,28 @@ const FOUR: Installation = { what: 'replica', count: 4, storedSessions: 0 }
 const TEN_THOUSAND: Installation = { what: 'replica', count: 1, storedSessions: 10_000 }
 const HUNDRED_THOUSAND: Installation = { what: 'replica', count: 1, storedSessions: 100_000 }
 const ONE_RELAY: Installation = { what: 'relay', count: 1, storedSessions: 0 }
-const TWO_RELAYS: Installation = { what: 'relay', count: 2, storedSessions: 0 }
 const FOUR_RELAYS: Installation = { what: 'relay', count: 4, storedSessions: 0 }
-const INSTALLATIONS = [ONE, TWO, FOUR, TEN_THOUSAND, HUNDRED_THOUSAND, ONE_RELAY, TWO_RELAYS, FOUR_RELAYS]
+const INSTALLATIONS = [ONE, TWO, FOUR, TEN_THOUSAND, HUNDRED_THOUSAND, ONE_RELAY, FOUR_RELAYS]
 
 interface Setting {
   readonly name: string
   readonly installation: Installation
-  /** Of the same kind, as many as this one has, where there is one. */
-  readonly relays?: Installation
-  /** At each process. Fewer at each are smaller batches for it, which cost more a call. */
-  readonly connectionsEach: number
+  /** What it is compared with. */
+  readonly base: Installation
+  /** All its processes share the core, and 64 connections. */
+  readonly isAtOnce?: true
 }
 
-/** The first is what the others are compared with. */
 const SETTINGS: readonly Setting[] = [
-  { name: '1 replica', installation: ONE, relays: ONE_RELAY, connectionsEach: CONNECTIONS },
-  { name: '2 replicas', installation: TWO, relays: TWO_RELAYS, connectionsEach: CONNECTIONS / 2 },
-  { name: '4 replicas', installation: FOUR, relays: FOUR_RELAYS, connectionsEach: CONNECTIONS / 4 },
-  { name: '2 replicas, 64 connections each', installation: TWO, connectionsEach: CONNECTIONS },
-  { name: '4 replicas, 64 connections each', installation: FOUR, connectionsEach: CONNECTIONS },
-  { name: '1 replica, 10,000 sessions stored', installation: TEN_THOUSAND, connectionsEach: CONNECTIONS },
-  { name: '1 replica, 100,000 sessions stored', installation: HUNDRED_THOUSAND, connectionsEach: CONNECTIONS },
-  { name: '1 bare relay', installation: ONE_RELAY, connectionsEach: CONNECTIONS },
-  { name: '2 bare relays', installation: TWO_RELAYS, connectionsEach: CONNECTIONS / 2 },
-  { name: '4 bare relays', installation: FOUR_RELAYS, connectionsEach: CONNECTIONS / 4 },
+  { name: '1 replica', installation: ONE, base: ONE },
+  { name: '2 replicas', installation: TWO, base: ONE },
+  { name: '4 replicas', installation: FOUR, base: ONE },
+  { name: '1 replica, 10,000 sessions stored', installation: TEN_THOUSAND, base: ONE },
+  { name: '1 replica, 100,000 sessions stored', installation: HUNDRED_THOUSAND, base: ONE },
+  { name: '1 bare relay', installation: ONE_RELAY, base: ONE_RELAY },
+  { name: '4 bare relays', installation: FOUR_RELAYS, base: ONE_RELAY },
+  { name: '4 replicas, all at once on one core', installation: FOUR, base: ONE, isAtOnce: true },
+  { name: '4 bare relays, all at once on one core', installation: FOUR_RELAYS, base: ONE_RELAY, isAtOnce: true },
 ]
 
 /** `anywhere`: one session, whose calls come to all replicas in equal parts; `owner`: each replica is asked for sessions of its own. */
@@ -90,12 +88,14 @@ interface Process {
 type Cluster = readonly Process[]
 type Clusters = ReadonlyMap<Installation, Cluster>
 
-export interface ReplicasResult {
-  readonly setting: Setting
+interface ReplicasResult {
+  readonly setting: string
   readonly caseName: Case['name']
-  /** Microseconds of all its processes' CPU by answered request. */
-  readonly best: number
-  readonly median: number
+  /** Microseconds of all its processes' CPU by answered request, median of the rounds. */
+  readonly costUs: number
+  /** Divided by what its base cost in the same round: the middle one, and the middle half. */
+  readonly times: number
+  readonly timesQuartiles: readonly [number, number]
 }
 
 async function fill(store: SessionStore, count: number): Promise<void> {
@@ -160,15 +160,29 @@ async function prepare(cluster: Cluster, { name, benchCase, session }: Case): Pr
   }
 }
 
-/** Microseconds by request, over all processes, each asked by a wrk of its own. */
-async function measure({ keeper }: Around, cluster: Cluster, { name }: Case, connectionCount: number, seconds: number): Promise<number> {
+interface Asked {
+  readonly cpuUs: number
+  readonly requestCount: number
+}
+
+/** What all processes of a cluster spent while these were asked, each by a wrk of its own. */
+async function ask({ keeper }: Around, cluster: Cluster, asked: Cluster, { name }: Case, seconds: number): Promise<Asked> {
   const meters = (): Map<number, number> => cpuUsByPid(cluster.flatMap(({ started }) => processTree(started.pid)))
+  const connectionCount = CONNECTIONS / asked.length
   const before = meters()
-  const runs = await Promise.all(
-    cluster.map(({ target, scripts }) => runWrk({ keeper, script: scripts.get(name) ?? '', target, connectionCount, seconds, core: OTHER_CORE })),
-  )
-  const after = meters()
-  return cpuUsBetween(before, after) / runs.reduce((sum, run) => sum + run.requestCount, 0)
+  const runs = await Promise.all(asked.map(({ target, scripts }) => runWrk({ keeper, script: scripts.get(name) ?? '', target, connectionCount, seconds, core: OTHER_CORE })))
+  return { cpuUs: cpuUsBetween(before, meters()), requestCount: runs.reduce((sum, run) => sum + run.requestCount, 0) }
+}
+
+/** Microseconds by request. In turns each counts as much as the next, as behind a balancer, however many answers it gave. */
+async function measure(around: Around, cluster: Cluster, one: Case, seconds: number, isAtOnce = false): Promise<number> {
+  const turns = isAtOnce ? [cluster] : cluster.map((each) => [each])
+  let sumUs = 0
+  for (const turn of turns) {
+    const { cpuUs, requestCount } = await ask(around, cluster, turn, one, seconds)
+    sumUs += cpuUs / requestCount
+  }
+  return sumUs / turns.length
 }
 
 async function openClusters(around: Around): Promise<Clusters> {
@@ -185,23 +199,13 @@ async function openClusters(around: Around): Promise<Clusters> {
 }
 
 function tableText(results: readonly ReplicasResult[]): string {
-  const of = (setting: Setting | undefined, { name }: Case): ReplicasResult | undefined => results.find((one) => one.setting === setting && one.caseName === name)
-  const times = (setting: Setting, one: Case, base: Setting | undefined): number => (of(setting, one)?.best ?? Number.NaN) / (of(base, one)?.best ?? Number.NaN)
-  const cell = (setting: Setting, one: Case): string => {
-    const found = of(setting, one)
-    if (found === undefined) return '–'
-    const first = SETTINGS.find(({ installation }) => installation.what === setting.installation.what)
-    return `${found.best.toFixed(1)} / ${found.median.toFixed(1)} (× ${times(setting, one, first).toFixed(2)})`
+  const cells = (name: string, { name: caseName }: Case): string[] => {
+    const found = results.find((one) => one.setting === name && one.caseName === caseName)
+    return found === undefined ? ['–', '–'] : [found.costUs.toFixed(1), `${found.times.toFixed(2)} (${found.timesQuartiles.map((each) => each.toFixed(2)).join('–')})`]
   }
-  /** Against what as many relays cost, in multiples of what the same is for one. */
-  const own = (setting: Setting, one: Case): string => {
-    const against = (each: Setting | undefined): number => (each === undefined ? Number.NaN : times(each, one, SETTINGS.find(({ installation }) => installation === each.relays)))
-    const share = against(setting) / against(SETTINGS[0])
-    return Number.isNaN(share) ? '–' : `× ${share.toFixed(2)}`
-  }
-  const rows = SETTINGS.map((setting) => `| ${[setting.name, ...CASES.flatMap((one) => [cell(setting, one), own(setting, one)])].join(' | ')} |`)
-  const heads = CASES.flatMap(({ name }) => [name, 'own'])
-  return [`| CPU µs/request, best / median | ${heads.join(' | ')} |`, `|---|${'---:|'.repeat(heads.length)}`, ...rows].join('\n')
+  const rows = SETTINGS.map(({ name }) => `| ${[name, ...CASES.flatMap((one) => cells(name, one))].join(' | ')} |`)
+  const heads = CASES.flatMap(({ name }) => [`${name}: µs`, '× one'])
+  return [`| CPU by request | ${heads.join(' | ')} |`, `|---|${'---:|'.repeat(heads.length)}`, ...rows].join('\n')
 }
 
 async function run(keeper: Keeper, temp: string, rounds: number, seconds: number): Promise<ReplicasResult[]> {
@@ -225,23 +229,36 @@ async function run(keeper: Keeper, temp: string, rounds: number, seconds: number
 
 async function measureAll(around: Around, clusters: Clusters, rounds: number, seconds: number): Promise<ReplicasResult[]> {
   const results: ReplicasResult[] = []
-  const of = ({ installation }: Setting): Cluster => clusters.get(installation) ?? []
+  const of = (installation: Installation): Cluster => clusters.get(installation) ?? []
   for (const one of CASES) {
-    const samples = new Map<Setting, number[]>()
     for (const cluster of clusters.values()) {
       await prepare(cluster, one)
-      await measure(around, cluster, one, CONNECTIONS / cluster.length, WARM_SECONDS * cluster.length)
+      await measure(around, cluster, one, WARM_SECONDS)
     }
+    const costs: Map<Setting, number>[] = []
     for (let round = 0; round < rounds; round += 1) {
-      for (const setting of round % 2 === 0 ? SETTINGS : SETTINGS.toReversed()) {
-        const costUs = await measure(around, of(setting), one, setting.connectionsEach, seconds)
-        samples.set(setting, [...(samples.get(setting) ?? []), costUs])
-        console.error(`${one.name}, ${setting.name}: ${costUs.toFixed(1)} µs`)
-      }
+      const own = new Map<Setting, number>()
+      for (const setting of round % 2 === 0 ? SETTINGS : SETTINGS.toReversed()) own.set(setting, await measure(around, of(setting.installation), one, seconds, setting.isAtOnce))
+      console.error(`${one.name}, round ${round + 1} of ${rounds}: ${[...own].map(([{ name }, costUs]) => `${name} ${costUs.toFixed(1)}`).join(', ')}`)
+      costs.push(own)
     }
-    for (const [setting, own] of samples) results.push({ setting, caseName: one.name, ...lowest(own) })
+    for (const setting of SETTINGS) results.push(resultOf(setting, one, costs))
   }
   return results
+}
+
+function resultOf(setting: Setting, { name }: Case, costs: readonly ReadonlyMap<Setting, number>[]): ReplicasResult {
+  const base = SETTINGS.find(({ installation }) => installation === setting.base) ?? setting
+  const cost = (round: ReadonlyMap<Setting, number>, one: Setting): number => round.get(one) ?? Number.NaN
+  const times = costs.map((round) => cost(round, setting) / cost(round, base)).toSorted((left, right) => left - right)
+  return {
+    setting: setting.name, caseName: name, costUs: rounded(median(costs.map((round) => cost(round, setting)))), times: rounded(median(times)),
+    timesQuartiles: [rounded(percentile(times, 0.25)), rounded(percentile(times, 0.75))],
+  }
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000
 }
 
 async function firstLine({ child }: Started): Promise<string> {
@@ -249,14 +266,14 @@ async function firstLine({ child }: Started): Promise<string> {
   throw new Error('the upstream server ended before it listened')
 }
 
-const [, , rounds = '4', seconds = '2'] = process.argv
+const [, , rounds = '12', seconds = '1'] = process.argv
 const keeper = createKeeper()
 const temp = mkdtempSync(join(tmpdir(), 'portolan-replicas-'))
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => void keeper.stopAll().finally(() => process.exit(130)))
 try {
   const machine = readMachine()
   const results = await run(keeper, temp, Number(rounds), Number(seconds))
-  writeFileSync(join(root, 'bench/results/replicas.json'), `${JSON.stringify({ version: 2, machine, rounds: Number(rounds), seconds: Number(seconds), connections: CONNECTIONS, results }, null, 1)}\n`)
+  writeFileSync(join(root, 'bench/results/replicas.json'), `${JSON.stringify({ version: 3, machine, rounds: Number(rounds), seconds: Number(seconds), connections: CONNECTIONS, results }, null, 1)}\n`)
   const table = tableText(results)
   const readme = join(root, 'bench/README.md')
   writeFileSync(readme, replaceBetween(readFileSync(readme, 'utf8'), 'replicas', `${new Date().toISOString().slice(0, 10)}, ${machine.coreCount} × ${machine.cpuModel}, load average before ${machine.loadAverageAtStart}.\n\n${table}`))
