@@ -2,37 +2,50 @@
 
 import type { SqlDatabase, StateDatabases } from './sql-database.ts'
 
-/** Table -> the column by which a batch is chosen: of events those of so many sessions go at once. */
-const CACHE_TABLES = { portolan_session: 'id', portolan_event: 'session_id', portolan_replica: 'id', portolan_era: 'upstream_key' } as const
+/** Table -> its key. */
+const CACHE_TABLES = { portolan_session: 'id', portolan_event: 'session_id, event_id', portolan_replica: 'id', portolan_era: 'upstream_key' } as const
 const DURABLE_TABLES = { portolan_replay: 'used_key' } as const
 const BATCH = 500
 /** Batches of one table in one sweep. */
 const MAX_BATCHES = 20
 
-/** Resolves with how many rows went. */
-export async function sweepExpired({ durable, cache }: StateDatabases): Promise<number> {
-  let removed = 0
-  for (const [table, key] of Object.entries(CACHE_TABLES)) removed += await sweepTable(cache, table, key)
-  for (const [table, key] of Object.entries(DURABLE_TABLES)) removed += await sweepTable(durable, table, key)
-  return removed
+export interface Swept {
+  /** How many rows went. */
+  readonly removed: number
+  /** There was more than one sweep takes: the next one should not wait. */
+  readonly isMore: boolean
 }
 
-function sweepTable(database: SqlDatabase, table: string, key: string): Promise<number> {
+export async function sweepExpired({ durable, cache }: StateDatabases): Promise<Swept> {
+  const swept: Swept[] = []
+  for (const [table, key] of Object.entries(CACHE_TABLES)) swept.push(await sweepTable(cache, table, key))
+  for (const [table, key] of Object.entries(DURABLE_TABLES)) swept.push(await sweepTable(durable, table, key))
+  return { removed: swept.reduce((sum, { removed }) => sum + removed, 0), isMore: swept.some(({ isMore }) => isMore) }
+}
+
+/** Materialized: picked once. Left to itself PostgreSQL may pick anew for each row that it looks at, and 10,000 rows take longer than a statement may. */
+function sweepTable(database: SqlDatabase, table: string, key: string): Promise<Swept> {
   const expired = `SELECT ${key} FROM ${table} WHERE expires_at_ms <= portolan_now_ms() LIMIT`
-  return sweepBatches(database, `${expired} 1`, `DELETE FROM ${table} WHERE ${key} IN (${expired} ${BATCH}${unlocked(database)}) AND expires_at_ms <= portolan_now_ms() RETURNING 1 AS removed`)
+  const remove = `
+    WITH picked AS MATERIALIZED (${expired} ${BATCH}${unlocked(database)})
+    DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM picked) RETURNING 1 AS removed`
+  return sweepBatches(database, `${expired} 1`, remove)
 }
 
-/** Two replicas that sweep at once take different rows. */
+/** Two replicas that sweep at once take different rows, and what was renewed meanwhile stays. */
 function unlocked({ dialect }: SqlDatabase): string {
   return dialect === 'postgres' ? ' FOR UPDATE SKIP LOCKED' : ''
 }
 
 /** Where nothing has expired, nothing is written: a process without sessions starts no thread that writes. */
-async function sweepBatches(database: SqlDatabase, look: string, remove: string): Promise<number> {
+async function sweepBatches(database: SqlDatabase, look: string, remove: string): Promise<Swept> {
   let removed = 0
   for (let batch = 0; batch < MAX_BATCHES; batch++) {
-    if ((await database.read(look, [])).length === 0) break
-    removed += (await database.write(remove, [])).length
+    if ((await database.read(look, [])).length === 0) return { removed, isMore: false }
+    const { length } = await database.write(remove, [])
+    // Somebody else removes them.
+    if (length === 0) return { removed, isMore: false }
+    removed += length
   }
-  return removed
+  return { removed, isMore: true }
 }

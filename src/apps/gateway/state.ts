@@ -69,6 +69,8 @@ export interface StateOptions {
 }
 
 const SWEEP_MS = 60_000
+/** Where one sweep did not do. */
+const SWEEP_ON_MS = 1_000
 /** A fail-over of the database takes no replica out of service. */
 const GRACE_MS = 30_000
 
@@ -89,11 +91,18 @@ async function openStores({ place, data, clock, log, replicaId }: StateOptions, 
     wait.on(`the key ring in ${databases.name}`)
     const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
     const contact = createContact(clock, log)
-    const stopPoll = repeat(clock, KEY_POLL_MS, () => keyring.refresh().then(contact.made, contact.failed))
-    const sweep = async (): Promise<void> => {
-      if (replicaId === undefined || (await isElected(stores.replicas, replicaId))) await sweepExpired(databases)
+    const poll = (): Promise<void> => keyring.refresh().then(contact.made, contact.failed)
+    const sweep = async (): Promise<number> => {
+      // Whether the database is away the poll says.
+      const isOurs = replicaId === undefined || (await isElected(stores.replicas, replicaId).catch(() => false))
+      return isOurs && (await sweepExpired(databases)).isMore ? SWEEP_ON_MS : SWEEP_MS
     }
-    const stopSweep = repeat(clock, SWEEP_MS, () => sweep().catch(() => undefined))
+    const unswept = (error: unknown): number => {
+      log.warn({ reason: reasonOf(error) }, 'What has expired could not be removed from the database: tried again in a minute')
+      return SWEEP_MS
+    }
+    const stopPoll = repeat(clock, KEY_POLL_MS, () => poll().then(() => KEY_POLL_MS))
+    const stopSweep = repeat(clock, SWEEP_MS, () => sweep().catch(unswept))
     return {
       name: databases.name,
       databases,
@@ -155,19 +164,19 @@ function reasonOf(error: unknown): string {
   return String(cause ?? error)
 }
 
-/** Runs again and again, each time after the last has ended. Returns what stops it, and waits for a run that is on its way. */
-function repeat(clock: Clock, everyMs: number, run: () => Promise<void>): () => Promise<void> {
+/** Runs again and again, each time after the last has ended and what it asks for has passed. Returns what stops it, and waits for a run that is on its way. */
+function repeat(clock: Clock, firstMs: number, run: () => Promise<number>): () => Promise<void> {
   let isStopped = false
   let running: Promise<void> = Promise.resolve()
   let cancel = (): void => undefined
-  const next = (): void => {
-    cancel = clock.after(everyMs, () => {
-      running = run().then(() => {
-        if (!isStopped) next()
+  const next = (ms: number): void => {
+    cancel = clock.after(ms, () => {
+      running = run().then((pauseMs) => {
+        if (!isStopped) next(pauseMs)
       })
     })
   }
-  next()
+  next(firstMs)
   return () => {
     isStopped = true
     cancel()
