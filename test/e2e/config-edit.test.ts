@@ -47,6 +47,25 @@ describe('portolan add', () => {
     expect(readdirSync(folder)).toEqual(['portolan.json'])
   })
 
+  it('says what it waits for, and ends with what it has started on Ctrl+C; with --check nothing is written then', async () => {
+    const silent = ['--', process.execPath, '-e', `require('node:fs').writeFileSync(String(process.pid), ''); setInterval(() => 0, 1000)`]
+    const kept = runPortolan(['add', 'slow', '--data', data, ...silent], { cwd: folder })
+    const checked = runPortolan(['add', 'other', '--config', 'other.json', '--check', '--json', '--data', data, ...silent], { cwd: folder })
+    for (const { child, stderr, name, signal } of [{ ...kept, name: 'slow', signal: 'SIGINT' }, { ...checked, name: 'other', signal: 'SIGTERM' }] as const) {
+      await expect.poll(stderr, { timeout: 15_000 }).toContain(`Waiting for ${name} to start and to answer, 40 s at most; Ctrl+C ends it.\n`)
+      child.kill(signal)
+    }
+    expect(await kept.exited).toEqual({ code: 130, signal: null })
+    expect(kept.stderr()).toMatch(/The trial of slow was stopped\.\nslow stays in portolan\.json: mend it there/)
+    expect(await checked.exited).toEqual({ code: 143, signal: null })
+    expect(JSON.parse(checked.stdout())).toMatchObject({ action: 'add', name: 'other', isChanged: false, server: { ok: false, detail: 'the trial was stopped' } })
+    const names = readdirSync(folder)
+    const pids = names.filter((name) => /^\d+$/.test(name))
+    expect(names.filter((name) => !pids.includes(name))).toEqual(['portolan.json'])
+    expect(pids.length).toBeGreaterThanOrEqual(2)
+    for (const pid of pids) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
+  }, 60_000)
+
   it('keeps a server that does not answer, and says what to do; with --check it writes nothing and fails', async () => {
     const kept = await edit('add', 'a', '--', 'no-such-command-at-all', '--flag')
     expect(kept).toMatchObject({ code: 0, err: expect.stringMatching(/a does not answer: command not found: no-such-command-at-all\n {2}Install the program[^]*a stays in portolan\.json/) })

@@ -368,3 +368,14 @@ describe('a server that would steer the terminal', () => {
     for (const words of [['tools', '--json'], ['call', 'fails', '--json'], ['get', 'evil', 'a=b', '--json']]) await shown(words)
   })
 })
+
+describe('portolan add of a server that is slow', () => {
+  it('shows that it waits, and is ended by Ctrl+C', async () => {
+    const terminal = callUnderShell([...PORTOLAN, 'add', 'slow', '--data', folder, '--', process.execPath, '-e', 'setInterval(() => 0, 1000)'])
+    await terminal.waitFor('Waiting for slow to start and to answer')
+    terminal.press('ctrl-c')
+    const ended = await terminal.waitFor('exit 130')
+    expect(ended).toContain('The trial of slow was stopped.')
+    expect(ended).not.toContain('Waiting for')
+  })
+})

@@ -12,8 +12,21 @@ import { visible } from '../gateway/visible-text.ts'
 /** Beyond the time that the server itself is given to start. */
 const LISTING_MS = 10_000
 
-/** `text` is the whole file. A reference that leads nowhere here is a failed trial: it may lead somewhere where Portolan runs. */
-export async function tryAdded(path: string, text: string, name: string): Promise<ServerTrial> {
+export interface TriedServer {
+  readonly path: string
+  /** Of the whole file. */
+  readonly text: string
+  readonly name: string
+}
+
+export interface TrialWatch {
+  readonly signal: AbortSignal
+  /** It is asked now, and given so long. */
+  readonly onBegin: (limitMs: number) => void
+}
+
+/** A reference that leads nowhere here is a failed trial: it may lead somewhere where Portolan runs. Rejects with the reason of `signal` only. */
+export async function tryAdded({ path, text, name }: TriedServer, { signal, onBegin }: TrialWatch): Promise<ServerTrial> {
   const { config } = inspectConfig(text)
   const server = config === undefined ? undefined : findServer(config, name)
   if (config === undefined || server === undefined) return { ok: false, detail: 'it is not in the file' }
@@ -21,7 +34,9 @@ export async function tryAdded(path: string, text: string, name: string): Promis
   if (!compiled.ok) return { ok: false, detail: formatProblems('what it refers to', compiled.fault) }
   const [snapshot] = compiled.value.servers
   if (snapshot === undefined) return { ok: false, detail: 'it is disabled' }
-  return await tryServer(snapshot, process.env, snapshot.connectTimeoutMs + LISTING_MS)
+  const timeoutMs = snapshot.connectTimeoutMs + LISTING_MS
+  onBegin(timeoutMs)
+  return await tryServer(snapshot, { env: process.env, timeoutMs, signal })
 }
 
 /** For people: what it is, or what went wrong and what to do. */

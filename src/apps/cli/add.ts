@@ -14,7 +14,9 @@ import { inspectConfig } from '../gateway/config.ts'
 import type { ServerTrial } from '../gateway/server-trial.ts'
 import { editedPath, runEdit, sayUptake, withEditOptions } from './edit.ts'
 import type { EditOptions, EditRequest } from './edit.ts'
-import { trialText, tryAdded } from './add-trial.ts'
+import { trialText } from './add-trial.ts'
+import type { Uptake } from './running-config.ts'
+import { tryShown } from './shown-trial.ts'
 
 interface AddOptions extends EditOptions, NewOptions {
   readonly env?: readonly string[]
@@ -76,32 +78,41 @@ async function add(name: string, words: readonly string[], options: AddOptions):
   }
   const request: EditRequest = { action: 'add', name, done: () => (isThere ? `Replaced ${name} in` : `Added ${name} to`), options, mayCreate: true, edit }
   const isTried = options.check !== false && options.disabled !== true && options.dryRun !== true
-  let trial = options.check === true && isTried ? await checkFirst(request) : undefined
-  if (trial?.ok === false) {
-    say(options, 'err', trialText(name, trial))
-    say(options, 'err', 'Nothing was written. Without --check it is added all the same.')
-    if (options.json === true) process.stdout.write(`${JSON.stringify({ file: editedPath(options), action: 'add', name, isNew: false, isChanged: false, server: trial })}\n`)
-    process.exitCode = EXIT_FAILURE
-    return
-  }
+  const first = options.check === true && isTried ? await checkFirst(request) : undefined
+  if (first?.ok === false) return sayUnwritten(request, first)
   const done = await runEdit(request)
   if (done === undefined) return
-  if (isTried && trial === undefined) {
-    say(options, 'err', `Trying ${name} …`)
-    trial = await tryAdded(editedPath(options), readFileSync(editedPath(options), 'utf8'), name)
-  }
-  if (trial !== undefined) say(options, trial.ok ? 'out' : 'err', trialText(name, trial))
+  const trial = isTried && first === undefined ? await tryNow(request, readFileSync(editedPath(options), 'utf8')) : first
+  if (trial !== undefined) say(options, trial.ok ? 'out' : 'err', wordsOf(name, trial))
   if (trial?.ok === false) say(options, 'err', `${name} stays in ${editedPath(options)}: mend it there, or take it out with portolan remove ${shellWord(name)}.`)
-  const running = await sayUptake(request, done.isChanged)
+  const running: Uptake = trial === STOPPED ? { state: 'none', message: '' } : await sayUptake(request, done.isChanged)
   if (options.json === true) process.stdout.write(`${JSON.stringify({ ...done, ...(trial === undefined ? {} : { server: trial }), running })}\n`)
+}
+
+/** By Ctrl+C or SIGTERM, as the exit code says. */
+const STOPPED: ServerTrial = { ok: false, detail: 'the trial was stopped' }
+
+async function tryNow({ options, name }: EditRequest, text: string): Promise<ServerTrial> {
+  say(options, 'err', `Trying ${name} …`)
+  return (await tryShown({ path: editedPath(options), text, name })) ?? STOPPED
 }
 
 async function checkFirst(request: EditRequest): Promise<ServerTrial> {
   const path = editedPath(request.options)
   const edited = request.edit(textOf(path))
   if (!edited.ok) throw new ConfigError(path, edited.fault)
-  say(request.options, 'err', `Trying ${request.name} …`)
-  return await tryAdded(path, edited.value.text, request.name)
+  return await tryNow(request, edited.value.text)
+}
+
+function sayUnwritten({ options, name }: EditRequest, trial: ServerTrial): void {
+  say(options, 'err', wordsOf(name, trial))
+  say(options, 'err', `Nothing was written.${trial === STOPPED ? '' : ' Without --check it is added all the same.'}`)
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ file: editedPath(options), action: 'add', name, isNew: false, isChanged: false, server: trial })}\n`)
+  process.exitCode ??= EXIT_FAILURE
+}
+
+function wordsOf(name: string, trial: ServerTrial): string {
+  return trial === STOPPED ? `The trial of ${name} was stopped.` : trialText(name, trial)
 }
 
 function textOf(path: string): string {

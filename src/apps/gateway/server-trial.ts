@@ -33,8 +33,14 @@ export type ServerTrial =
   /** `detail` as `portolan status` would have it; secrets are taken out. */
   | { readonly ok: false; readonly detail: string }
 
-/** Never rejects. Takes `timeoutMs` at most, and what it takes to end the child process. */
-export async function tryServer(server: ServerSnapshot, env: Env, timeoutMs: number): Promise<ServerTrial> {
+export interface TrialOptions {
+  readonly env: Env
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+}
+
+/** Takes `timeoutMs` at most, and what it takes to end the child process. Rejects with the reason of `signal` only. */
+export async function tryServer(server: ServerSnapshot, { env, timeoutMs, signal }: TrialOptions): Promise<ServerTrial> {
   const clock = createSystemClock()
   const egress = createEgress({ env })
   const spawner = createSpawner()
@@ -43,7 +49,7 @@ export async function tryServer(server: ServerSnapshot, env: Env, timeoutMs: num
   const deps = { egress, spawner, clock, random: createSystemRandom(), limits: DEFAULT_LIMITS, pool, self, log: () => undefined }
   const upstream = createUpstream(server, deps)
   try {
-    return await Promise.race([look(upstream, { clock, self }), silence(upstream, timeoutMs)])
+    return await Promise.race([look(upstream, { clock, self }), silence(upstream, timeoutMs), ...(signal === undefined ? [] : [aborted(signal)])])
   } finally {
     await upstream.close()
     pool.close()
@@ -55,6 +61,14 @@ async function silence(upstream: Upstream, timeoutMs: number): Promise<ServerTri
   await new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())
   const { detail } = upstream.status()
   return { ok: false, detail: detail === '' ? `no answer for ${Math.round(timeoutMs / 1_000)} s` : detail }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
 }
 
 async function look(upstream: Upstream, asker: Asker): Promise<ServerTrial> {
