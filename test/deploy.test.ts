@@ -1,6 +1,7 @@
-/** The files of deploy/: against the schemas of what reads them, and against the program that they start. */
+/** The files of deploy/: against the schemas of what reads them, and against the program that they start. test/e2e/compose.test.ts starts one of them. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { BlockList } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -124,6 +125,13 @@ describe('deploy/kubernetes', () => {
   })
 })
 
+function within(network: string, address: string): boolean {
+  const [base = '', bits] = network.split('/')
+  const list = new BlockList()
+  list.addSubnet(base, Number(bits))
+  return list.check(address)
+}
+
 describe('deploy/compose', () => {
   const compose = parse(read('deploy/compose/compose.yaml'), { merge: true })
 
@@ -141,7 +149,7 @@ describe('deploy/compose', () => {
     const servers = [...read('deploy/compose/nginx.conf').matchAll(/^ +server ([\w-]+):7400 /gm)].map(([, name]) => name)
     expect(servers).toEqual(replicas)
     expect(faultsOf(read('deploy/compose/compose.yaml'))).toEqual([])
-    expect(problemsOf(read('deploy/compose/portolan.json'), 'compose.json')).toEqual([])
+    expect(problemsOf(read('deploy/compose/config/portolan.json'), 'compose.json')).toEqual([])
   })
 
   it('mounts only what there is, and declares each secret that it uses', () => {
@@ -152,14 +160,15 @@ describe('deploy/compose', () => {
     expect(existsSync(join(root, compose.services['portolan-1'].build.dockerfile))).toBe(true)
   })
 
-  const hasNginx = spawnSync('nginx', ['-v']).status === 0
-  it.runIf(hasNginx)('has an nginx.conf that nginx takes, and that sends no call twice', () => {
-    const text = read('deploy/compose/nginx.conf')
-    const path = join(folder, 'nginx.conf')
-    writeFileSync(path, text.replaceAll(/portolan-\d:/g, '127.0.0.1:').replace('events', `pid ${folder}/nginx.pid;\nerror_log stderr;\nevents`))
-    const { stderr } = spawnSync('nginx', ['-t', '-c', path, '-p', folder], { encoding: 'utf8' })
-    expect(stderr).toContain('syntax is ok')
-    expect(text.replaceAll(/#.*/g, '')).not.toContain('non_idempotent')
+  it('keeps the replicas where nginx found them, when they are made anew', () => {
+    const replicas = Object.entries<any>(compose.services).filter(([name]) => name.startsWith('portolan')).map(([, { networks }]) => networks.inside.ipv4_address)
+    expect(new Set(replicas).size).toBe(2)
+    const [{ subnet, ip_range: others }] = compose.networks.inside.ipam.config
+    for (const address of replicas) expect([within(subnet, address), within(others, address)]).toEqual([true, false])
+  })
+
+  it('has an nginx.conf that sends no call twice', () => {
+    expect(read('deploy/compose/nginx.conf').replaceAll(/#.*/g, '')).not.toContain('non_idempotent')
   })
 })
 
