@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connect } from '@nats-io/transport-node'
+import { connect, nkeys } from '@nats-io/transport-node'
 import { Client } from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createMemoryTelemetry } from '../src/adapters/memory/telemetry.ts'
@@ -156,6 +156,46 @@ describe.skipIf(nats === undefined)('a NATS that asks who comes', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('takes a token, the seed of an nkey, and a .creds file', async () => {
+    const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()]
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-nats-creds-'))
+    stops.push(() => rmSync(folder, { recursive: true }))
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text)
+      return join(folder, name)
+    }
+    const seed = Buffer.from(user.getSeed()).toString()
+    const trusted = jwt(operator, operator, { type: 'operator' })
+    const accounts = `{ ${account.getPublicKey()}: ${jwt(operator, account, { type: 'account', limits: { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 } })} }`
+    const creds = `-----BEGIN NATS USER JWT-----\n${jwt(account, user, { type: 'user', subs: -1, data: -1, payload: -1 })}\n------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------`
+    const byToken = open(`nats://s3cret@${await start(['--auth', 's3cret'])}`)
+    const nkeyServer = await start(['-c', file('nkey.conf', `authorization { users = [ { nkey: ${user.getPublicKey()} } ] }`)])
+    const credsServer = await start(['-c', file('creds.conf', `operator: ${trusted}\nresolver: MEMORY\nresolver_preload: ${accounts}`)])
+    const guests = [byToken, open(`nats://${nkeyServer}`, { credentials: `${seed}\n` }), open(`nats://${credsServer}`, { credentials: creds })]
+    await expect.poll(() => guests.map(({ hints, changes }) => [hints.state().isUp, changes])).toEqual(guests.map(() => [true, ['true connected']]))
+    const strangers = [open(`nats://${nkeyServer}`), open(`nats://${credsServer}`, { credentials: seed })]
+    await expect.poll(() => strangers.map(({ changes }) => changes.join())).toEqual([expect.stringMatching(/^false .*authoriz/i), expect.stringMatching(/^false .*authoriz/i)])
+    expect(JSON.stringify(strangers.map(({ hints, changes }) => [hints.state(), changes]))).not.toContain(seed)
+  })
+
+  it('goes on at another server of its cluster when one ends, and tells of the gap', async () => {
+    const ports = await Promise.all(Array.from({ length: 4 }, () => freePort()))
+    const [one = 0, two = 0, routeOne = 0, routeTwo = 0] = ports
+    const cluster = (own: number, other: number): string[] => ['--cluster_name', 'x', '--cluster', `nats://127.0.0.1:${own}`, '--routes', `nats://127.0.0.1:${other}`]
+    const first = await startNats(cluster(routeOne, routeTwo), one)
+    await start(cluster(routeTwo, routeOne), two)
+    const [near, far] = [open(`nats://127.0.0.1:${one},127.0.0.1:${two}`), open(`nats://127.0.0.1:${two},nats://127.0.0.1:${one}`)]
+    const got: string[] = []
+    far.hints.subscribe('a', ({ revision }) => got.push(revision))
+    const say = (revision: string) => expect.poll(() => (near.hints.publish({ topic: 'a', revision }), got), { interval: 100, timeout: 10_000 }).toContain(revision)
+    await say('1')
+    if ('stop' in first) await first.stop?.()
+    await say('2')
+    expect([near.hints.state().isUp, far.hints.state().isUp]).toEqual([true, true])
+    expect([near, far].some(({ changes }) => changes.includes('false the connection was lost'))).toBe(true)
+    expect(got).toContain('')
+  })
+
   it('may start later than Portolan', async () => {
     const port = await freePort()
     const { hints, changes } = open(`nats://127.0.0.1:${port}`)
@@ -165,3 +205,12 @@ describe.skipIf(nats === undefined)('a NATS that asks who comes', () => {
     await expect.poll(() => hints.state().isUp).toBe(true)
   })
 })
+
+type KeyPair = ReturnType<typeof nkeys.createUser>
+
+/** As nsc makes them. */
+function jwt(issuer: KeyPair, subject: KeyPair, nats: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const text = `${part({ typ: 'JWT', alg: 'ed25519-nkey' })}.${part({ jti: 'test', iat: Math.floor(Date.now() / 1_000), iss: issuer.getPublicKey(), name: 'test', sub: subject.getPublicKey(), nats: { ...nats, version: 2 } })}`
+  return `${text}.${Buffer.from(issuer.sign(new TextEncoder().encode(text))).toString('base64url')}`
+}

@@ -1,12 +1,13 @@
 /** Hints over NATS: one subject for all of them, no stream and no acknowledgement; a poll stands behind each hint. */
-import { connect, credsAuthenticator } from '@nats-io/transport-node'
-import type { NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node'
+import { connect, credsAuthenticator, nkeyAuthenticator } from '@nats-io/transport-node'
+import type { Authenticator, NatsConnection, NodeConnectionOptions, Status } from '@nats-io/transport-node'
 import type { Telemetry } from '../../core/audit/telemetry.ts'
 import type { Clock } from '../../core/clock.ts'
 import { createHintRelay } from '../../core/event/hint-relay.ts'
 import type { WiredHints } from '../../core/event/hint-wire.ts'
 import type { Random } from '../../core/random.ts'
 import { backoffMs } from '../../core/upstream/backoff.ts'
+import { isNkeySeed } from './nats-target.ts'
 import type { NatsTarget } from './nats-target.ts'
 
 export interface NatsHintsOptions {
@@ -132,7 +133,13 @@ function connectionOptions({ servers, user, password, token, credentials, tls }:
     ...RECONNECT,
     ...(user === undefined ? {} : { user, pass: password ?? '' }),
     ...(token === undefined ? {} : { token }),
-    ...(credentials === undefined ? {} : { authenticator: credsAuthenticator(new TextEncoder().encode(credentials)) }),
+    ...(credentials === undefined ? {} : { authenticator: authenticatorOf(credentials) }),
     ...(tls === undefined ? {} : { tls }),
   }
+}
+
+function authenticatorOf(credentials: string): Authenticator {
+  const text = credentials.trim()
+  // The parser wants the line break that a reference to a file strips.
+  return isNkeySeed(text) ? nkeyAuthenticator(new TextEncoder().encode(text)) : credsAuthenticator(new TextEncoder().encode(`${text}\n`))
 }

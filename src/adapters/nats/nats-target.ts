@@ -6,7 +6,7 @@ export interface NatsTarget {
   readonly user?: string
   readonly password?: string
   readonly token?: string
-  /** What stands in a `.creds` file. */
+  /** What stands in a `.creds` file, or the seed of an nkey. */
   readonly credentials?: string
   /** Present: TLS is required. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
@@ -16,13 +16,27 @@ const DEFAULT_PORT = '4222'
 
 /** Several servers of a cluster stand behind each other, divided by commas. Undefined for what is no such URL; never says why, since it holds a secret. */
 export function parseNatsUrl(url: string): NatsTarget | undefined {
-  const [, scheme, authority = ''] = /^(nats|tls):\/\/([^/?#\s]+)\/?$/.exec(url) ?? []
-  if (scheme === undefined) return undefined
+  const [, scheme, authority = ''] = /^(nats|tls):\/\/([^/?#\s]+)\/?$/.exec(withOneScheme(url)) ?? []
+  // A login before a further host would be taken for a part of the first one's password.
+  if (scheme === undefined || /@[^@]*,[^@]*@/.test(authority)) return undefined
   const at = authority.lastIndexOf('@')
   const servers = authority.slice(at + 1).split(',').map(serverOf)
   const login = at === -1 ? {} : loginOf(authority.slice(0, at))
   if (login === undefined || !servers.every((server) => server !== undefined)) return undefined
   return { servers, ...login, ...(scheme === 'tls' ? { tls: {} } : {}) }
+}
+
+/** `nats://a,nats://b` is how NATS's own tools write it. */
+function withOneScheme(url: string): string {
+  return url.startsWith('tls:') ? url.replaceAll(',tls://', ',') : url.replaceAll(',nats://', ',')
+}
+
+export function isNatsCredentials(text: string): boolean {
+  return isNkeySeed(text) || (text.includes('-----BEGIN NATS USER JWT-----') && text.includes('-----BEGIN USER NKEY SEED-----'))
+}
+
+export function isNkeySeed(text: string): boolean {
+  return /^SU[A-Z2-7]{56}$/.test(text.trim())
 }
 
 function serverOf(text: string): string | undefined {

@@ -26,7 +26,7 @@ export function databaseDirectOption(): Option {
 export function replicaOptions(): readonly Option[] {
   return [
     new Option('--nats-url <url>', 'NATS that carries hints between replicas: a URL, env:NAME or file:/path (default: $PORTOLAN_NATS_URL, else LISTEN and NOTIFY)'),
-    new Option('--nats-credentials <reference>', 'env:NAME or file:/path of the credentials for it, as in a .creds file (default: $PORTOLAN_NATS_CREDENTIALS)'),
+    new Option('--nats-credentials <reference>', 'env:NAME or file:/path of the credentials for it, as in a .creds file, or the seed of an nkey (default: $PORTOLAN_NATS_CREDENTIALS)'),
     new Option('--peer-listen <address>', 'where other replicas reach this one: host:port or unix:/path (default: $PORTOLAN_PEER_LISTEN, else a free port of the address from which the database is reached)'),
     new Option('--peer-address <url>', 'what they are told, where it is another: tls://host:port (default: $PORTOLAN_PEER_ADDRESS, else where it listens)'),
   ]

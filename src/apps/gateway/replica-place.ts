@@ -4,13 +4,13 @@
  */
 
 import type { ListenTarget } from '../../adapters/http/bind.ts'
-import { parseNatsUrl } from '../../adapters/nats/nats-target.ts'
+import { isNatsCredentials, parseNatsUrl } from '../../adapters/nats/nats-target.ts'
 import type { NatsTarget } from '../../adapters/nats/nats-target.ts'
 import { parsePeerAddress } from '../../adapters/peer-tls/peer-address.ts'
 import type { Env } from './config-file.ts'
 import type { ConfigError } from './config-problem.ts'
 import { flagProblem, textOf } from './flag-text.ts'
-import { isPostgresUrl } from './state-place.ts'
+import { refusePostgresUrl } from './state-place.ts'
 
 /** As the command line has them; undefined: as the environment has them. */
 export interface ReplicaFlags {
@@ -44,7 +44,7 @@ export function replicaPlaceOf(flags: ReplicaFlags, databaseUrl: string, env: En
     if (first !== undefined) throw flagProblem(first, 'it is for replicas that share a database, and there is none', 'Set --database-url too, or leave it out')
     return undefined
   }
-  if (directUrl !== '' && !isPostgresUrl(directUrl)) throw flagProblem('--database-direct-url', 'it is no URL of a PostgreSQL database', 'Give it as --database-url, with the host and port of PostgreSQL itself')
+  refusePostgresUrl('--database-direct-url', directUrl, 'Give it as --database-url, with the host and port of PostgreSQL itself')
   if (credentials !== '' && natsUrl === '') throw flagProblem('--nats-credentials', 'there is no --nats-url to use them for', 'Set --nats-url too, or leave it out')
   if (address !== '' && parsePeerAddress(address) === undefined) throw flagProblem('--peer-address', `${address} is no address of a peer listener`, 'Give it as tls://host:port')
   return {
@@ -57,8 +57,10 @@ export function replicaPlaceOf(flags: ReplicaFlags, databaseUrl: string, env: En
 
 function natsOf(url: string, credentials: string): NatsTarget {
   const target = parseNatsUrl(url)
-  if (target === undefined) throw flagProblem('--nats-url', 'it is no URL of a NATS', 'Give it as nats://user:password@host:4222, tls://… for TLS, several hosts divided by commas, or as env:NAME or file:/path with that in it')
-  return credentials === '' ? target : { ...target, credentials }
+  if (target === undefined) throw flagProblem('--nats-url', 'it is no URL of a NATS', 'Give it as nats://user:password@host:4222, tls://… for TLS, several hosts divided by commas behind one login, or as env:NAME or file:/path with that in it')
+  if (credentials === '') return target
+  if (!isNatsCredentials(credentials)) throw flagProblem('--nats-credentials', 'it holds no credentials of a NATS', 'Give env:NAME or file:/path of a .creds file, or of the seed of an nkey (SU…)')
+  return { ...target, credentials }
 }
 
 function listenOf(text: string): ListenTarget {

@@ -16,6 +16,10 @@ describe('where the state is kept', () => {
     expect(statePlaceOf({ databaseUrl: URL_TEXT }, { PORTOLAN_DATABASE_URL: 'postgres://db/a' })).toMatchObject({ databaseUrl: URL_TEXT })
   })
 
+  it('may have a comma in its password', () => {
+    expect(statePlaceOf({ databaseUrl: 'postgres://u:a,b@db/p' }, {})).toMatchObject({ databaseUrl: 'postgres://u:a,b@db/p' })
+  })
+
   it('may be referred to, so that no secret stands on a command line', () => {
     const folder = mkdtempSync(join(tmpdir(), 'portolan-place-'))
     folders.push(folder)
@@ -29,6 +33,11 @@ describe('where the state is kept', () => {
   it.each([
     [{ databaseUrl: 'env:DB' }, /--database-url: the environment variable DB is not set\. Set DB/],
     [{ databaseUrl: 'mysql://user:hunter2@db/x' }, /--database-url: it is no URL of a PostgreSQL database\. Give it as postgres:/],
+    [{ databaseUrl: 'postgres://u:hunter2@a:5432,b:5432/x?target_session_attrs=read-write' }, /--database-url: it names several hosts\. Give one that leads to the primary/],
+    [{ databaseUrl: 'postgres://u:hunter2@a,b/x' }, /--database-url: it names several hosts/],
+    [{ databaseUrl: 'postgres://u:hunter2@/x?host=a,b' }, /--database-url: it is no URL/],
+    [{ databaseUrl: 'postgres:///x?host=a,b&password=hunter2' }, /--database-url: it names several hosts/],
+    [{ databaseUrl: 'postgres://u:hunter2@a:port/x' }, /--database-url: it is no URL of a PostgreSQL database/],
     [{ stateKey: 'file:/nowhere/key' }, /--state-key: the file \/nowhere\/key cannot be read/],
     [{ stateKey: 'file:nowhere/key' }, /--state-key: the file \/.*\/nowhere\/key cannot be read/],
     [{ stateKey: 'file:~/nowhere/key' }, /--state-key: the file \/.*[^~]\/nowhere\/key cannot be read/],

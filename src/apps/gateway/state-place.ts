@@ -26,9 +26,7 @@ export interface StatePlace {
 /** Throws ConfigError where a reference leads nowhere. */
 export function statePlaceOf(flags: StateFlags, env: Env): StatePlace {
   const databaseUrl = textOf('--database-url', flags.databaseUrl ?? env['PORTOLAN_DATABASE_URL'] ?? '', env)
-  if (databaseUrl !== '' && !isPostgresUrl(databaseUrl)) {
-    throw flagProblem('--database-url', 'it is no URL of a PostgreSQL database', 'Give it as postgres://user:password@host:port/database, or as env:NAME or file:/path with that in it')
-  }
+  refusePostgresUrl('--database-url', databaseUrl, 'Give it as postgres://user:password@host:port/database, or as env:NAME or file:/path with that in it')
   const sealSecret = textOf('--state-key', flags.stateKey ?? env['PORTOLAN_STATE_KEY'] ?? '', env)
   if (sealSecret !== '' && sealSecret.length < MIN_SECRET_LENGTH) {
     throw flagProblem('--state-key', `it is shorter than ${MIN_SECRET_LENGTH} characters`, 'Make one with: openssl rand -base64 32')
@@ -40,6 +38,20 @@ const MIN_SECRET_LENGTH = 32
 
 export function isPostgresUrl(text: string): boolean {
   return /^postgres(?:ql)?:\/\//.test(text)
+}
+
+/** Throws ConfigError for what is no such URL, never with a part of it; '' is none. */
+export function refusePostgresUrl(flag: string, text: string, fix: string): void {
+  if (text === '') return
+  // As libpq takes them, with target_session_attrs; the driver takes one.
+  if (isPostgresUrl(text) && namesSeveralHosts(text)) throw flagProblem(flag, 'it names several hosts', 'Give one that leads to the primary whichever that is: a virtual address, HAProxy, PgBouncer')
+  if (!isPostgresUrl(text) || !URL.canParse(text)) throw flagProblem(flag, 'it is no URL of a PostgreSQL database', fix)
+}
+
+function namesSeveralHosts(text: string): boolean {
+  const [, authority = ''] = /^\w+:\/\/([^/?#]*)/.exec(text) ?? []
+  const named = URL.canParse(text) ? (new URL(text).searchParams.get('host') ?? '') : ''
+  return `${authority.slice(authority.lastIndexOf('@') + 1)}${named}`.includes(',')
 }
 
 /** Rejects with StateOpenError or DataFolderError; nothing is open then. */
