@@ -62,6 +62,44 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     expect(await durable.read('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
   })
 
+  const keep = (name: string) => ({ sql: 'UPDATE portolan_once SET name = name WHERE name = $1', values: [name] })
+  const SLEEP = { sql: 'SELECT pg_sleep(0.3)', values: [] }
+  const twoRows = async (databases: StateDatabases): Promise<void> => {
+    for (const name of ['a', 'b']) await databases.durable.write('INSERT INTO portolan_once (name) VALUES ($1)', [name])
+  }
+
+  it('carries out both of two transactions that wait for each other', async () => {
+    const { href: url } = await newUrl()
+    const [one, other] = [await open({ url }), await open({ url })]
+    await twoRows(one)
+    await Promise.all([one.durable.writeAll([keep('a'), SLEEP, keep('b')]), other.durable.writeAll([keep('b'), SLEEP, keep('a')])])
+  })
+
+  it('carries out what its isolation lets only one of many do at a time', async () => {
+    const url = await newUrl()
+    await postgres?.administer(`ALTER DATABASE ${url.pathname.slice(1)} SET default_transaction_isolation = 'serializable'`)
+    const [one, other] = [await open({ url: url.href }), await open({ url: url.href })]
+    await twoRows(one)
+    await Promise.all([one, other].map(({ durable }) => durable.writeAll([{ sql: 'SELECT name FROM portolan_once', values: [] }, SLEEP, keep('a')])))
+  })
+
+  it('keeps nobody waiting for a replica that has gone without a word in mid-transaction', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    const [near, far] = [await newUrl(), await newUrl()]
+    far.pathname = near.pathname
+    far.port = String(network.port)
+    const [one, other] = [await open({ url: near.href }), await open({ url: far.href, statementTimeoutMs: 20_000, transactionIdleMs: 300 })]
+    await twoRows(one)
+    const gone = other.durable.writeAll([keep('a'), SLEEP, keep('b')])
+    const outcome = gone.then(() => 'done', (error: unknown) => error)
+    await expect.poll(async () => (await one.durable.read(`SELECT COUNT(*) AS asleep FROM pg_stat_activity WHERE query = $1 AND state = 'active'`, [SLEEP.sql]))[0]).toEqual({ asleep: 1 })
+    network.silence()
+    await one.durable.write(keep('a').sql, ['a'])
+    network.cut()
+    expect(await outcome).toMatchObject({ code: 'state_unavailable' })
+  })
+
   it('heals by itself when the network was cut, and when it fell silent', async () => {
     const network = await startNetwork(postgres?.port ?? 0)
     closers.push(() => network.close())

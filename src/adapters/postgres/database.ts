@@ -9,7 +9,7 @@ import type { ClientBase, PoolClient, PoolConfig } from 'pg'
 import { unavailable, StateOpenError } from '../sql/sql-database.ts'
 import type { Migration } from '../sql/migration.ts'
 import type { SqlDatabase, SqlRow, SqlValue, StateDatabases } from '../sql/sql-database.ts'
-import { READS_ONLY, isBroken, isRefusal, isServerLost, refusesParameters } from './fault.ts'
+import { READS_ONLY, isBroken, isRefusal, isServerLost, isUndone, refusesParameters } from './fault.ts'
 import { migrate } from './migrate.ts'
 
 export interface PostgresOptions {
@@ -19,6 +19,8 @@ export interface PostgresOptions {
   readonly poolSize?: number
   /** A statement that takes longer is given up. */
   readonly statementTimeoutMs?: number
+  /** A replica that says nothing for so long in mid-transaction is cut off. */
+  readonly transactionIdleMs?: number
   /** How long the server is tried at the start. */
   readonly openWithinMs?: number
   /** Told what is waited for, step by step, and why it is not there yet. */
@@ -30,6 +32,10 @@ export interface PostgresOptions {
 const POOL_SIZE = 10
 /** With the margin less than 5 s: no client waits for longer than that for a server that vanished. */
 const STATEMENT_TIMEOUT_MS = 4_000
+/** A replica that is stopped, or whose machine is gone, must not keep rows locked: less than others' statements may wait for them. */
+const TRANSACTION_IDLE_MS = 2_500
+/** Tries of what was undone because another stood in its way. */
+const MAX_TRIES = 5
 /** Also for a free connection of the pool. */
 const CONNECT_TIMEOUT_MS = 2_000
 const IDLE_MS = 30_000
@@ -54,7 +60,7 @@ export async function openPostgres(options: PostgresOptions): Promise<StateDatab
     await pool.end()
     throw error instanceof StateOpenError ? error : openError(error, name)
   }
-  const database = databaseOf(pool)
+  const database = databaseOf(pool, options.transactionIdleMs ?? TRANSACTION_IDLE_MS)
   return { durable: database, cache: database, name, close: () => pool.end() }
 }
 
@@ -162,7 +168,9 @@ function nameOf(url: string): string {
   }
 }
 
-function databaseOf(pool: Connections): SqlDatabase {
+function databaseOf(pool: Connections, transactionIdleMs: number): SqlDatabase {
+  // In one trip; and of the transaction, so that a pooler passes it on.
+  const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = ${transactionIdleMs}`
   const run = (sql: string, values: readonly SqlValue[]): Promise<readonly SqlRow[]> => withClient(pool, async (client) => rowsOf(client, sql, values))
   return {
     dialect: 'postgres',
@@ -173,7 +181,7 @@ function databaseOf(pool: Connections): SqlDatabase {
         const [only] = statements
         // It is a transaction by itself: one trip to the server instead of three.
         if (only !== undefined && statements.length === 1) return [await rowsOf(client, only.sql, only.values)]
-        await client.query('BEGIN')
+        await client.query(begin)
         try {
           const rows: (readonly SqlRow[])[] = []
           for (const { sql, values } of statements) rows.push(await rowsOf(client, sql, values))
@@ -193,12 +201,17 @@ async function rowsOf(client: PoolClient, sql: string, values: readonly SqlValue
 }
 
 async function withClient<T>(pool: Connections, run: (client: PoolClient) => Promise<T>): Promise<T> {
-  let client: PoolClient
-  try {
-    client = await pool.take()
-  } catch (error) {
-    throw unavailable(error)
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await tryWithClient(pool, run)
+    } catch (error) {
+      if (!isUndone(error) || tries === MAX_TRIES) throw unavailable(error)
+    }
   }
+}
+
+async function tryWithClient<T>(pool: Connections, run: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.take()
   try {
     const value = await run(client)
     client.release()
@@ -207,6 +220,6 @@ async function withClient<T>(pool: Connections, run: (client: PoolClient) => Pro
     // Each of the others would be waited for as long as this one was.
     if (isServerLost(error)) pool.forget()
     client.release(isBroken(error))
-    throw unavailable(error)
+    throw error
   }
 }

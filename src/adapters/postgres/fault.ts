@@ -2,6 +2,8 @@
 
 /** Classes of SQLSTATE after which the connection is of no more use. */
 const BROKEN_CLASSES: ReadonlySet<string> = new Set(['08', '57', '58', 'XX'])
+/** The server has ended it: nothing came in a transaction for too long. */
+const IDLE_IN_TRANSACTION = '25P03'
 /** A server that only reads is a standby, or was the primary before a fail-over. */
 const READ_ONLY = '25006'
 /** Its end, or its administrator's word; not a statement that was given up (57014). */
@@ -9,6 +11,8 @@ const LOST = /^(?:08|57P|25006)/
 export const READS_ONLY = 'it only reads: a standby, or a primary that is being replaced'
 /** The server refuses who asks or what is asked for: 28 authorization, 3D no such database, 42501 no privilege. */
 const REFUSED = /^(?:28|3D|42501)/
+/** Two stood in each other's way (a serialization failure, a deadlock), and this one gave in: nothing of it was done. */
+const UNDONE: ReadonlySet<string> = new Set(['40001', '40P01'])
 /** PgBouncer says so of start-up parameters that it does not know. */
 const PROTOCOL_VIOLATION = '08P01'
 
@@ -21,13 +25,18 @@ function stateOf(error: unknown): string {
 /** The connection is not to be used again. */
 export function isBroken(error: unknown): boolean {
   const state = stateOf(error)
-  return state === '' || state === READ_ONLY || BROKEN_CLASSES.has(state.slice(0, 2))
+  return state === '' || state === READ_ONLY || state === IDLE_IN_TRANSACTION || BROKEN_CLASSES.has(state.slice(0, 2))
 }
 
 /** What happened to one connection will happen to all that were made before. */
 export function isServerLost(error: unknown): boolean {
   const state = stateOf(error)
   return state === '' || LOST.test(state)
+}
+
+/** The same statement, or the whole transaction, may be tried again at once: nothing of it was done. */
+export function isUndone(error: unknown): boolean {
+  return UNDONE.has(stateOf(error))
 }
 
 /** Trying again will not help: somebody has to mend the URL or the server's settings. */

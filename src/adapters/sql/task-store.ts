@@ -107,14 +107,12 @@ export function createTaskStore(database: SqlDatabase): TaskStore {
     },
     homes: async () => (await database.read(HOMES, [])).map((row) => textOf(row, 'holder')),
     async renew(leases, leaseMs) {
-      const statements = chunked(leases).map((chunk) => renewStatement(chunk, leaseMs))
+      const statements = chunked(byId(leases)).map((chunk) => renewStatement(chunk, leaseMs))
       const rows = (statements.length === 0 ? [] : await database.writeAll(statements)).flat()
       return { nowMs: rows[0] === undefined ? await now() : numberOf(rows[0], 'now_ms'), ids: new Set(rows.map((row) => textOf(row, 'id'))) }
     },
     async write(tasks) {
-      // In one order everywhere: two replicas that write the same tasks must not wait for each other.
-      const sorted = tasks.toSorted((left, right) => (left.id < right.id ? -1 : 1))
-      const rows = await database.writeAll(chunked(sorted).map(writeStatement))
+      const rows = await database.writeAll(chunked(byId(tasks)).map(writeStatement))
       const written = new Set(rows.flat().map((row) => textOf(row, 'id')))
       return tasks.map(({ id }) => written.has(id))
     },
@@ -160,6 +158,11 @@ function sighted(row: SqlRow): Sighting {
   const expiredAtMs = numberOf(row, 'expires_at_ms')
   if (numberOf(row, 'is_over') === 1 && expiredAtMs <= nowMs) return { kind: 'expired', nowMs, ownerKey: textOf(row, 'owner_key'), expiredAtMs }
   return { kind: 'found', nowMs, task: taskOf(row) }
+}
+
+/** In one order everywhere: who writes the same tasks at once, or renews them, must not wait for each other in a circle. */
+function byId<T extends { readonly id: string }>(all: readonly T[]): readonly T[] {
+  return all.toSorted((left, right) => (left.id < right.id ? -1 : 1))
 }
 
 function chunked<T>(all: readonly T[]): readonly (readonly T[])[] {
