@@ -36,6 +36,14 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     await expect(openPostgres({ url: url.href })).rejects.toThrow('database "nowhere" does not exist')
   })
 
+  it('says what to do where it has no connection left for another replica', async () => {
+    const url = await newUrl()
+    url.username = `few_${url.pathname.slice(1)}`
+    await postgres?.administer(`CREATE ROLE ${url.username} LOGIN CONNECTION LIMIT 0`)
+    closers.push(() => postgres?.administer(`DROP ROLE ${url.username}`))
+    await expect(openPostgres({ url: url.href, openWithinMs: 0 })).rejects.toThrow(/too many connections .*\. Raise what it allows, max_connections by default, or put a pooler before it: each replica, and each worker, takes up to 11\.$/)
+  })
+
   it('writes all statements of a transaction or none, and goes on with the same connection', async () => {
     const { durable } = await open({ url: (await newUrl()).href, poolSize: 1 })
     const insert = (name: string) => ({ sql: 'INSERT INTO portolan_once (name) VALUES ($1)', values: [name] })

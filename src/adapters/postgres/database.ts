@@ -9,7 +9,7 @@ import type { ClientBase, PoolClient, PoolConfig } from 'pg'
 import { unavailable, StateOpenError } from '../sql/sql-database.ts'
 import type { Migration } from '../sql/migration.ts'
 import type { SqlDatabase, SqlRow, SqlValue, StateDatabases } from '../sql/sql-database.ts'
-import { READS_ONLY, isBroken, isRefusal, isServerLost, isUndone, refusesParameters } from './fault.ts'
+import { READS_ONLY, adviceOf, isBroken, isRefusal, isServerLost, isUndone, refusesParameters } from './fault.ts'
 import { migrate } from './migrate.ts'
 
 export interface PostgresOptions {
@@ -150,7 +150,7 @@ async function refuseReader(client: ClientBase): Promise<void> {
 }
 
 function openError(error: unknown, name: string): StateOpenError {
-  return new StateOpenError(`Cannot use the database ${name}: ${reasonOf(error)}. See that it runs and that --database-url names it, with a user who may create tables.`, { cause: error })
+  return new StateOpenError(`Cannot use the database ${name}: ${reasonOf(error)}. ${adviceOf(error)}.`, { cause: error })
 }
 
 function reasonOf(error: unknown): string {

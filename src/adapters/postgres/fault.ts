@@ -13,6 +13,8 @@ export const READS_ONLY = 'it only reads: a standby, or a primary that is being 
 const REFUSED = /^(?:28|3D|42501)/
 /** Two stood in each other's way (a serialization failure, a deadlock), and this one gave in: nothing of it was done. */
 const UNDONE: ReadonlySet<string> = new Set(['40001', '40P01'])
+/** Of the server, of the database or of the user. */
+const FULL = '53300'
 /** PgBouncer says so of start-up parameters that it does not know. */
 const PROTOCOL_VIOLATION = '08P01'
 
@@ -42,6 +44,11 @@ export function isUndone(error: unknown): boolean {
 /** Trying again will not help: somebody has to mend the URL or the server's settings. */
 export function isRefusal(error: unknown): boolean {
   return REFUSED.test(stateOf(error))
+}
+
+/** What whoever starts Portolan can do. */
+export function adviceOf(error: unknown): string {
+  return stateOf(error) === FULL ? 'Raise what it allows, max_connections by default, or put a pooler before it: each replica, and each worker, takes up to 11' : 'See that it runs and that --database-url names it, with a user who may create tables'
 }
 
 export function refusesParameters(error: unknown): boolean {

@@ -153,7 +153,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
   const parked = createParkedCalls(() => context)
   const tasksAtLegacy: TasksAtLegacy = createTasksAtLegacy({ clock: deps.clock, self: deps.self, random: deps.random, replicaId: deps.peers.replicaId, inputMs: () => deps.snapshots.current().limits.requestStateMs })
   const tasksAtModern = createTasksAtModern(deps.clock, () => context)
-  const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onGeneration: () => void context.sessions.recheckAll(), onReachable: (isReachable) => deps.log(isReachable ? STORE_BACK : STORE_AWAY) })
+  const membership = deps.replica === undefined ? undefined : startMembership({ ...deps.replica, clock: deps.clock, onGeneration: () => void context.sessions.recheckAll(), onReachable: (isReachable, why) => deps.log(isReachable ? STORE_BACK : storeAway(why)) })
   const sessions = createSessions({
     clock: deps.clock,
     random: deps.random,
@@ -208,7 +208,7 @@ function leaveSession(context: GatewayContext, session: LiveSession): void {
 
 const MOVED = 'Outcome unknown: another replica took this session over while the call waited for its client'
 
-const STORE_AWAY: LogEvent = { level: 'warn', event: 'state_store_unreachable' }
+const storeAway = (reason: string): LogEvent => ({ level: 'warn', event: 'state_store_unreachable', fields: { reason } })
 const STORE_BACK: LogEvent = { level: 'info', event: 'state_store_reachable' }
 
 /** Nobody in particular is behind a shared session: what it asks is refused, what it announces is for all. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import { createReplicaStore } from '../../adapters/memory/replica-store.ts'
+import { PortolanError } from '../../protocol/error.ts'
 import { LIFETIME_MS, startMembership } from './membership.ts'
 import type { ReplicaStore } from './replica-store.ts'
 
@@ -16,11 +17,16 @@ async function createRig() {
     ...store,
     announce(...given) {
       if (state.hangs) return new Promise(() => undefined)
-      return state.fails ? Promise.reject(new Error('away')) : store.announce(...given)
+      return state.fails ? Promise.reject(new PortolanError('state_unavailable', { cause: new Error('too many clients') })) : store.announce(...given)
     },
   }
   const heard: boolean[] = []
-  const membership = startMembership({ clock: own, store: failing, self: { id: 'a', address: '', version: '1' }, onReachable: (isReachable) => heard.push(isReachable) })
+  const reasons: string[] = []
+  const onReachable = (isReachable: boolean, why: string): void => {
+    heard.push(isReachable)
+    reasons.push(why)
+  }
+  const membership = startMembership({ clock: own, store: failing, self: { id: 'a', address: '', version: '1' }, onReachable })
   await turn()
   const pass = async (ms: number): Promise<void> => {
     for (let left = ms; left > 0; left -= 50) {
@@ -29,7 +35,7 @@ async function createRig() {
       await turn()
     }
   }
-  return { own, stored, store, state, heard, membership, pass }
+  return { own, stored, store, state, heard, reasons, membership, pass }
 }
 
 describe('a replica among others', () => {
@@ -49,6 +55,17 @@ describe('a replica among others', () => {
       await pass(50)
     }
     expect([membership.isCertain(), await membership.confirm(), heard]).toEqual([false, false, [false]])
+  })
+
+  it('says why its store cannot be reached, in the store\'s own words, and when it is back', async () => {
+    const { pass, state, reasons } = await createRig()
+    state.fails = true
+    await pass(1_000)
+    state.fails = false
+    await pass(1_000)
+    state.hangs = true
+    await pass(3_000)
+    expect(reasons).toEqual(['too many clients', '', 'no answer within 1 s'])
   })
 
   it('that was stopped is of another generation once it has spoken again', async () => {

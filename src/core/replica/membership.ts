@@ -32,8 +32,8 @@ export interface MembershipDeps {
   readonly self: Replica
   /** It is of a new generation: what it owned is to be looked up again, also what nobody asks for. */
   readonly onGeneration?: () => void
-  /** After a change between reachable and not. */
-  readonly onReachable?: (isReachable: boolean) => void
+  /** After a change between reachable and not, with the reason; '' once it is. */
+  readonly onReachable?: (isReachable: boolean, why: string) => void
 }
 
 /** Within 5 s of a crash somebody else serves (design §7.9): the lifetime passes, then one claim. */
@@ -43,14 +43,21 @@ const HEARTBEAT_MS = 750
 /** A store that hangs is one that does not answer: who waits for a heartbeat is a client's request. */
 const ANSWER_MS = 1_000
 
-function answers(clock: Clock, work: Promise<void>): Promise<boolean> {
+/** '' once it answered, else why not. */
+function answerTo(clock: Clock, work: Promise<void>): Promise<string> {
   return new Promise((resolve) => {
-    const stopTimer = clock.after(ANSWER_MS, () => resolve(false))
+    const stopTimer = clock.after(ANSWER_MS, () => resolve(`no answer within ${ANSWER_MS / 1_000} s`))
     work.then(
-      () => resolve(true),
-      () => resolve(false),
+      () => resolve(''),
+      (error: unknown) => resolve(reasonOf(error)),
     ).finally(stopTimer)
   })
+}
+
+/** Of the store itself: what it became on the way says the same of every reason. */
+function reasonOf(error: unknown): string {
+  const origin = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return origin instanceof Error && origin.message !== '' ? origin.message : String(origin)
 }
 
 /** Announces itself at once, and from then on. */
@@ -63,22 +70,24 @@ export function startMembership({ clock, store, self, onGeneration, onReachable 
   let stopTimer = (): void => {}
 
   const isCertain = (): boolean => clock.ticksMs() < certainUntilTicks
-  const reached = (isReached: boolean): boolean => {
+  const reached = (why: string): boolean => {
+    const isReached = why === ''
     if (isReached !== (unreachableSinceTicks === undefined)) {
       unreachableSinceTicks = isReached ? undefined : clock.ticksMs()
-      onReachable?.(isReached)
+      onReachable?.(isReached, why)
     }
     return isReached
   }
   const beat = async (): Promise<boolean> => {
     // The store counts from when it hears this, which is later: here it ends first.
     const sentTicks = clock.ticksMs()
-    if (!(await answers(clock, store.announce(self, LIFETIME_MS)))) return reached(false)
+    const why = await answerTo(clock, store.announce(self, LIFETIME_MS))
+    if (why !== '') return reached(why)
     const isNew = !isCertain()
     if (isNew) generation += 1
     certainUntilTicks = sentTicks + LIFETIME_MS
     if (isNew) onGeneration?.()
-    return reached(true)
+    return reached('')
   }
   const beatOnce = (): Promise<boolean> => {
     beating ??= beat().finally(() => (beating = undefined))
