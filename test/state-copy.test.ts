@@ -39,7 +39,7 @@ async function filled(): Promise<StateDatabases> {
   const sessions = createSessionStore(from.cache)
   await Promise.all(Array.from({ length: SESSIONS }, (_, at) => sessions.save(session(`s${at}`), 600_000)))
   await sessions.claim('s7', 'r1', 0)
-  await createEventStore(from.cache).keep('s1', [{ streamId: 'a', eventId: 'e1', text: '{}', isFinal: true }, { streamId: 'b', eventId: 'e2', text: '', isFinal: false }], 600_000)
+  await createEventStore(from.cache).keep('s1', [{ streamId: 'a', eventId: 'e1', text: '{}', isFinal: true }, { streamId: 'b', eventId: 'e2', text: '', isFinal: false }], 600_000, { events: 100, bytes: 10_000 })
   await createKeyStore(from.durable).seed([{ id: 'k1', secret: 'one' }, { id: 'k2', secret: 'two' }])
   await createReplayGuard(from.durable).firstUse('used', 600_000)
   await createLeaseStore(from.durable).acquire('sweep', 'r1', 600_000)

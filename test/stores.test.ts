@@ -43,8 +43,8 @@ function testSweep(name: string, rig: OpenRig): void {
       const event = { streamId: 's', text: '', isFinal: false }
       await Promise.all(Array.from({ length: 600 }, (_, at) => guard.firstUse(`short-${at}`, 60_000)))
       await guard.firstUse('long', 600_000)
-      await events.keep('s1', [{ ...event, eventId: 'short' }], 60_000)
-      await events.keep('s1', [{ ...event, eventId: 'long' }], 600_000)
+      await events.keep('s1', [{ ...event, eventId: 'short' }], 60_000, { events: 100, bytes: 10_000 })
+      await events.keep('s1', [{ ...event, eventId: 'long' }], 600_000, { events: 100, bytes: 10_000 })
       await replicas.announce({ id: 'dead', address: '', version: '1' }, 60_000)
       expect(await sweepExpired(databases)).toEqual({ removed: 0, isMore: false })
       await pass(61_000)

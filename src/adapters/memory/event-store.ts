@@ -1,6 +1,6 @@
 /** Events kept in one process, for replicas that live in it. */
 import type { Clock } from '../../core/clock.ts'
-import type { EventStore, KeptEvent } from '../../core/session/event-store.ts'
+import type { EventStore, KeptBounds, KeptEvent } from '../../core/session/event-store.ts'
 import { createExpiringMap } from './expiring-map.ts'
 import type { ExpiringMap } from './expiring-map.ts'
 
@@ -27,11 +27,20 @@ export function createEventStore(clock: Clock): EventStore {
     }
   }
 
+  function add(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): ExpiringMap<KeptEvent> {
+    const kept = eventsOf(sessionId)
+    for (const event of events) if (kept.get(event.eventId) === undefined) kept.set(event.eventId, { ...event }, lifetimeMs)
+    return kept
+  }
+
   return {
-    async keep(sessionId, events, lifetimeMs) {
+    async keep(sessionId, events, lifetimeMs, bounds) {
       sweep()
-      const kept = eventsOf(sessionId)
-      for (const event of events) if (kept.get(event.eventId) === undefined) kept.set(event.eventId, { ...event }, lifetimeMs)
+      trim(add(sessionId, events, lifetimeMs), bounds)
+    },
+    async replace(sessionId, events, lifetimeMs) {
+      sessions.delete(sessionId)
+      add(sessionId, events, lifetimeMs)
     },
     async load(sessionId) {
       return sessions.get(sessionId)?.values() ?? []
@@ -39,5 +48,14 @@ export function createEventStore(clock: Clock): EventStore {
     async dropSession(sessionId) {
       sessions.delete(sessionId)
     },
+  }
+}
+
+function trim(kept: ExpiringMap<KeptEvent>, bounds: KeptBounds): void {
+  let [events, bytes] = [0, 0]
+  for (const { eventId, text } of kept.values().toReversed()) {
+    events += 1
+    bytes += text.length
+    if (events > bounds.events || bytes > bounds.bytes) kept.delete(eventId)
   }
 }

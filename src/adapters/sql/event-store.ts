@@ -9,6 +9,13 @@ const NEWEST = 'SELECT COALESCE(MAX(ordinal), 0) AS newest FROM portolan_event W
 const LOAD = `
   SELECT stream_id, event_id, body, is_final FROM portolan_event
   WHERE session_id = $1 AND expires_at_ms > portolan_now_ms() ORDER BY ordinal, event_id`
+const TRIM = `
+  DELETE FROM portolan_event WHERE session_id = $1 AND event_id IN (
+    SELECT event_id FROM (
+      SELECT event_id, ROW_NUMBER() OVER newest AS place, SUM(octet_length(body)) OVER newest AS bytes
+      FROM portolan_event WHERE session_id = $1 WINDOW newest AS (ORDER BY ordinal DESC, event_id DESC)
+    ) AS own WHERE place > $2 OR bytes > $3
+  )`
 const DROP = 'DELETE FROM portolan_event WHERE session_id = $1'
 
 /** Events of one statement: both databases bound the number of parameters. */
@@ -16,10 +23,12 @@ const CHUNK = 500
 
 export function createEventStore(database: SqlDatabase): EventStore {
   return {
-    async keep(sessionId, events, lifetimeMs) {
-      const statements: Statement[] = []
-      for (let at = 0; at < events.length; at += CHUNK) statements.push(keepStatement(sessionId, events.slice(at, at + CHUNK), lifetimeMs))
-      if (statements.length > 0) await database.writeAll(statements)
+    async keep(sessionId, events, lifetimeMs, bounds) {
+      if (events.length === 0) return
+      await database.writeAll([...keepStatements(sessionId, events, lifetimeMs), { sql: TRIM, values: [sessionId, bounds.events, bounds.bytes] }])
+    },
+    async replace(sessionId, events, lifetimeMs) {
+      await database.writeAll([{ sql: DROP, values: [sessionId] }, ...keepStatements(sessionId, events, lifetimeMs)])
     },
     async load(sessionId) {
       const rows = await database.read(LOAD, [sessionId])
@@ -34,6 +43,11 @@ export function createEventStore(database: SqlDatabase): EventStore {
       await database.write(DROP, [sessionId])
     },
   }
+}
+
+function keepStatements(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): readonly Statement[] {
+  const chunks = Array.from({ length: Math.ceil(events.length / CHUNK) }, (_, at) => events.slice(at * CHUNK, (at + 1) * CHUNK))
+  return chunks.map((chunk) => keepStatement(sessionId, chunk, lifetimeMs))
 }
 
 /** What stands there already is looked at once for all: asked for each event, 1,000 of them took seconds, and a drain lost its session. */

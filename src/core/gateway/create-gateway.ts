@@ -162,6 +162,10 @@ function createContext(deps: GatewayDeps): GatewayContext {
     ownership: membership === undefined ? ownAll(deps.sessions) : shareOwnership(deps.sessions, membership, () => context.draining),
     events: deps.events,
     kept: deps.keptEvents,
+    keptBounds: () => {
+      const { bufferedEvents, bufferedEventBytes } = deps.snapshots.current().limits
+      return { events: bufferedEvents, bytes: bufferedEventBytes }
+    },
     idleMs: () => deps.snapshots.current().limits.sessionIdleMs,
     perPrincipal: () => deps.snapshots.current().limits.sessionsPerPrincipal,
     onTakenUp: (session) => takeUpSession(context, session),

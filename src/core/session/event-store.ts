@@ -14,9 +14,17 @@ export interface KeptEvent {
   readonly isFinal: boolean
 }
 
+/** What is kept of one session at most: the oldest events go, whichever stream they are of. */
+export interface KeptBounds {
+  readonly events: number
+  readonly bytes: number
+}
+
 export interface EventStore {
   /** Adds to what is kept, in this order, all or none; an event that is there already stays as it was. They live `lifetimeMs`. */
-  keep(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): Promise<void>
+  keep(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number, bounds: KeptBounds): Promise<void>
+  /** These in place of all that is kept of the session, at once: where it fails, everything is as it was. */
+  replace(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): Promise<void>
   /** All that is kept, in the order of keeping. */
   load(sessionId: string): Promise<readonly KeptEvent[]>
   dropSession(sessionId: string): Promise<void>

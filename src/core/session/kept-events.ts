@@ -14,8 +14,11 @@ export function keptOf({ data, backlog }: LiveSession, events: EventBuffer): Kep
   return [...eventsOf(data.id, events), ...waiting]
 }
 
-export function eventsOf(sessionId: string, events: EventBuffer): KeptEvent[] {
-  return events.all(sessionId).map((event) => ({ ...event, isFinal: isResponse(event.text) }))
+/** Of all streams, or of one. */
+export function eventsOf(sessionId: string, events: EventBuffer, streamId?: string): KeptEvent[] {
+  const own = events.all(sessionId)
+  const meant = streamId === undefined ? own : own.filter((event) => event.streamId === streamId)
+  return meant.map((event) => ({ ...event, isFinal: isResponse(event.text) }))
 }
 
 /** A POST stream ends with it. */

@@ -17,6 +17,8 @@ import type { NewSession, Sessions, SessionsDeps } from './sessions.ts'
 const IDLE_MS = 60_000
 const FIELDS: NewSession = { endpoint: 'files', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}', withHandle: true }
 
+const BOUNDS = { events: 3, bytes: 10_000 }
+
 function principal(ownerKey: string, client = 'client'): Principal {
   return { ownerKey, bindingKey: `${ownerKey}/${client}`, label: ownerKey, scopes: new Set() }
 }
@@ -39,6 +41,7 @@ function createRig(perPrincipal = 10) {
     perPrincipal: () => perPrincipal,
     ownership: ownAll(store),
     kept: undefined,
+    keptBounds: () => BOUNDS,
     onTakenUp: () => true,
     onEnd: (session) => ended.push(session),
     onLeft: () => undefined,
@@ -180,7 +183,7 @@ describe('a session that another replica claimed meanwhile', () => {
     const sessions = replica({ kept, ownership: { ...ownAll(store), isCertain: () => false, recheck: () => Promise.resolve(false) } })
     const session = await sessions.open(alice, FIELDS)
     const event = { streamId: 'post_1', eventId: 'post_1_1', text: '{}', isFinal: true }
-    await kept.keep(session.data.id, [event], IDLE_MS)
+    await kept.keep(session.data.id, [event], IDLE_MS, BOUNDS)
     await sessions.handOver(session, 0)
     expect(session.ended).toBe(true)
     expect(await kept.load(session.data.id)).toEqual([event])
@@ -201,6 +204,35 @@ describe('a session that is to be handed over', () => {
     session.inFlight.clear()
     await sessions.handOver(session, 0)
     expect(session.ended).toBe(true)
+  })
+})
+
+describe('what a client was not there to hear', () => {
+  const answer = (id: number): string => `{"jsonrpc":"2.0","id":${id},"result":{}}`
+
+  it('is kept within bounds, however often it goes away', async () => {
+    const { clock, replica } = createRig()
+    const kept = createEventStore(clock)
+    const events = createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })
+    const sessions = replica({ kept, events })
+    const session = await sessions.open(alice, FIELDS)
+    for (let at = 1; at <= 5; at += 1) {
+      events.append(session.data.id, `post_${at}`, answer(at))
+      sessions.keepStream(session, `post_${at}`)
+    }
+    await expect.poll(async () => (await kept.load(session.data.id)).map(({ text, isFinal }) => [text, isFinal])).toEqual([3, 4, 5].map((at) => [answer(at), true]))
+  })
+
+  it('stays where it was kept by a hand-over that the store does not take', async () => {
+    const { clock, replica } = createRig()
+    const store = createEventStore(clock)
+    const kept = { ...store, keep: () => Promise.reject(new Error('full')), replace: () => Promise.reject(new Error('full')) }
+    const sessions = replica({ kept })
+    const session = await sessions.open(alice, FIELDS)
+    const event = { streamId: 'post_1', eventId: 'post_1_1', text: answer(1), isFinal: true }
+    await store.keep(session.data.id, [event], IDLE_MS, BOUNDS)
+    await sessions.handOver(session, 0)
+    expect(await store.load(session.data.id)).toEqual([event])
   })
 })
 

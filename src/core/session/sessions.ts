@@ -6,7 +6,7 @@ import type { Keyring } from '../auth/keyring.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Random } from '../random.ts'
 import type { EventBuffer } from './event-buffer.ts'
-import type { EventStore, KeptEvent } from './event-store.ts'
+import type { EventStore, KeptBounds, KeptEvent } from './event-store.ts'
 import { eventsOf, keptOf, restoreEvents } from './kept-events.ts'
 import { createLiveSession } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
@@ -58,6 +58,7 @@ export interface SessionsDeps {
   readonly events: EventBuffer
   /** Undefined where nobody else could go on with them. */
   readonly kept: EventStore | undefined
+  readonly keptBounds: () => KeptBounds
   readonly idleMs: () => number
   readonly perPrincipal: () => number
   /** It was taken up from the store. False where it cannot go on. */
@@ -184,8 +185,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const giveBack = async (session: LiveSession, events: readonly KeptEvent[]): Promise<boolean> => {
     try {
       // All that it kept is among these.
-      await deps.kept?.dropSession(session.data.id)
-      if (events.length > 0) await deps.kept?.keep(session.data.id, events, deps.idleMs())
+      await deps.kept?.replace(session.data.id, events, deps.idleMs())
       if (!(await save(session))) return false
       // Given back only under the epoch that it was owned by.
       await ownership.release(session)
@@ -217,8 +217,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (!session.ended) await save(session)
     },
     keepStream({ data }, streamId) {
-      const events = eventsOf(data.id, deps.events).filter((event) => event.streamId === streamId)
-      void deps.kept?.keep(data.id, events, deps.idleMs()).catch(() => undefined)
+      void deps.kept?.keep(data.id, eventsOf(data.id, deps.events, streamId), deps.idleMs(), deps.keptBounds()).catch(() => undefined)
     },
     end,
     async handOver(session, untilTicks) {
