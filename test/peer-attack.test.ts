@@ -413,3 +413,45 @@ describe('a peer that dies or hangs', () => {
     expect(new Set(far.served())).toEqual(new Set(['before', 'after']))
   }, 30_000)
 })
+
+describe('a peer that lives at an address that is wrong', () => {
+  it('is told of once it is no passing matter, and once it is reached', async () => {
+    const told: string[] = []
+    const beatMs = 20
+    const far = await replica()
+    const near = await replica({ beatMs, onUnreachable: ({ id, address }, detail) => told.push(`${id} ${address} ${detail}`), onReached: (id) => told.push(id) })
+    const ask = () => near.send(far.replicaId, 'call', '').then(({ messages }) => all(messages), () => 'failed')
+    const right = addresses.get(far.replicaId) ?? ''
+    addresses.set(far.replicaId, 'tls://127.0.0.1:1')
+    expect(await ask()).toBe('failed')
+    expect([told, near.unreachable()]).toEqual([[], []])
+    await expect.poll(() => ask().then(() => told)).toEqual([`${far.replicaId} tls://127.0.0.1:1 ECONNREFUSED`])
+    expect(await ask()).toBe('failed')
+    expect([told.length, near.unreachable()]).toEqual([1, [{ id: far.replicaId, address: 'tls://127.0.0.1:1' }]])
+    addresses.set(far.replicaId, right)
+    expect(await ask()).toEqual(['1 ', '2 '])
+    expect([told[1], near.unreachable()]).toEqual([far.replicaId, []])
+  })
+
+  it('is told of where it is another one that answers there', async () => {
+    const told: string[] = []
+    const [far, other, near] = [await replica(), await replica(), await replica({ beatMs: 20, onUnreachable: ({ id }) => told.push(id) })]
+    addresses.set(far.replicaId, other.address)
+    await expect.poll(() => near.send(far.replicaId, 'call', '').then(() => [], () => told)).toEqual([far.replicaId])
+  })
+
+  it('is nobody to tell of where it is dead before that', async () => {
+    const told: string[] = []
+    const far = await replica()
+    const near = await replica({ beatMs: 20, onUnreachable: ({ id }) => told.push(id) })
+    const ask = () => near.send(far.replicaId, 'call', '').catch(() => undefined)
+    addresses.set(far.replicaId, 'tls://127.0.0.1:1')
+    await ask()
+    addresses.delete(far.replicaId)
+    await ask()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    addresses.set(far.replicaId, 'tls://127.0.0.1:1')
+    await ask()
+    expect([told, near.unreachable()]).toEqual([[], []])
+  })
+})

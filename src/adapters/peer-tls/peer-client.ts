@@ -17,6 +17,7 @@ import { neverDelivered } from './loss.ts'
 import { parsePeerAddress } from './peer-address.ts'
 import type { PeerTarget } from './peer-address.ts'
 import { connectSecurely } from './secure.ts'
+import type { UnreachablePeers } from './unreachable-peers.ts'
 
 export interface PeerClientOptions {
   readonly replicaId: string
@@ -25,6 +26,7 @@ export interface PeerClientOptions {
   /** The address of a replica that lives; undefined where none of this id does. */
   readonly resolve: (replicaId: string) => Promise<string | undefined>
   readonly maxTextChars: number
+  readonly unreachable: UnreachablePeers
 }
 
 export interface PeerClient {
@@ -55,7 +57,7 @@ const IDLE_BEATS = 60
 /** So most have moved to the key that seals before a former one leaves the ring. */
 const MAX_AGE_BEATS = 3_600
 
-export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTextChars }: PeerClientOptions): PeerClient {
+export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTextChars, unreachable }: PeerClientOptions): PeerClient {
   /** Those that take calls, by peer. */
   const current = new Map<string, Line>()
   const dialing = new Map<string, Promise<Line>>()
@@ -67,12 +69,25 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   async function dial(peerId: string): Promise<Line> {
     const address = await resolve(peerId)
     if (isClosed) throw neverDelivered('closed')
-    const target = address === undefined ? undefined : parsePeerAddress(address)
-    if (target === undefined) throw neverDelivered(address === undefined ? 'no such replica' : 'no address')
-    return open(peerId, target).catch((error: unknown) => {
+    if (address === undefined) {
+      unreachable.gone(peerId)
+      throw neverDelivered('no such replica')
+    }
+    return openAt(peerId, address)
+  }
+
+  async function openAt(peerId: string, address: string): Promise<Line> {
+    try {
+      const target = parsePeerAddress(address)
+      if (target === undefined) throw neverDelivered('no address')
+      const line = await open(peerId, target)
+      unreachable.reached(peerId)
+      return line
+    } catch (error) {
       count('unreachable')
+      unreachable.failed(peerId, address, detailOf(error))
       throw error
-    })
+    }
   }
 
   function open(peerId: string, target: PeerTarget): Promise<Line> {
@@ -153,6 +168,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
     },
     known: () => [...current.keys()],
     beat() {
+      unreachable.beat()
       for (const line of lines) beatOf(line)
     },
     close() {
@@ -160,6 +176,11 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
       for (const { connection } of lines) connection.destroy('closed')
     },
   }
+}
+
+function detailOf(error: unknown): string {
+  const { cause } = error instanceof Error ? error : { cause: error }
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 const LABELS: Readonly<Record<Fate, Readonly<Record<string, string>>>> = {

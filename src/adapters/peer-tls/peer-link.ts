@@ -10,8 +10,10 @@ import type { Clock } from '../../core/clock.ts'
 import type { PeerLink } from '../../core/gateway/peer-link.ts'
 import { createPeerClient } from './peer-client.ts'
 import { createPeerServer } from './peer-server.ts'
+import { createUnreachablePeers } from './unreachable-peers.ts'
+import type { UnreachablePeer, UnreachablePeersOptions } from './unreachable-peers.ts'
 
-export interface PeerTlsOptions {
+export interface PeerTlsOptions extends Partial<UnreachablePeersOptions> {
   /** New for each process: what was sent to a former one is good for no other. */
   readonly replicaId: string
   readonly keyring: Keyring
@@ -35,6 +37,8 @@ export interface PeerTlsLink extends PeerLink {
   open(): Server
   /** Peers to which a connection stands. */
   known(): readonly string[]
+  /** Peers that live and have not been reached for longer than a crash takes to be noticed. */
+  unreachable(): readonly UnreachablePeer[]
   /** Ends what is asked and answered, and stops listening. */
   close(): Promise<void>
 }
@@ -46,9 +50,10 @@ const MAX_CALLS = 4_096
 const MAX_TEXT_CHARS = 20 * 1024 * 1024
 
 export function createPeerTlsLink(options: PeerTlsOptions): PeerTlsLink {
-  const { replicaId, clock, beatMs = BEAT_MS, maxCalls = MAX_CALLS, maxTextChars = MAX_TEXT_CHARS, handshakeMs = HANDSHAKE_MS, onForeign = () => {} } = options
+  const { replicaId, clock, beatMs = BEAT_MS, maxCalls = MAX_CALLS, maxTextChars = MAX_TEXT_CHARS, handshakeMs = HANDSHAKE_MS, onForeign = () => {}, onUnreachable = () => {}, onReached = () => {} } = options
   const server = createPeerServer({ ...options, maxCalls, maxTextChars, handshakeMs, onForeign })
-  const client = createPeerClient({ ...options, maxTextChars })
+  const unreachable = createUnreachablePeers({ onUnreachable, onReached })
+  const client = createPeerClient({ ...options, maxTextChars, unreachable })
   let stopBeats = clock.after(beatMs, beat)
 
   function beat(): void {
@@ -68,6 +73,7 @@ export function createPeerTlsLink(options: PeerTlsOptions): PeerTlsLink {
     },
     open: server.open,
     known: client.known,
+    unreachable: unreachable.list,
     async close() {
       stopBeats()
       client.close()

@@ -56,8 +56,20 @@ function healthOf(status: ProcessStatus, context: DoctorContext): readonly Findi
     findings.push(warning(`process ${status.pid}`, `It is version ${status.version}, and this is ${readVersion()}: it was not started again after an update.`, `kill ${status.pid} && portolan up`))
   }
   if (status.ledgerLostCount > 0) findings.push(problem('ledger', `${status.ledgerLostCount} records could not be written.`, `df -h ${shellWord(context.dataPath)}`))
+  if (status.config.elsewhere !== '') findings.push(warning('replicas', `Another replica serves another configuration (${status.config.elsewhere.slice(0, 12)}): give all of them the same.`, shellText(['portolan', 'reload', ...where])))
+  findings.push(...linksOf(status, where))
   for (const { name, state, detail } of status.servers) {
     if (state === 'degraded') findings.push(warning(name, `It is down for the running Portolan: ${detail}`, shellText(['portolan', 'status', name, ...where])))
   }
+  return findings
+}
+
+/** The ways to the other replicas. */
+function linksOf({ replica }: ProcessStatus, where: readonly string[]): readonly Finding[] {
+  if (replica === null) return []
+  const look = shellText(['portolan', 'status', ...where])
+  const findings = replica.unreachable.map(({ id, address }) =>
+    problem(`replica ${id.slice(0, 8)}`, `It lives, and cannot be reached from here at ${address}: what it has is refused here. Let its --peer-listen be reached, or mend its --peer-address.`, look))
+  if (!replica.hints.isUp) findings.push(warning('hints', `They do not reach the other replicas: ${replica.hints.detail}. What changes is noticed later.`, look))
   return findings
 }

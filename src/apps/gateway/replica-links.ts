@@ -3,9 +3,7 @@
  * supervisor of workers, and who it says it is. Loaded only where there are others.
  */
 
-import { connect } from 'node:net'
 import { bind } from '../../adapters/http/bind.ts'
-import type { Address } from '../../adapters/http/bind.ts'
 import { createNatsHints } from '../../adapters/nats/hints.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
@@ -20,6 +18,7 @@ import type { PeerLink } from '../../core/gateway/peer-link.ts'
 import { LIFETIME_MS } from '../../core/replica/membership.ts'
 import type { Replica, ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { Log } from './log.ts'
+import { localAddressTowards, peerAddressOf } from './own-address.ts'
 import type { ReplicaPlace } from './replica-place.ts'
 import type { ReplicaStatus } from './status.ts'
 import { readVersion } from './version.ts'
@@ -49,16 +48,19 @@ export async function openReplicaLinks({ replicaId, place, replicas, keyring, te
     replicaId, keyring, clock, telemetry,
     resolve: async (id) => (await replicas.find(id))?.address,
     onForeign: (reason) => log.debug({ reason }, 'A request to the peer listener was refused'),
+    onUnreachable: ({ id, address: at }, detail) =>
+      log.warn({ peer: id, peerAddress: at, detail }, 'Another replica lives and cannot be reached: what it has is refused here. Let its --peer-listen be reached, or mend its --peer-address'),
+    onReached: (id) => log.info({ peer: id }, 'The other replica is reached'),
   })
   const here = await localAddressTowards(place.directUrl)
-  let bound: Address | undefined
+  let address: string
   try {
-    ;[bound] = (await bind(place.peerListen ?? { host: here, port: 0 }, link.open)).addresses
+    const { addresses: [bound] } = await bind(place.peerListen ?? { host: here, port: 0 }, link.open)
+    address = place.peerAddress ?? peerAddressOf(bound, here)
   } catch (error) {
     await link.close()
     throw error
   }
-  const address = place.peerAddress ?? addressOf(bound, here)
   const hints = openHints()
   log.info({ replica: link.replicaId, peerAddress: address, hints: hints.state().wire }, 'One of several replicas')
 
@@ -80,39 +82,9 @@ export async function openReplicaLinks({ replicaId, place, replicas, keyring, te
     self,
     peers: link,
     hints,
-    status: () => ({ id: link.replicaId, address, peers: link.known(), hints: hints.state() }),
+    status: () => ({ id: link.replicaId, address, peers: link.known(), unreachable: link.unreachable(), hints: hints.state() }),
     async close() {
       await Promise.all([link.close(), hints.close()])
     },
   }
-}
-
-const CONNECT_MS = 2_000
-
-/** From where the database is reached the other replicas are, too: loopback where it runs on this machine. */
-function localAddressTowards(databaseUrl: string | undefined): Promise<string> {
-  if (databaseUrl === undefined) return Promise.resolve(LOOPBACK)
-  const { hostname: host, port, searchParams } = new URL(databaseUrl)
-  const named = searchParams.get('host') ?? host
-  if (named === '' || named.startsWith('/')) return Promise.resolve(LOOPBACK)
-  return new Promise((resolve) => {
-    const socket = connect({ host: named.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 5_432 : port), timeout: CONNECT_MS })
-    const end = (address: string): void => {
-      socket.destroy()
-      resolve(address)
-    }
-    socket.on('connect', () => end(socket.localAddress ?? LOOPBACK))
-    socket.on('timeout', () => end(LOOPBACK)).on('error', () => end(LOOPBACK))
-  })
-}
-
-const LOOPBACK = '127.0.0.1'
-const ANY: readonly string[] = ['0.0.0.0', '::']
-
-function addressOf(bound: Address | undefined, here: string): string {
-  if (bound?.kind === 'unix') return `unix:${bound.path}`
-  if (bound === undefined) throw new TypeError('The peer listener has no address')
-  const { host, port } = bound
-  const reached = ANY.includes(host) ? here : host
-  return `tls://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
 }

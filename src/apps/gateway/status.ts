@@ -17,6 +17,8 @@ export interface ReplicaStatus {
   readonly address: string
   /** Ids of replicas that were asked for something and are there. */
   readonly peers: readonly string[]
+  /** Replicas that live and cannot be reached, for longer than a crash takes to be noticed. */
+  readonly unreachable: readonly { readonly id: string; readonly address: string }[]
   readonly hints: HintWireState
 }
 
