@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -55,5 +56,36 @@ describe('the ledger file', () => {
     expect(ledger.lostCount).toBe(2)
     await ledger.close()
     expect(idsIn()).toEqual(['a', 'b'])
+  })
+
+  it('begins a line of its own where an earlier process was cut off in one', async () => {
+    writeFileSync(path(), '{"exchangeId":"a"}\n{"exch')
+    const ledger = await open()
+    ledger.append(record('b'))
+    await ledger.close()
+    expect(readFileSync(path(), 'utf8').split('\n')).toEqual(['{"exchangeId":"a"}', '{"exch', JSON.stringify(record('b')), ''])
+  })
+
+  it.runIf(process.platform === 'linux')('has each record once and whole when the disk was full for a while, in mid-line', () => {
+    const script = `
+      import { execFileSync } from 'node:child_process'
+      process.on('SIGXFSZ', () => undefined)
+      const { openLedgerFile } = await import(${JSON.stringify(new URL('ledger-file.ts', import.meta.url).href)})
+      let [fail, failures] = [undefined, 0]
+      const failed = new Promise((resolve) => (fail = resolve))
+      const ledger = await openLedgerFile({ path: ${JSON.stringify(path())}, batchMs: 1, retryMs: 60_000, onFailure: ({ reason }) => ((failures += 1), fail(reason)) })
+      const append = (from, to) => { for (let at = from; at < to; at += 1) ledger.append({ ...${JSON.stringify(record(''))}, exchangeId: 'e' + at }) }
+      append(0, 100)
+      const alive = setInterval(() => undefined, 1_000)
+      const reason = await failed
+      clearInterval(alive)
+      append(100, 150)
+      execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=unlimited'])
+      await ledger.close()
+      console.log(JSON.stringify({ reason, failures, lost: ledger.lostCount }))`
+    // A limit on the file's size ends a write as a full disk does: after a part of it.
+    const said = execFileSync('sh', ['-c', 'ulimit -S -f 10; exec "$0" "$@"', process.execPath, '--input-type=module', '--eval', script], { encoding: 'utf8' })
+    expect(JSON.parse(said)).toEqual({ reason: expect.stringContaining('EFBIG'), failures: 1, lost: 0 })
+    expect(idsIn()).toEqual(Array.from({ length: 150 }, (_, at) => `e${at}`))
   })
 })

@@ -1,6 +1,7 @@
 /**
  * The ledger of one process: JSON lines, appended in batches to a file of mode 0600. A crash loses at most the batch that
- * was not written yet. A disk that fails never fails an exchange: what cannot be kept is counted and logged.
+ * was not written yet. A disk that fails never fails an exchange: what cannot be kept is counted and logged. Of a batch that a
+ * full disk takes a part of, the rest follows when there is room: no line is torn by it, and none is there twice.
  */
 
 import { open } from 'node:fs/promises'
@@ -11,6 +12,8 @@ export interface LedgerFileOptions {
   readonly path: string
   /** The longest time a record waits to be written. */
   readonly batchMs?: number
+  /** How long a disk that failed is left alone. */
+  readonly retryMs?: number
   /** Records kept in memory while the disk does not take them. */
   readonly maxWaiting?: number
   /** Called for each failed write, with the number of records lost so far. */
@@ -25,15 +28,16 @@ export interface LedgerFile extends Ledger {
 
 /** Rejects where the file cannot be opened. */
 export async function openLedgerFile(options: LedgerFileOptions): Promise<LedgerFile> {
-  const { path, batchMs = 200, maxWaiting = 100_000, onFailure } = options
-  const file: FileHandle = await open(path, 'a', 0o600)
+  const { path, batchMs = 200, retryMs = 5_000, maxWaiting = 100_000, onFailure } = options
+  const file: FileHandle = await open(path, 'a+', 0o600)
+  let rest: Buffer = Buffer.from((await endsWithinLine(file)) ? '\n' : '')
   let waiting: LedgerRecord[] = []
   let lostCount = 0
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
 
-  function schedule(): void {
-    timer ??= setTimeout(() => void write(), batchMs).unref()
+  function schedule(afterMs: number): void {
+    timer ??= setTimeout(() => void write(), afterMs).unref()
   }
 
   /** One batch after the other, so that lines keep their order. */
@@ -45,23 +49,21 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
   }
 
   async function writeBatch(): Promise<void> {
-    const batch = waiting
-    if (batch.length === 0) return
-    waiting = []
+    const isLeftOver = rest.length > 0
+    if (!isLeftOver) rest = takeWaiting()
     try {
-      await file.appendFile(`${batch.map((record) => JSON.stringify(record)).join('\n')}\n`)
+      while (rest.length > 0) rest = rest.subarray((await file.write(rest)).bytesWritten)
     } catch (error) {
-      keep(batch)
       onFailure({ reason: error instanceof Error ? error.message : String(error), lostCount })
-      schedule()
+      return schedule(retryMs)
     }
+    if (isLeftOver) await writeBatch()
   }
 
-  /** Puts back what was not written, as far as there is room: the newest are lost, so that the rest stays gapless. */
-  function keep(batch: readonly LedgerRecord[]): void {
-    const all = [...batch, ...waiting]
-    waiting = all.slice(0, maxWaiting)
-    lostCount += all.length - waiting.length
+  function takeWaiting(): Buffer {
+    const batch = waiting
+    waiting = []
+    return Buffer.from(batch.map((record) => `${JSON.stringify(record)}\n`).join(''))
   }
 
   return {
@@ -69,9 +71,10 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
       return lostCount
     },
     append(record) {
+      // The newest are lost, so that the rest has no gap.
       if (waiting.length >= maxWaiting) lostCount += 1
       else waiting.push(record)
-      schedule()
+      schedule(batchMs)
     },
     async flush() {
       await write()
@@ -83,4 +86,12 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
       await file.close()
     },
   }
+}
+
+/** As a loss of power may leave it: the next record must not become part of that line. */
+async function endsWithinLine(file: FileHandle): Promise<boolean> {
+  const { size } = await file.stat()
+  if (size === 0) return false
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1)
+  return buffer.toString() !== '\n'
 }
