@@ -7,9 +7,10 @@ import { createEventStore } from '../src/adapters/sql/event-store.ts'
 import { createKeyStore } from '../src/adapters/sql/key-store.ts'
 import { createLeaseStore } from '../src/adapters/sql/lease-store.ts'
 import { createReplayGuard } from '../src/adapters/sql/replay-guard.ts'
+import { createReplicaStore } from '../src/adapters/sql/replica-store.ts'
 import { createSessionStore } from '../src/adapters/sql/session-store.ts'
 import type { StateDatabases } from '../src/adapters/sql/sql-database.ts'
-import { LEFT_BEHIND, STATE_TABLES, copyState } from '../src/adapters/sql/state-copy.ts'
+import { LEFT_BEHIND, STATE_TABLES, copyState, refuseUnfinished } from '../src/adapters/sql/state-copy.ts'
 import { openSqlite } from '../src/adapters/sqlite/database.ts'
 import type { Session } from '../src/core/session/session.ts'
 import { findPostgres } from './services/postgres.ts'
@@ -88,6 +89,30 @@ function testCopy(name: string, target: () => Promise<StateDatabases>): void {
       await expect(copyState(broken, to, silent)).rejects.toThrow('the disk is gone')
       expect(await createSessionStore(to.cache).count('o')).toBe(0)
       expect(await copyState(from, to, silent)).toContainEqual({ table: 'portolan_session', rows: SESSIONS })
+    })
+
+    it('is told apart as long as it is not whole: it is neither served, nor copied to or from', async () => {
+      const [from, to] = [await filled(), await target()]
+      const killed: StateDatabases = { ...to, cache: { ...to.cache, write: () => new Promise(() => undefined) } }
+      void copyState(from, killed, silent)
+      await expect.poll(async () => (await createLeaseStore(to.durable).find('sweep'))?.holder).toBe('r1')
+      const unfinished = /^A copy into .* was not finished, or goes on: what is there is not whole\. Make that database anew, and run portolan state copy again\.$/
+      await expect(refuseUnfinished(to)).rejects.toThrow(unfinished)
+      await expect(copyState(from, to, silent)).rejects.toThrow(unfinished)
+      await expect(copyState(to, sqlite(), silent)).rejects.toThrow(unfinished)
+      await refuseUnfinished(from)
+    })
+
+    it('is served once it is whole, and refused while a replica serves from either', async () => {
+      const [from, to] = [await filled(), await target()]
+      for (const { cache } of [from, to]) {
+        const replicas = createReplicaStore(cache)
+        await replicas.announce({ id: 'r9', address: '10.0.0.9:7401', version: '1' }, 60_000)
+        await expect(copyState(from, to, silent)).rejects.toThrow(/^A Portolan serves from .*: replica r9 at 10\.0\.0\.9:7401\. Stop it, and copy again\.$/)
+        await replicas.leave('r9')
+      }
+      await copyState(from, to, silent)
+      await refuseUnfinished(to)
     })
 
     it('leaves alone what somebody wrote to the target meanwhile', async () => {

@@ -1,20 +1,26 @@
 /**
  * Takes the state from one database to another: every table row by row, in the order of its key, a bounded batch at a time.
- * What belongs to processes that run (replicas) stays behind.
+ * What belongs to processes that run (replicas) stays behind. Until all of it is there the target says so, in a row of its own
+ * (`COPYING`): a copy that was killed must not be taken for the state.
  */
 
-import { StateOpenError, numberOf } from './sql-database.ts'
+import { StateOpenError, numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase, SqlRow, SqlValue, StateDatabases } from './sql-database.ts'
 
 export interface StateTable {
   readonly name: string
   readonly file: 'durable' | 'cache'
   readonly key: readonly string[]
+  /** Of its rows only these are state. */
+  readonly where?: string
 }
+
+/** What stands in `portolan_once` while the rest is not whole. */
+const COPYING = 'copying'
 
 /** In the order of copying. A table that is in neither list fails a test. */
 export const STATE_TABLES: readonly StateTable[] = [
-  { name: 'portolan_once', file: 'durable', key: ['name'] },
+  { name: 'portolan_once', file: 'durable', key: ['name'], where: `name <> '${COPYING}'` },
   { name: 'portolan_key', file: 'durable', key: ['id'] },
   { name: 'portolan_replay', file: 'durable', key: ['used_key'] },
   { name: 'portolan_lease', file: 'durable', key: ['name'] },
@@ -42,30 +48,58 @@ interface Inserted {
   readonly rows: readonly SqlRow[]
 }
 
-/** Rejects with StateOpenError where the target is not empty, or holds something else in the end; what was copied has gone again then, and nothing else. */
+/** Rejects with StateOpenError where a copy into this database was killed, or goes on: what stands there is not whole. */
+export async function refuseUnfinished({ durable, name }: StateDatabases): Promise<void> {
+  const rows = await durable.read('SELECT name FROM portolan_once WHERE name = $1', [COPYING])
+  if (rows.length === 0) return
+  throw new StateOpenError(`A copy into ${name} was not finished, or goes on: what is there is not whole. Make that database anew, and run portolan state copy again.`)
+}
+
+/**
+ * Rejects with StateOpenError where the target is not empty, or holds something else in the end; what was copied has gone again then, and
+ * nothing else.
+ */
 export async function copyState(from: StateDatabases, to: StateDatabases, onProgress: (table: string, rows: number, total: number) => void): Promise<readonly CopiedTable[]> {
+  for (const databases of [from, to]) await refuseUnfinished(databases)
+  for (const databases of [from, to]) await refuseServed(databases)
   await refuseFull(to)
+  await to.durable.write('INSERT INTO portolan_once (name) VALUES ($1)', [COPYING])
   const inserted: Inserted[] = []
   try {
     const copied: CopiedTable[] = []
     for (const table of STATE_TABLES) copied.push({ table: table.name, rows: await copyTable(from[table.file], to[table.file], table, inserted, onProgress) })
+    await to.durable.write(FINISH, [COPYING])
     return copied
   } catch (error) {
-    for (const { table, rows } of inserted) await removeBatch(to[table.file], table, rows).catch(() => undefined)
+    await takeBack(to, inserted).catch(() => undefined)
     throw error
   }
 }
 
+const FINISH = 'DELETE FROM portolan_once WHERE name = $1'
+
+/** What it cannot take back stays, and is told apart. */
+async function takeBack(to: StateDatabases, inserted: readonly Inserted[]): Promise<void> {
+  for (const { table, rows } of inserted) await removeBatch(to[table.file], table, rows)
+  await to.durable.write(FINISH, [COPYING])
+}
+
+async function refuseServed({ cache, name }: StateDatabases): Promise<void> {
+  const [replica] = await cache.read('SELECT id, address FROM portolan_replica WHERE expires_at_ms > portolan_now_ms() LIMIT 1', [])
+  if (replica === undefined) return
+  throw new StateOpenError(`A Portolan serves from ${name}: replica ${textOf(replica, 'id')}${replica['address'] === '' ? '' : ` at ${textOf(replica, 'address')}`}. Stop it, and copy again.`)
+}
+
 async function refuseFull(to: StateDatabases): Promise<void> {
-  for (const { name, file } of STATE_TABLES) {
-    const rows = await countOf(to[file], name)
+  for (const table of STATE_TABLES) {
+    const rows = await countOf(to[table.file], table)
     if (rows === 0) continue
-    throw new StateOpenError(`The target ${to.name} is not empty: ${name} has ${rows} rows. Give an empty database; nothing was copied.`)
+    throw new StateOpenError(`The target ${to.name} is not empty: ${table.name} has ${rows} rows. Give an empty database; nothing was copied.`)
   }
 }
 
 async function copyTable(from: SqlDatabase, to: SqlDatabase, table: StateTable, inserted: Inserted[], onProgress: (table: string, rows: number, total: number) => void): Promise<number> {
-  const total = await countOf(from, table.name)
+  const total = await countOf(from, table)
   let copied = 0
   let last: SqlRow | undefined
   for (;;) {
@@ -79,16 +113,16 @@ async function copyTable(from: SqlDatabase, to: SqlDatabase, table: StateTable, 
     last = rows.at(-1)
     if (rows.length < BATCH) break
   }
-  const arrived = await countOf(to, table.name)
+  const arrived = await countOf(to, table)
   if (arrived === total && copied === total) return copied
   throw new StateOpenError(`${table.name} had ${total} rows, and ${arrived} arrived: something writes to one of the databases. Stop Portolan, and copy again.`)
 }
 
-function readBatch(from: SqlDatabase, { name, key }: StateTable, last: SqlRow | undefined): Promise<readonly SqlRow[]> {
+function readBatch(from: SqlDatabase, { name, key, where = 'TRUE' }: StateTable, last: SqlRow | undefined): Promise<readonly SqlRow[]> {
   const columns = key.join(', ')
-  const after = last === undefined ? '' : `WHERE (${columns}) > (${key.map((_, index) => `$${index + 1}`).join(', ')})`
+  const after = last === undefined ? '' : ` AND (${columns}) > (${key.map((_, index) => `$${index + 1}`).join(', ')})`
   const values = last === undefined ? [] : key.map((column) => last[column] ?? null)
-  return from.read(`SELECT * FROM ${name} ${after} ORDER BY ${columns} LIMIT ${BATCH}`, values)
+  return from.read(`SELECT * FROM ${name} WHERE ${where}${after} ORDER BY ${columns} LIMIT ${BATCH}`, values)
 }
 
 async function insertBatch(to: SqlDatabase, name: string, rows: readonly SqlRow[]): Promise<void> {
@@ -108,7 +142,7 @@ async function removeBatch(to: SqlDatabase, { name, key }: StateTable, rows: rea
   await to.write(`DELETE FROM ${name} WHERE ${rows.map(isOne).join(' OR ')}`, values)
 }
 
-async function countOf(database: SqlDatabase, name: string): Promise<number> {
-  const [row] = await database.read(`SELECT COUNT(*) AS rows_there FROM ${name}`, [])
+async function countOf(database: SqlDatabase, { name, where = 'TRUE' }: StateTable): Promise<number> {
+  const [row] = await database.read(`SELECT COUNT(*) AS rows_there FROM ${name} WHERE ${where}`, [])
   return numberOf(row, 'rows_there')
 }

@@ -18,6 +18,7 @@ interface CopyOptions {
 const NOTES = `
 Places are a data folder, a URL of PostgreSQL, or env:NAME or file:/path with one of these. Stop Portolan before, and start it with the
 new place afterwards. The source stays as it is; the target has to be empty, and a copy that fails takes back what it brought.
+Where one was killed, make the target anew: until a copy is whole, nothing serves from it.
 `
 
 export function stateCommand(): Command {

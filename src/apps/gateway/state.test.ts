@@ -100,6 +100,16 @@ describe.skipIf(postgres === undefined)('a start that has to wait', () => {
   })
 })
 
+describe('a state that is half a copy of another', () => {
+  it('is not served', async () => {
+    const { state } = await open('')
+    await state.databases.durable.write('INSERT INTO portolan_once (name) VALUES ($1)', ['copying'])
+    const data = openDataFolder(state.name.replace('SQLite in ', ''))
+    const opening = openState({ place: { databaseUrl: '', sealSecret: undefined }, data, clock: createManualClock(), log: createLog({ level: 'info', human: false, colour: false, write: () => undefined }) })
+    await expect(opening).rejects.toMatchObject({ name: 'StateOpenError', message: expect.stringMatching(/was not finished/) })
+  })
+})
+
 describe('what has expired', () => {
   it('is removed from the store each minute', async () => {
     const { state, clock } = await open('')

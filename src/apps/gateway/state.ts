@@ -25,6 +25,7 @@ import { createReplicaStore } from '../../adapters/sql/replica-store.ts'
 import { createSessionStore } from '../../adapters/sql/session-store.ts'
 import { createSnapshotStore } from '../../adapters/sql/snapshot-store.ts'
 import { createTaskStore } from '../../adapters/sql/task-store.ts'
+import { refuseUnfinished } from '../../adapters/sql/state-copy.ts'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
 import type { DataFolder } from './data-folder.ts'
 import { KEY_POLL_MS, openSharedKeyring } from './key-ring.ts'
@@ -87,6 +88,7 @@ export async function openState(options: StateOptions): Promise<State> {
 async function openStores({ place, data, clock, log, replicaId }: StateOptions, wait: StartWait): Promise<State> {
   const databases = await openDatabases(place, data.path, wait.on)
   try {
+    await refuseUnfinished(databases)
     const stores = storesOf(databases)
     wait.on(`the key ring in ${databases.name}`)
     const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
