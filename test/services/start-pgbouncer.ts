@@ -10,11 +10,11 @@ import type { Postgres } from './postgres.ts'
 
 const COMMAND = '/usr/sbin/pgbouncer'
 
-export async function startPgBouncer(postgres: Postgres): Promise<StartedService> {
+export async function startPgBouncer(postgres: Postgres, atPort?: number): Promise<StartedService> {
   const identity = unprivileged('postgres')
   if (!existsSync(COMMAND) || identity === 'missing') return { missing: 'pgbouncer was not found: install it (Debian: apt-get install pgbouncer) to run them.' }
   const folder = mkdtempSync(join(tmpdir(), 'portolan-pgbouncer-'))
-  const port = await freePort()
+  const port = atPort ?? (await freePort())
   const file = join(folder, 'pgbouncer.ini')
   writeFileSync(file, [
     '[databases]', `* = host=${postgres.host} port=${postgres.port} user=${postgres.user}`,
