@@ -83,6 +83,54 @@ describe.each(WAYS.filter(({ era }) => era === 'modern'))('a $era server\'s task
   })
 })
 
+describe('a task that a call leaves behind', () => {
+  const atReference = (command: string, ...words: string[]): Promise<Ran> => run([command, ...words, '--url', reference.url])
+
+  it('is followed to its result by a later command, which says meanwhile how it is', async () => {
+    const left = await atReference('call', 'slow_compute', 'seconds=2', 'label=x', '--detach', '--ttl', '10m')
+    expect(left).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\S+\n$/), stderr: expect.stringContaining('--ttl is not sent') })
+    const id = left.stdout.trim()
+    expect(left.stderr).toContain(`portolan follow ${id} --url ${reference.url}\n`)
+    const [now, json, end] = await Promise.all([atReference('follow', id, '--status'), atReference('follow', id, '--status', '--json'), atReference('follow', id)])
+    expect(now).toMatchObject({ code: 0, stdout: expect.stringMatching(/^status +(working|completed)\n[^]*^made +\d{4}-/m) })
+    expect(JSON.parse(json.stdout)).toMatchObject({ taskId: id, resultType: 'complete' })
+    expect(end).toMatchObject({ code: 0, stdout: 'Computed x for 2 s\n' })
+  })
+
+  it('goes on when a follower is stopped, until it is cancelled', async () => {
+    const left = await atReference('call', 'slow_compute', 'seconds=60', 'label=x', '--detach', '--json')
+    const { taskId, resultType }: { readonly taskId: string; readonly resultType: string } = JSON.parse(left.stdout)
+    expect(resultType).toBe('task')
+    const follower = startInTerminal([process.execPath, CLI_MAIN, 'follow', taskId, '--url', reference.url], { columns: 200 })
+    // Its bar.
+    await follower.waitFor(taskId)
+    follower.press('ctrl-c')
+    expect(await follower.exited).toBe(130)
+    expect(follower.text()).toContain(`The task goes on. To cancel it: portolan follow ${taskId} --cancel --url ${reference.url}`)
+    await follower.close()
+    expect((await atReference('follow', taskId, '--status')).stdout).toMatch(/^status +working$/m)
+    expect(await atReference('follow', taskId, '--cancel')).toMatchObject({ code: 0, stdout: 'The server was told to cancel it; --status says whether it has.\n' })
+    expect(await atReference('follow', taskId)).toMatchObject({ code: 1, stderr: 'The task was cancelled.\n' })
+    expect(await atReference('follow', 'no-such-task')).toMatchObject({ code: 1, stderr: expect.stringContaining('-32602') })
+  })
+
+  it('is reached through Portolan in either era, at a server of 2025-11-25', async () => {
+    await Promise.all((['legacy', 'modern'] as const).map(async (era) => {
+      const left = await viaPortolan('call', 'everything/simulate-research-query', `topic=${era}`, '--detach', '--era', era)
+      expect(left, left.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/^everything\/\S+\n$/), stderr: expect.stringContaining(` --era ${era}\n`) })
+      const end = await viaPortolan('follow', left.stdout.trim(), '--era', era)
+      expect(end, end.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`Research Report: ${era}`) })
+    }))
+  })
+
+  it('is not asked for where a legacy tool may be none, and always where it must be one', async () => {
+    const direct = (...words: string[]): Promise<Ran> => run([...words, '--era', 'legacy', '--', everything])
+    const [none, always] = await Promise.all([direct('call', 'get-sum', 'a=1', 'b=2', '--task'), direct('call', 'simulate-research-query', 'topic=x', 'ambiguous=true', '--answer', 'interpretation=technical')])
+    expect(none).toMatchObject({ code: 0, stdout: 'The sum of 1 and 2 is 3.\n', stderr: expect.stringContaining('The server makes no tasks of this tool') })
+    expect(always, always.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('Clarification**: technical') })
+  })
+})
+
 describe.each(WAYS)('the client in the $era era, $way', ({ ask }) => {
   it('lists tools, and shows one with its arguments', async () => {
     const [list, one] = await Promise.all([ask('tools', ''), ask('tools', 'test_x_mcp_header')])

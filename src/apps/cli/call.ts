@@ -1,8 +1,9 @@
 /** `portolan call`: calls one tool. */
 
 import type { Command } from 'commander'
-import { inputCommand } from './client-options.ts'
+import { inputCommand, parseTtl } from './client-options.ts'
 import type { InputFlags } from './client-options.ts'
+import type { TaskFlags } from './client-task.ts'
 
 const EXAMPLES = `
 Arguments:
@@ -19,8 +20,11 @@ export function callCommand(): Command {
     .argument('<tool>', '<server>/<tool>; directly, a tool')
     .argument('[arguments...]', 'name=value, name:=json or name=@file')
     .option('--args <json>', 'the arguments as a JSON object, or - for standard input; name=value adds to it')
+    .option('--task', 'ask for a task where the tool may be one, and follow it')
+    .option('--ttl <duration>', 'for how long the task is to be kept, as 90s, 10m or 2h; only legacy servers are told', parseTtl)
+    .option('--detach', 'do not follow the task: print its id, and how to follow it')
     .addHelpText('after', EXAMPLES)
-  return command.action(async (_tool: string, _words: readonly string[], flags: InputFlags & { readonly args?: string }) => {
+  return command.action(async (_tool: string, _words: readonly string[], flags: InputFlags & TaskFlags & { readonly args?: string }) => {
     const { runClient } = await import('./client-session.ts')
     const { callTool } = await import('./client-call.ts')
     await runClient(command, flags, (session) => callTool(session, flags))

@@ -5,7 +5,7 @@ import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonObject, JsonValue } from '../../protocol/json-value.ts'
 import { nodeAt, typeArguments } from '../client/arguments.ts'
 import { ClientError } from '../client/client-error.ts'
-import type { Connection } from '../client/connection.ts'
+import type { Connection, RequestOptions } from '../client/connection.ts'
 import { exampleWords, promptSchema, shellWord } from '../client/describe.ts'
 import { resolved, schemaNode, typesOf, valuesOf } from '../client/schema-node.ts'
 import type { SchemaNode } from '../client/schema-node.ts'
@@ -16,6 +16,8 @@ import { findNamed } from './client-names.ts'
 import type { ClientFlags, InputFlags } from './client-options.ts'
 import { exampleTail, fullName, showLog, splitName } from './client-session.ts'
 import type { Session, Source } from './client-session.ts'
+import { leaveTask, taskAsked } from './client-task.ts'
+import type { TaskFlags } from './client-task.ts'
 import { showContent, showResource } from './terminal/content.ts'
 import { askElicitation } from './terminal/form.ts'
 import { jsonText } from './terminal/json.ts'
@@ -24,15 +26,23 @@ import { safeName } from './terminal/safe-text.ts'
 
 type CallFlags = InputFlags & { readonly args?: string }
 
-export async function callTool(session: Session, flags: CallFlags): Promise<void> {
+export async function callTool(session: Session, flags: CallFlags & TaskFlags): Promise<void> {
   const { source, connection, name } = await openNamed(session, flags, 'tool')
   const tool = await findNamed(session, { source, connection, kind: 'tools', name })
   const args = await argumentsFor(session, flags, { source, name, node: schemaNode(tool['inputSchema']), verb: 'call' })
-  const result = await request(session, { connection, method: 'tools/call', params: { name, arguments: args }, label: fullName(session, source, name), tool })
+  const label = fullName(session, source, name)
+  const asked = taskAsked(session, connection, tool, flags)
+  const result = await request(session, label, (options) => connection.request('tools/call', { name, arguments: args }, { ...options, ...asked, tool }))
+  if (leaveTask(session, { source, connection, result, flags })) return
+  await showOutcome(session, result, { flags, name, label })
+}
+
+/** The result of a tool; where it reports an error the command has failed. */
+export async function showOutcome(session: Session, result: RawResult, { flags, name, label }: { readonly flags: InputFlags; readonly name: string; readonly label: string }): Promise<void> {
   const isError = result.value['isError'] === true
   if (isError) session.fail()
   if (flags.json === true) return writeJson(session, result.text)
-  if (isError) session.note(`${fullName(session, source, name)} reports an error:`, 'red')
+  if (isError) session.note(`${label} reports an error:`, 'red')
   await showResult(session, result.value, { folder: flags.output ?? '.', name })
 }
 
@@ -60,7 +70,7 @@ export async function getPrompt(session: Session, flags: CallFlags): Promise<voi
   const { source, connection, name } = await openNamed(session, flags, 'prompt')
   const prompt = await findNamed(session, { source, connection, kind: 'prompts', name })
   const args = await argumentsFor(session, flags, { source, name, node: promptSchema(prompt), verb: 'get' })
-  const result = await request(session, { connection, method: 'prompts/get', params: { name, arguments: args }, label: fullName(session, source, name) })
+  const result = await request(session, fullName(session, source, name), (options) => connection.request('prompts/get', { name, arguments: args }, options))
   if (flags.json === true) return writeJson(session, result.text)
   const { out } = session.terminal
   const messages: readonly JsonValue[] = Array.isArray(result.value['messages']) ? result.value['messages'] : []
@@ -78,7 +88,7 @@ export async function readResource(session: Session, flags: InputFlags): Promise
   if (rest === undefined) throw missingWord('resource', 'portolan read <server> <uri>. portolan resources lists them.')
   const source = session.source(isDirect ? undefined : server)
   const connection = await openFor(session, source, flags)
-  const result = await request(session, { connection, method: 'resources/read', params: { uri: rest }, label: rest })
+  const result = await request(session, rest, (options) => connection.request('resources/read', { uri: rest }, options))
   if (flags.json === true) return writeJson(session, result.text)
   const { contents } = result.value
   const name = /[^/]+(?=\/*$)/.exec(rest)?.[0] ?? 'resource'
@@ -119,7 +129,8 @@ async function openNamed(session: Session, flags: InputFlags, what: 'tool' | 'pr
   return { source, connection: await openFor(session, source, flags), name: rest }
 }
 
-function openFor(session: Session, source: Source, flags: InputFlags): Promise<Connection> {
+/** With whoever answers what the server asks. */
+export function openFor(session: Session, source: Source, flags: InputFlags): Promise<Connection> {
   const { terminal } = session
   return session.open(source, {
     input: createInputHandler({ terminal, flags, server: source.label }),
@@ -136,19 +147,12 @@ export async function setLevel(connection: Connection, level: string): Promise<v
   if (connection.capabilities['logging'] !== undefined) await connection.request('logging/setLevel', { level })
 }
 
-interface Asked {
-  readonly connection: Connection
-  readonly method: string
-  readonly params: JsonObject
-  readonly label: string
-  readonly tool?: JsonObject
-}
-
-async function request(session: Session, { connection, method, params, label, tool }: Asked): Promise<RawResult> {
+/** Runs what may take long, with a bar that says how far it is. */
+export async function request(session: Session, label: string, run: (options: RequestOptions) => Promise<RawResult>): Promise<RawResult> {
   const progress = createProgress(session.terminal)
   const bar = progress.start(safeName(label))
   try {
-    return await connection.request(method, params, { signal: session.signal, onProgress: bar.report, ...(tool !== undefined && { tool }) })
+    return await run({ signal: session.signal, onProgress: bar.report })
   } finally {
     bar.done()
     progress.close()

@@ -75,6 +75,16 @@ export function parseHeader(text: string): [name: string, value: string] {
   return [match['name'] ?? '', (match['value'] ?? '').trim()]
 }
 
+const TTL_UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** `10m` in milliseconds. Throws InvalidArgumentError. */
+export function parseTtl(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([smh])$/.exec(text) ?? []
+  const ttlMs = Number(count) * (TTL_UNIT_MS[unit] ?? Number.NaN)
+  if (!(ttlMs > 0)) throw new InvalidArgumentError('Write it as 90s, 10m or 2h.')
+  return ttlMs
+}
+
 /** The words before and after `--`. Commander merges them; the raw command line still tells them apart. */
 export function splitWords(command: Command): { readonly words: readonly string[]; readonly server: readonly string[] } {
   let root = command

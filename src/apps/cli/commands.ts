@@ -87,6 +87,10 @@ const COMMANDS: Readonly<Record<string, Row>> = {
     takes: '[options] <tool> [arguments...]', does: 'call a tool: <server>/<tool> name=value …',
     load: async () => (await import('./call.ts')).callCommand(),
   },
+  follow: {
+    takes: '[options] <task>', does: 'follow a task that call --detach left behind: <server>/<task>',
+    load: async () => (await import('./follow.ts')).followCommand(),
+  },
   resources: {
     takes: '[options] [server]', does: 'list resources and resource templates',
     load: async () => (await import('./resources.ts')).resourcesCommand(),

@@ -132,8 +132,8 @@ async function open(options: ConnectOptions, plan: Plan, way: Way): Promise<Conn
     input,
     logLevel: options.logLevel,
     ended,
-    async close() {
-      await closeSession().catch(() => undefined)
+    async close(isLeft) {
+      if (!isLeft) await closeSession().catch(() => undefined)
       await client.close().catch(() => undefined)
     },
   })

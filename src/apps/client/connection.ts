@@ -14,7 +14,7 @@ import type { Era } from '../../protocol/revision.ts'
 import { ClientError, RpcError } from './client-error.ts'
 import { answerRound } from './input.ts'
 import type { InputHandler } from './input.ts'
-import { followTask, isTask } from './task.ts'
+import { createdTaskId, followCall, followTask } from './task.ts'
 import type { FollowOptions } from './task.ts'
 import { paramHeadersOf } from './tool-headers.ts'
 import type { RawAnswer, RawResult, Tap } from './tap.ts'
@@ -30,6 +30,10 @@ export interface RequestOptions {
   /** Aborting cancels the request at the server: a notification in a legacy session and on a pipe, the closed stream otherwise. */
   readonly signal?: AbortSignal
   readonly onProgress?: (update: ProgressUpdate) => void
+  /** Asks a legacy session for a task instead of a result (S25 tasks, Creating Tasks); in 2026-07-28 the server decides. */
+  readonly task?: { readonly ttlMs?: number | undefined }
+  /** A task is the answer then, and not followed. */
+  readonly isDetached?: boolean
   /** The tool's definition: which arguments are mirrored into headers (2026-07-28 over HTTP). */
   readonly tool?: JsonObject
 }
@@ -43,6 +47,10 @@ export interface Connection {
   readonly isHttp: boolean
   /** Rejects with RpcError for an error response, ClientError otherwise. */
   request(method: string, params: JsonObject, options?: RequestOptions): Promise<RawResult>
+  /** Follows a task to its result as if it were a call's; aborting leaves it as it is. */
+  follow(taskId: string, options?: RequestOptions): Promise<RawResult>
+  /** Something of the session goes on: a legacy one is not ended with the connection. */
+  leave(): void
   /** Opens a subscription (modern only); resolves when the server has acknowledged. `ended` says who closed it. */
   listen(filter: JsonObject, signal: AbortSignal): Promise<{ readonly honored: JsonObject; readonly ended: Promise<'local' | 'graceful' | 'remote'> }>
   close(): Promise<void>
@@ -57,7 +65,7 @@ export interface ConnectionParts {
   readonly logLevel: string | undefined
   /** Why the other side is gone, where it is a child process. */
   readonly ended: () => ClientError | undefined
-  readonly close: () => Promise<void>
+  readonly close: (isLeft: boolean) => Promise<void>
 }
 
 /** The SDK's timers take no more; whoever waits can press Ctrl+C. */
@@ -71,6 +79,7 @@ export function createConnection(parts: ConnectionParts): Connection {
   const { client, tap, isHttp } = parts
   const era: Era = client.getProtocolEra() === 'modern' ? 'modern' : 'legacy'
   const capabilities: unknown = client.getServerCapabilities() ?? {}
+  let isLeft = false
 
   function followOf({ signal, onProgress }: RequestOptions): FollowOptions {
     let count = 0
@@ -80,6 +89,12 @@ export function createConnection(parts: ConnectionParts): Connection {
       signal,
       onStatus: (message) => onProgress?.({ progress: (count += 1), message }),
     }
+  }
+
+  /** What came, or what comes of the task that came. */
+  async function settle(method: string, result: RawResult, options: RequestOptions): Promise<RawResult> {
+    const taskId = createdTaskId(method, result, era)
+    return taskId === undefined || options.isDetached === true ? result : followCall(taskId, era, followOf(options))
   }
 
   async function once(method: string, params: JsonObject, options: RequestOptions): Promise<RawResult> {
@@ -111,13 +126,12 @@ export function createConnection(parts: ConnectionParts): Connection {
     capabilities: isJsonObject(capabilities) ? capabilities : {},
     isHttp,
     async request(method, params, options = {}) {
-      if (era === 'legacy') return visiting(parts.input, () => once(method, params, options), options.signal)
+      if (era === 'legacy') return settle(method, await visiting(parts.input, () => once(method, legacyParams(params, options), options), options.signal), options)
       const first = parts.logLevel !== undefined ? withLogLevel(params, parts.logLevel) : params
       let current = first
       for (let round = 0; round < MAX_ROUNDS; round += 1) {
         const result = await once(method, current, options)
-        if (isTask(method, result)) return followTask(result, followOf(options))
-        if (result.value['resultType'] !== 'input_required') return result
+        if (result.value['resultType'] !== 'input_required') return settle(method, result, options)
         current = { ...first, ...(await nextRound(parts.input, result.value, options.signal)) }
       }
       throw new ClientError('lost', `The server still asks for input after ${MAX_ROUNDS} rounds.`, 'That is a fault of the server; tell its authors.')
@@ -130,8 +144,14 @@ export function createConnection(parts: ConnectionParts): Connection {
         throw failure(error, {}, parts.ended())
       }
     },
-    close: parts.close,
+    follow: (taskId, options = {}) => followTask(taskId, era, followOf(options)),
+    leave: () => void (isLeft = true),
+    close: () => parts.close(isLeft),
   }
+}
+
+function legacyParams(params: JsonObject, { task }: RequestOptions): JsonObject {
+  return task === undefined ? params : { ...params, task: task.ttlMs === undefined ? {} : { ttl: task.ttlMs } }
 }
 
 /** Requests about a task name it (ext-tasks, Routing Headers): the SDK does so for some of them only. */

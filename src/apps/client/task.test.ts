@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../protocol/json-value.ts'
 import type { InputHandler } from './input.ts'
 import type { RawResult } from './tap.ts'
-import { followTask, isTask } from './task.ts'
+import type { FollowOptions } from './task.ts'
+import { createdTaskId, followCall, followTask } from './task.ts'
 
 const raw = (text: string): RawResult => ({ text, value: JSON.parse(text) as JsonObject })
 const created = raw('{"resultType":"task","taskId":"t1","status":"working","pollIntervalMs":1}')
@@ -16,7 +17,7 @@ function play(states: readonly string[], input?: InputHandler, signal?: AbortSig
   const asked: Asked[] = []
   const said: string[] = []
   let at = 0
-  const following = followTask(created, {
+  const following = followCall('t1', 'modern', {
     async ask(method, params) {
       asked.push({ method, params })
       return method === 'tasks/get' ? raw(`{"resultType":"complete","taskId":"t1","pollIntervalMs":1,${states[Math.min(at++, states.length - 1)] ?? ''}}`) : raw('{"resultType":"complete"}')
@@ -30,9 +31,13 @@ function play(states: readonly string[], input?: InputHandler, signal?: AbortSig
 
 describe('a call that its server made a task of', () => {
   it('is told from a result, and only tools may answer so', () => {
-    expect(isTask('tools/call', created)).toBe(true)
-    expect(isTask('prompts/get', created)).toBe(false)
-    expect(isTask('tools/call', raw('{"resultType":"complete","taskId":"t1"}'))).toBe(false)
+    expect(createdTaskId('tools/call', created, 'modern')).toBe('t1')
+    expect(createdTaskId('prompts/get', created, 'modern')).toBeUndefined()
+    expect(createdTaskId('tools/call', raw('{"resultType":"complete","taskId":"t1"}'), 'modern')).toBeUndefined()
+    const nested = raw('{"task":{"taskId":"t1","status":"working"}}')
+    expect(createdTaskId('tools/call', nested, 'legacy')).toBe('t1')
+    expect(createdTaskId('tools/call', nested, 'modern')).toBeUndefined()
+    expect(createdTaskId('tools/call', created, 'legacy')).toBeUndefined()
   })
 
   it('gives its result as the server wrote it, and says meanwhile what it is about', async () => {
@@ -61,5 +66,56 @@ describe('a call that its server made a task of', () => {
     setTimeout(() => abort.abort(), 20)
     await expect(following).rejects.toThrow()
     expect(asked.at(-1)).toEqual({ method: 'tasks/cancel', params: { taskId: 't1' } })
+  })
+})
+
+describe('a task of 2025-11-25', () => {
+  function playLegacy(states: readonly string[], { signal, result = async () => raw('{"content":[],"n":12345678901234567890}') }: { signal?: AbortSignal; result?: () => Promise<RawResult> } = {}) {
+    const asked: string[] = []
+    const said: string[] = []
+    let at = 0
+    const options: FollowOptions = {
+      async ask(method) {
+        asked.push(method)
+        if (method === 'tasks/result') return result()
+        return method === 'tasks/get' ? raw(`{"taskId":"t1","pollInterval":1,${states[Math.min(at++, states.length - 1)] ?? ''}}`) : raw('{}')
+      },
+      input: undefined,
+      signal,
+      onStatus: (message) => said.push(message),
+    }
+    return { options, asked, said }
+  }
+
+  it('is polled until it is over, and its result fetched as the server wrote it', async () => {
+    const { options, asked, said } = playLegacy(['"status":"working","statusMessage":"half"', '"status":"working","statusMessage":"half"', '"status":"completed"'])
+    expect((await followCall('t1', 'legacy', options)).text).toBe('{"content":[],"n":12345678901234567890}')
+    expect(asked).toEqual(['tasks/get', 'tasks/get', 'tasks/get', 'tasks/result'])
+    expect(said).toEqual(['half'])
+  })
+
+  it('is asked for its result once while it wants input, and polled all the same', async () => {
+    let finish = (_result: RawResult): void => undefined
+    const { options, asked } = playLegacy(['"status":"input_required"'], { result: () => new Promise((resolve) => void (finish = resolve)) })
+    const following = followCall('t1', 'legacy', options)
+    await expect.poll(() => asked.filter((method) => method === 'tasks/get').length).toBeGreaterThan(3)
+    finish(raw('{"content":[]}'))
+    expect((await following).text).toBe('{"content":[]}')
+    expect(asked.filter((method) => method === 'tasks/result')).toHaveLength(1)
+  })
+
+  it('fails as its call would have failed, or says that it was cancelled', async () => {
+    const failed = playLegacy(['"status":"failed"'], { result: () => Promise.reject(new Error('no')) })
+    await expect(followCall('t1', 'legacy', failed.options)).rejects.toThrow('no')
+    await expect(followCall('t1', 'legacy', playLegacy(['"status":"cancelled"']).options)).rejects.toMatchObject({ code: 'cancelled' })
+  })
+
+  it.each([['is cancelled with its call', followCall, true], ['goes on where only the wait is given up', followTask, false]] as const)('%s', async (_what, follow, isCancelled) => {
+    const abort = new AbortController()
+    const { options, asked } = playLegacy(['"status":"working"'], { signal: abort.signal })
+    const following = follow('t1', 'legacy', options)
+    setTimeout(() => abort.abort(), 20)
+    await expect(following).rejects.toThrow()
+    expect(asked.includes('tasks/cancel')).toBe(isCancelled)
   })
 })

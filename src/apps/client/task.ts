@@ -1,6 +1,6 @@
 /**
- * A call that its server made a task of (the extension io.modelcontextprotocol/tasks): followed until it has ended, asked what it asks,
- * cancelled with the call. Whoever called gets the result as if there had been none.
+ * A call that its server made a task of, in either form (the extension io.modelcontextprotocol/tasks; S25 basic/utilities/tasks): followed
+ * until it has ended, asked what it asks, cancelled with the call. Whoever called gets the result as if there had been none.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,8 @@ import { member } from '../../protocol/json.ts'
 import { scanJson } from '../../protocol/json-scan.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
 import type { JsonObject } from '../../protocol/json-value.ts'
+import type { Era } from '../../protocol/revision.ts'
+import { TASK_STATUSES, isOver } from '../../protocol/task.ts'
 import { ClientError, RpcError } from './client-error.ts'
 import { answerRound } from './input.ts'
 import type { InputHandler } from './input.ts'
@@ -30,33 +32,43 @@ const MIN_POLL_MS = 50
 const MAX_POLL_MS = 30_000
 const DEFAULT_POLL_MS = 1_000
 
-/** Whether this is a task instead of the result. Only tools may answer so (ext-tasks, Capability Negotiation). */
-export function isTask(method: string, { value }: RawResult): boolean {
-  return method === 'tools/call' && value['resultType'] === 'task' && typeof value['taskId'] === 'string'
+/** The id of the task that this is instead of a result; undefined for a result. Only tools may answer so (ext-tasks, Capability Negotiation). */
+export function createdTaskId(method: string, { value }: RawResult, era: Era): string | undefined {
+  const { taskId } = era === 'modern' && value['resultType'] !== 'task' ? {} : taskIn(value, era)
+  return method === 'tools/call' && typeof taskId === 'string' ? taskId : undefined
 }
 
-/** Resolves with the call's result. Rejects with RpcError where the task failed, ClientError where it was cancelled. */
-export async function followTask(created: RawResult, options: FollowOptions): Promise<RawResult> {
-  const taskId = String(created.value['taskId'])
-  const { ask, signal } = options
+/** A created task stands flat in the extension's result, nested in that of 2025-11-25. */
+function taskIn(value: JsonObject, era: Era): JsonObject {
+  return era === 'modern' ? value : objectAt(value, 'task')
+}
+
+/** Resolves with the call's result; the task is cancelled with the call. Rejects with RpcError where it failed, ClientError where it was cancelled. */
+export async function followCall(taskId: string, era: Era, options: FollowOptions): Promise<RawResult> {
   try {
-    return await follow(taskId, created, options)
+    return await followTask(taskId, era, options)
   } catch (error) {
-    // `notifications/cancelled` is not for tasks (ext-tasks, Task Cancellation).
-    if (signal?.aborted === true) await ask('tasks/cancel', { taskId }, undefined).catch(() => undefined)
+    // `notifications/cancelled` is not for tasks (ext-tasks, Task Cancellation; S25 basic/utilities/cancellation).
+    if (options.signal?.aborted === true) await options.ask('tasks/cancel', { taskId }, undefined).catch(() => undefined)
     throw error
   }
 }
 
-async function follow(taskId: string, created: RawResult, { ask, input, signal, onStatus }: FollowOptions): Promise<RawResult> {
+/** The same of a task that goes on where nobody waits for it any more. */
+export function followTask(taskId: string, era: Era, options: FollowOptions): Promise<RawResult> {
+  return era === 'modern' ? followModern(taskId, options) : followLegacy(taskId, options)
+}
+
+async function followModern(taskId: string, { ask, input, signal, onStatus }: FollowOptions): Promise<RawResult> {
   const answered = new Set<string>()
-  let said = ''
-  for (let task = created; ; task = await ask('tasks/get', { taskId }, signal)) {
+  const say = sayer(onStatus)
+  for (;;) {
+    const task = await ask('tasks/get', { taskId }, signal)
     const { status, statusMessage, pollIntervalMs } = task.value
-    if (typeof statusMessage === 'string' && statusMessage !== said) onStatus((said = statusMessage))
+    say(statusMessage)
     if (status === 'completed') return resultOf(task)
     if (status === 'failed') throw failureOf(task)
-    if (status === 'cancelled') throw new ClientError('cancelled', 'The task was cancelled.')
+    if (status === 'cancelled') throw wasCancelled()
     if (status === 'input_required') {
       // A key that was answered may still be there at the next poll.
       const fresh = Object.entries(objectAt(task.value, 'inputRequests')).filter(([key]) => !answered.has(key))
@@ -67,9 +79,45 @@ async function follow(taskId: string, created: RawResult, { ask, input, signal, 
         continue
       }
     }
-    const pollMs = typeof pollIntervalMs === 'number' ? Math.min(MAX_POLL_MS, Math.max(MIN_POLL_MS, pollIntervalMs)) : DEFAULT_POLL_MS
-    await sleep(pollMs, undefined, { ...(signal !== undefined && { signal }) })
+    await pause(pollIntervalMs, signal)
   }
+}
+
+/** What it asks comes as requests of the server while `tasks/result` waits, which then gives the result (S25 tasks, Input Required Status). */
+async function followLegacy(taskId: string, { ask, signal, onStatus }: FollowOptions): Promise<RawResult> {
+  const say = sayer(onStatus)
+  let outcome: Promise<RawResult> | undefined
+  for (;;) {
+    const { value } = await ask('tasks/get', { taskId }, signal)
+    const { status, statusMessage, pollInterval } = value
+    say(statusMessage)
+    if (status === 'cancelled') throw wasCancelled()
+    const known = TASK_STATUSES.find((one) => one === status)
+    if (known !== undefined && isOver(known)) return await (outcome ?? ask('tasks/result', { taskId }, signal))
+    if (status === 'input_required' && outcome === undefined) {
+      outcome = ask('tasks/result', { taskId }, signal)
+      outcome.catch(() => undefined)
+    }
+    const result = await Promise.race([pause(pollInterval, signal), ...(outcome === undefined ? [] : [outcome])])
+    if (result !== undefined) return result
+  }
+}
+
+function wasCancelled(): ClientError {
+  return new ClientError('cancelled', 'The task was cancelled.')
+}
+
+/** Tells what a task says of itself when that changes. */
+function sayer(onStatus: (message: string) => void): (message: unknown) => void {
+  let said = ''
+  return (message) => {
+    if (typeof message === 'string' && message !== said) onStatus((said = message))
+  }
+}
+
+async function pause(wantedMs: unknown, signal: AbortSignal | undefined): Promise<undefined> {
+  const pollMs = typeof wantedMs === 'number' ? Math.min(MAX_POLL_MS, Math.max(MIN_POLL_MS, wantedMs)) : DEFAULT_POLL_MS
+  await sleep(pollMs, undefined, { ...(signal !== undefined && { signal }) })
 }
 
 function objectAt(value: JsonObject, key: string): JsonObject {
