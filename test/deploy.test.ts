@@ -13,7 +13,7 @@ import { upCommand } from '../src/apps/cli/up.ts'
 import { loadConfig } from '../src/apps/gateway/config-file.ts'
 import { readSettings } from '../src/apps/gateway/settings.ts'
 import { isJsonObject } from '../src/protocol/json-value.ts'
-import { readDocument, rowsBelow } from './document.ts'
+import { fencesOf, readDocument, rowsBelow } from './document.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -115,8 +115,11 @@ describe('deploy/kubernetes', () => {
   })
 
   it('scales by a metric that there is', () => {
-    const [metric] = objectOf('HorizontalPodAutoscaler').spec.metrics
+    const { metrics: [metric], maxReplicas } = objectOf('HorizontalPodAutoscaler').spec
     expect(rowsBelow(readDocument('docs/reference/metrics-and-ledger.md'), 'Metrics').map(([name]) => name)).toContain(`\`${metric.pods.metric.name}\``)
+    expect(read('docs/how-to/run-replicas.md')).toContain(`seriesQuery: '${metric.pods.metric.name}{`)
+    // docs/operate.md, Sizing: connections of PostgreSQL, which keeps 3 of its 100 for itself.
+    expect((maxReplicas + objectOf('Deployment').spec.strategy.rollingUpdate.maxSurge) * 11).toBeLessThanOrEqual(100 - 3)
   })
 
   it('starts the program with flags and variables that it knows, and a configuration that it takes', () => {
@@ -198,6 +201,16 @@ describe('deploy/systemd', () => {
   it('starts the program with flags that it knows, and not again for a bad configuration', () => {
     expect(faultsOf(text.replace('/etc/portolan/environment, with PORTOLAN_DATABASE_URL', ''))).toEqual([])
     expect(text).toContain('RestartPreventExitStatus=2')
+  })
+
+  const units = [['deploy/systemd/portolan@.service', text], ['docs/how-to/run-as-a-service.md', fencesOf(readDocument('docs/how-to/run-as-a-service.md')).findLast(({ language }) => language === 'ini')?.text ?? '']] as const
+  const { stdout: help } = spawnSync('systemd-analyze', ['--help'], { encoding: 'utf8' })
+  it.runIf(String(help).includes('--offline')).each(units)('leaves a service little of the machine: %s', (_where, unit) => {
+    const file = join(folder, 'portolan@7500.service')
+    writeFileSync(file, unit)
+    // 0 is nothing at all, 10 everything; 9.6 is a unit that says nothing. Servers may need what is left: the network, namespaces of a browser, files.
+    const { stdout, status } = spawnSync('systemd-analyze', ['--system', '--no-pager', 'security', '--offline=true', '--threshold=45', file], { encoding: 'utf8', env: { ...process.env, HOME: folder }, timeout: 30_000 })
+    expect(status, stdout).toBe(0)
   })
 
   const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0
