@@ -84,6 +84,17 @@ describe('the states of a task', () => {
     expect(moveTask(running, { kind: 'complete', epoch: 1, resultText: '{}' }, 55_000)).toMatchObject({ ok: true, value: { expiresAtMs: 65_000 } })
   })
 
+  it('say how they ended, and no longer what they were about', () => {
+    const told = (event: TaskEvent): string => after([claim, { kind: 'note', epoch: 1, statusMessage: 'half way' }, event]).progress.statusMessage
+    expect(told({ kind: 'complete', epoch: 1, resultText: '{"content":[]}' })).toBe('Completed')
+    expect(told({ kind: 'complete', epoch: 1, resultText: '{"content":[],"isError":true}' })).toBe('Completed: the tool reports an error')
+    expect(told({ kind: 'complete', epoch: 1, resultText: '{"content":[{"type":"text","text":"\\"isError\\""}],"isError":false}' })).toBe('Completed')
+    expect(told({ kind: 'fail', epoch: 1, errorText: '{}', message: 'no' })).toBe('no')
+    expect(told({ kind: 'giveUp', epoch: 1, errorText: '{}', failure })).toBe('gone')
+    expect(told({ kind: 'overdue', errorText: '{}' })).toBe('Its deadline has passed')
+    expect(told({ kind: 'cancel' })).toBe('Cancelled')
+  })
+
   it('run again after a crash only what was never sent or may run twice', () => {
     const repeatable = taskOrigin({ terms: { ...TERMS, isRepeatable: true } })
     const origin = taskOrigin()

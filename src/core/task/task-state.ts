@@ -15,6 +15,7 @@
 
 import type { WireText } from '../../protocol/json.ts'
 import type { Result } from '../../protocol/result.ts'
+import { isToolError } from '../../protocol/task.ts'
 import type { TaskState } from '../../protocol/task.ts'
 import { boundedMessage, boundedQuestions, boundedSaid } from './bounded-said.ts'
 import { homeOf, isOverPhase } from './stored-task.ts'
@@ -125,7 +126,8 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'release':
       return { isDispatched: false, holder: homeOf(task.origin), runAtMs: nowMs, ...progressing({ attempts: progress.attempts - (progress.isResuming ? 0 : 1) }) }
     case 'complete':
-      return { resultText: event.resultText, ...progressing(lastWords(event.said)) }
+      // What was said on the way would read as if it went on.
+      return { resultText: event.resultText, ...progressing({ statusMessage: endOf(event.resultText), ...lastWords(event.said) }) }
     case 'fail':
       return { resultText: event.errorText, ...progressing({ statusMessage: boundedMessage(event.message), ...lastWords(event.said) }) }
     case 'giveUp':
@@ -139,6 +141,11 @@ function changesOf(task: StoredTask, event: TaskEvent, nowMs: number): Changes {
     case 'cancel':
       return progressing({ statusMessage: 'Cancelled', ...lastWords(event.said) })
   }
+}
+
+/** Most results have no such member: they are not read. */
+function endOf(resultText: WireText): string {
+  return resultText.includes('"isError"') && isToolError(resultText) ? 'Completed: the tool reports an error' : 'Completed'
 }
 
 /** Of the server of an adopted task. */
