@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { Client } from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openPostgres } from '../src/adapters/postgres/database.ts'
@@ -10,6 +11,12 @@ import type { Migration } from '../src/adapters/sql/migration.ts'
 import { MIGRATIONS } from '../src/adapters/sql/migrations/migrations.ts'
 import { createSessionStore } from '../src/adapters/sql/session-store.ts'
 import { createKeyStore } from '../src/adapters/sql/key-store.ts'
+import { createEraStore } from '../src/adapters/sql/era-store.ts'
+import { createEventStore } from '../src/adapters/sql/event-store.ts'
+import { createLeaseStore } from '../src/adapters/sql/lease-store.ts'
+import { createReplayGuard } from '../src/adapters/sql/replay-guard.ts'
+import { createSnapshotStore } from '../src/adapters/sql/snapshot-store.ts'
+import { createTaskStore } from '../src/adapters/sql/task-store.ts'
 import type { StateDatabases } from '../src/adapters/sql/sql-database.ts'
 import { openSqlite } from '../src/adapters/sqlite/database.ts'
 import type { Session } from '../src/core/session/session.ts'
@@ -28,6 +35,37 @@ const next = (oldestCode: number): Migration => ({
   cache: ['ALTER TABLE portolan_session ADD COLUMN note TEXT'],
 })
 const BROKEN: Migration = { version: NEWEST + 1, oldestCode: 1, durable: ['CREATE TABLE portolan_new (id TEXT)', 'CREATE NONSENSE'], cache: ['CREATE NONSENSE'] }
+
+const LIVE = 'portolan_now_ms() + 600000'
+const ORIGIN = { ownerKey: 'o', bindingKey: 'b', label: 'A', scopes: [], endpoint: 'files', scope: '', upstreamId: 'files', tool: 'build', requestText: '{}', terms: { ttlMs: 600_000, retentionMs: 1, deadlineMs: 1, attemptMs: 1, maxAttempts: 1, retryOn: [], retryCodes: [], baseDelayMs: 1, maxDelayMs: 1, isRepeatable: false } }
+
+/** What each version of the schema brought, as it was written then: a row of each table. */
+const WRITTEN: readonly (readonly { readonly file: 'durable' | 'cache'; readonly sql: string }[])[] = [
+  [
+    { file: 'durable', sql: `INSERT INTO portolan_once VALUES ('key_seed')` },
+    { file: 'durable', sql: `INSERT INTO portolan_key VALUES ('k1', 'one', 1, 2, 1)` },
+    { file: 'durable', sql: `INSERT INTO portolan_replay VALUES ('used', ${LIVE})` },
+    { file: 'durable', sql: `INSERT INTO portolan_lease VALUES ('singleton:files', 'r1', 7, ${LIVE})` },
+    { file: 'durable', sql: `INSERT INTO portolan_snapshot VALUES (1, 'd', '{}', 3)` },
+    { file: 'cache', sql: `INSERT INTO portolan_session VALUES ('s0', 'o', '${JSON.stringify({ ...SESSION, id: 's0', subscriptions: { files: ['file:///a'] }, holds: undefined })}', 'r1', 2, 5, ${LIVE})` },
+    { file: 'cache', sql: `INSERT INTO portolan_event VALUES ('s0', 'a_1', 'a', '{}', 1, 1, ${LIVE})` },
+    { file: 'cache', sql: `INSERT INTO portolan_era VALUES ('u', '{"modern":{"era":"modern","revision":"2026-07-28","capabilities":"{}","serverInfo":"","instructions":""}}', ${LIVE})` },
+  ],
+  [
+    {
+      file: 'durable',
+      sql: `INSERT INTO portolan_task VALUES ('t1', 'o', NULL, NULL, '${JSON.stringify(ORIGIN)}', 'completed', 1, 3, 4, '', 0, 0, NULL, 1, 1, 2, 3, ${LIVE}, 1, 0, 10, '{}', '{"content":[]}')`,
+    },
+    { file: 'durable', sql: `INSERT INTO portolan_task_tombstone VALUES ('t0', 'o', 1, ${LIVE})` },
+  ],
+]
+
+it('has a number for each step, without a gap, what each version wrote, and leaves nobody behind whom a later one takes along', () => {
+  expect(MIGRATIONS.map(({ version }) => version)).toEqual(Array.from({ length: NEWEST }, (_, at) => at + 1))
+  expect(WRITTEN).toHaveLength(NEWEST)
+  const oldest = MIGRATIONS.map(({ oldestCode }) => oldestCode)
+  expect(oldest).toEqual(oldest.toSorted((left, right) => left - right))
+})
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -60,13 +98,25 @@ function testMigrations(name: string, place: () => Promise<Open>): void {
       expect(row).toEqual({ count: NEWEST })
     })
 
-    it.each(MIGRATIONS.map(({ version }) => version))('is brought from version %i to the newest', async (version) => {
+    it.each(MIGRATIONS.map(({ version }) => version))('is brought from version %i to the newest, with all that stood there', async (version) => {
       const open = await place()
-      await open(MIGRATIONS.slice(0, version))
-      const { cache } = await open()
-      const store = createSessionStore(cache)
-      await store.save(SESSION, 60_000)
-      expect(await store.find('s1')).toMatchObject({ session: SESSION })
+      const former = await open(MIGRATIONS.slice(0, version))
+      for (const { file, sql } of WRITTEN.slice(0, version).flat()) await former[file].write(sql, [])
+      const { durable, cache } = await open()
+      expect(await createKeyStore(durable).list()).toMatchObject([{ id: 'k1', secret: 'one', addedAtMs: 1, activatedAtMs: 2 }])
+      expect(await createKeyStore(durable).seed([{ id: 'k2', secret: 'two' }])).toBe(false)
+      expect(await createReplayGuard(durable).firstUse('used', 1)).toBe(false)
+      expect(await createLeaseStore(durable).find('singleton:files')).toEqual({ name: 'singleton:files', holder: 'r1', epoch: 7 })
+      expect(await createSnapshotStore(durable).current()).toEqual({ digest: 'd', text: '{}', revision: 3 })
+      expect(await createSessionStore(cache).find('s0')).toEqual({ session: { ...SESSION, id: 's0', subscriptions: { files: ['file:///a'] } }, owner: 'r1', epoch: 2, version: 5 })
+      expect(await createEventStore(cache).load('s0')).toEqual([{ streamId: 'a', eventId: 'a_1', text: '{}', isFinal: true }])
+      expect(await createEraStore(cache).find('u')).toEqual({ legacy: undefined, modern: { era: 'modern', revision: '2026-07-28', capabilities: '{}', serverInfo: '', instructions: '' } })
+      if (version >= 2) {
+        expect(await createTaskStore(durable).find('t1')).toMatchObject({ kind: 'found', task: { phase: 'completed', resultText: '{"content":[]}', epoch: 4, origin: { tool: 'build' } } })
+        expect(await createTaskStore(durable).find('t0')).toMatchObject({ kind: 'expired', ownerKey: 'o', expiredAtMs: 1 })
+      }
+      await createSessionStore(cache).save(SESSION, 60_000)
+      expect(await createSessionStore(cache).find('s1')).toMatchObject({ session: SESSION })
     })
 
     it('serves the version before while a newer one is being rolled out, in both orders of starting', async () => {
@@ -136,13 +186,32 @@ describe.skipIf(postgres === undefined)('with a server', () => {
 })
 
 describe('files of SQLite', () => {
-  it('are migrated by one of several processes that start at once', async () => {
-    const folder = await newFolder()
+  it('are made and migrated by one of several processes that start at once, time and again', async () => {
     const module = new URL('../src/adapters/sqlite/database.ts', import.meta.url).href
-    const script = `const { openSqlite } = await import(${JSON.stringify(module)}); await openSqlite({ folder: ${JSON.stringify(folder)}, nowMs: Date.now }).close()`
-    const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'inherit' }))
-    const codes = await Promise.all(children.map(async (child) => (await once(child, 'exit'))[0]))
-    expect(codes).toEqual([0, 0, 0, 0])
+    const script = `
+      const { openSqlite } = await import(${JSON.stringify(module)})
+      const { createInterface } = await import('node:readline')
+      console.log('started')
+      for await (const folder of createInterface({ input: process.stdin })) {
+        try {
+          await openSqlite({ folder, nowMs: Date.now }).close()
+          console.log('opened')
+        } catch (error) {
+          console.log(String(error))
+        }
+      }`
+    const children = Array.from({ length: 3 }, () => spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['pipe', 'pipe', 'inherit'] }))
+    closers.push(() => children.forEach((child) => child.kill()))
+    const lines = children.map(({ stdout }) => createInterface({ input: stdout })[Symbol.asyncIterator]())
+    const said = async (): Promise<string[]> => Promise.all(lines.map(async (line) => String((await line.next()).value)))
+    expect(await said()).toEqual(['started', 'started', 'started'])
+    for (let time = 0; time < 60; time += 1) {
+      const folder = await newFolder()
+      for (const { stdin } of children) stdin.write(`${folder}\n`)
+      expect(await said()).toEqual(['opened', 'opened', 'opened'])
+    }
+    for (const { stdin } of children) stdin.end()
+    await Promise.all(children.map((child) => once(child, 'exit')))
   })
 
   it('belong to their owner only', async () => {

@@ -12,13 +12,16 @@ export interface Connection {
 
 /** Another process may hold the file for as long. */
 const BUSY_MS = 5_000
+const SQLITE_BUSY = 5
+const BUSY_PAUSE_MS = 10
 /** Those whose text is made at run time must not pile up. */
 const MAX_STATEMENTS = 200
 
 /** `durable`: each commit waits until the disk has it. */
 export function openConnection(path: string, durable: boolean, nowMs: () => number): Connection {
   const database = new DatabaseSync(path, { timeout: BUSY_MS })
-  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
+  useLog(database)
+  database.exec(`PRAGMA synchronous = ${durable ? 'FULL' : 'NORMAL'}`)
   database.function('portolan_now_ms', nowMs)
   const statements = new Map<string, StatementSync>()
 
@@ -36,4 +39,21 @@ export function openConnection(path: string, durable: boolean, nowMs: () => numb
     exec: (sql) => database.exec(sql),
     close: () => database.close(),
   }
+}
+
+/** Of several processes that find a new file one turns its log on: for that SQLite lets the others not wait, whatever the time-out. */
+function useLog(database: DatabaseSync): void {
+  const untilMs = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      return database.exec('PRAGMA journal_mode = WAL')
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > untilMs) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_PAUSE_MS)
+    }
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY
 }
