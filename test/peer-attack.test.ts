@@ -335,6 +335,22 @@ describe('a peer that dies or hangs', () => {
     await expect(ask(near, far, 'z')).rejects.toMatchObject(NEVER_DELIVERED)
   })
 
+  it.each(['from the beginning', 'later'])('is not waited for again at once where it fell silent %s, and is asked again soon', async (when) => {
+    const beatMs = 200
+    const [near, far] = [await replica({ beatMs }), await replica({ beatMs: 50 })]
+    const proxy = await between(far)
+    if (when === 'later') await ask(near, far, 'x')
+    proxy.freeze()
+    await ask(near, far, 'y').catch(() => undefined)
+    const sinceMs = performance.now()
+    await expect(ask(near, far, 'z')).rejects.toMatchObject(NEVER_DELIVERED)
+    // Three beats are what a new connection is given.
+    expect(performance.now() - sinceMs).toBeLessThan(2 * beatMs)
+    proxy.thaw()
+    await expect.poll(() => ask(near, far, 'again').catch(() => undefined)).toBeDefined()
+    expect(served).not.toContain('z')
+  })
+
   it('is not taken for dead while its answer only takes long, however long nothing is said', async () => {
     const [near, far] = [await replica({ beatMs: 30 }), await replica({ beatMs: 15 })]
     let finish = (): void => {}

@@ -8,11 +8,13 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
 import { readDocument, rowsBelow } from '../document.ts'
-import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
+import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { bearer } from '../gateway-process.ts'
 import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
+import { freePort } from '../services/free-port.ts'
 import { findNats } from '../services/nats.ts'
 import { findPostgres } from '../services/postgres.ts'
+import { openTcpProxy } from '../tcp-proxy.ts'
 
 const postgres = await findPostgres()
 const nats = await findNats()
@@ -31,7 +33,7 @@ interface StartedReplica {
 }
 
 /** All with the same token, as `docs/operate.md` asks for. */
-async function start(count: number, args: readonly string[]): Promise<StartedReplica[]> {
+async function start(count: number, args: readonly string[], argsOf: readonly (readonly string[])[] = []): Promise<StartedReplica[]> {
   const database = (await postgres?.newDatabase()) ?? ''
   const replicas: StartedReplica[] = []
   for (let at = 0; at < count; at++) {
@@ -39,7 +41,7 @@ async function start(count: number, args: readonly string[]): Promise<StartedRep
     closers.push(() => rmSync(dataPath, { recursive: true, force: true }))
     const [first] = replicas
     if (first !== undefined) writeFileSync(join(dataPath, 'token'), `${first.token}\n`, { mode: 0o600 })
-    const portolan = await startPortolan(dataPath, ['--database-url', database, ...args])
+    const portolan = await startPortolan(dataPath, ['--database-url', database, ...args, ...(argsOf[at] ?? [])])
     closers.push(() => stopPortolan(portolan))
     replicas.push({
       url: portolan.baseUrl,
@@ -90,4 +92,49 @@ describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', 
     expect(metrics).toContain('portolan_hints_up 1\n')
     expect(both.flatMap(({ replica }) => replica?.peers ?? []).length).toBeGreaterThan(0)
   })
+
+  it('of which one does not reach the other refuse what that one has, soon, and nothing else, until it does', { timeout: 60_000 }, async () => {
+    const peerPort = await freePort()
+    const way = await openTcpProxy({ host: '127.0.0.1', port: peerPort })
+    closers.push(way.close)
+    const [near, far] = await start(2, [], [[], ['--peer-listen', `127.0.0.1:${peerPort}`, '--peer-address', `tls://127.0.0.1:${way.port}`]])
+    if (near === undefined || far === undefined) throw new TypeError('two were started')
+    const [there, here] = [await openSession(far), await openSession(near)]
+    expect(await ask(near, there, 'ping')).toMatchObject({ status: 200 })
+    way.freeze()
+    // On the connection that stands, then on a new one.
+    const [call, ping] = await Promise.all([ask(near, there, 'tools/call', { name: 'test_simple_text' }), ask(near, there, 'ping')])
+    expect([call.code, ping.status, ping.code, ping.retryAfter]).toEqual([OUTCOME_UNKNOWN, 503, OWNER_UNREACHABLE, '1'])
+    const again = await ask(near, there, 'ping')
+    expect([again.status, again.code]).toEqual([503, OWNER_UNREACHABLE])
+    for (const { tookMs } of [call, ping, again]) expect(tookMs, 'up to 5 s, and a busy machine').toBeLessThan(6_000)
+    expect(await ask(near, here, 'ping')).toMatchObject({ status: 200 })
+    expect(await ask(far, there, 'ping')).toMatchObject({ status: 200 })
+    expect(await callModern(`${near.url}/reference/mcp`, near.token, 'tools/call', { name: 'test_simple_text' })).toMatchObject({ status: 200 })
+    way.thaw()
+    await expect.poll(() => ask(near, there, 'ping'), { timeout: 10_000 }).toMatchObject({ status: 200 })
+  })
 })
+
+const OUTCOME_UNKNOWN = -31_024
+const OWNER_UNREACHABLE = -31_029
+
+function post(replica: StartedReplica, session: string, body: object): Promise<Response> {
+  const headers = { ...bearer(replica), 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...(session === '' ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }) }
+  return fetch(`${replica.url}/reference/mcp`, { method: 'POST', headers, body: JSON.stringify({ jsonrpc: '2.0', ...body }) })
+}
+
+async function openSession(replica: StartedReplica): Promise<string> {
+  const opened = await post(replica, '', { id: 0, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } } })
+  await opened.text()
+  return opened.headers.get('mcp-session-id') ?? ''
+}
+
+let lastId = 0
+
+async function ask(replica: StartedReplica, session: string, method: string, params: object = {}): Promise<{ status: number; code: number | undefined; retryAfter: string | null; tookMs: number }> {
+  const sinceMs = performance.now()
+  const answer = await post(replica, session, { id: (lastId += 1), method, params })
+  const code = /"code":(-?\d+)/.exec(await answer.text())?.[1]
+  return { status: answer.status, code: code === undefined ? undefined : Number(code), retryAfter: answer.headers.get('retry-after'), tookMs: performance.now() - sinceMs }
+}

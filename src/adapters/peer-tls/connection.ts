@@ -9,6 +9,7 @@
 import type { TLSSocket } from 'node:tls'
 import { PIECE_CHARS, createFrameReader, frameText } from './frame.ts'
 import type { FrameKind, TakeFrame } from './frame.ts'
+import { SILENT } from './unreachable-peers.ts'
 
 export interface Connection {
   /** Leaves in this turn, behind what its conversation has said before. `text` as long as it likes. */
@@ -143,7 +144,7 @@ export function createConnection({ socket, silentBeats, take, onClosed }: Connec
     hasLeft: (posted) => mark > posted,
     beat() {
       beatsInSilence += 1
-      if (beatsInSilence >= silentBeats) return close('silent')
+      if (beatsInSilence >= silentBeats) return close(SILENT)
       if (!hasSpoken) outbox.push(frameText('beat', 0, ''))
       hasSpoken = false
       due()

@@ -17,6 +17,7 @@ import { neverDelivered } from './loss.ts'
 import { parsePeerAddress } from './peer-address.ts'
 import type { PeerTarget } from './peer-address.ts'
 import { connectSecurely } from './secure.ts'
+import { SILENT } from './unreachable-peers.ts'
 import type { UnreachablePeers } from './unreachable-peers.ts'
 
 export interface PeerClientOptions {
@@ -77,10 +78,11 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   }
 
   async function openAt(peerId: string, address: string): Promise<Line> {
+    if (unreachable.isSilent(peerId)) throw neverDelivered(SILENT)
     try {
       const target = parsePeerAddress(address)
       if (target === undefined) throw neverDelivered('no address')
-      const line = await open(peerId, target)
+      const line = await open(peerId, target, address)
       unreachable.reached(peerId)
       return line
     } catch (error) {
@@ -90,7 +92,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
     }
   }
 
-  function open(peerId: string, target: PeerTarget): Promise<Line> {
+  function open(peerId: string, target: PeerTarget, address: string): Promise<Line> {
     return new Promise((welcome, refuse) => {
       const calls = new Map<number, AskedCall>()
       const take: TakeFrame = (kind, stream, text) => {
@@ -105,6 +107,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
       const onClosed = (detail: string): void => {
         lines.delete(line)
         retire(line)
+        if (line.isWelcome && detail === SILENT) unreachable.failed(peerId, address, detail)
         refuse(neverDelivered(detail))
         for (const call of calls.values()) call.lost(detail)
       }
@@ -152,7 +155,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   function beatOf(line: Line): void {
     line.ageBeats += 1
     if (!line.isWelcome) {
-      if (line.ageBeats >= WELCOME_BEATS) line.connection.destroy('silent')
+      if (line.ageBeats >= WELCOME_BEATS) line.connection.destroy(SILENT)
       return
     }
     if (line.ageBeats % KEY_BEATS === 0 && !line.isKeyKnown()) return line.connection.destroy(KEY_GONE)

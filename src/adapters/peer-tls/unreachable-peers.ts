@@ -10,6 +10,8 @@ export interface UnreachablePeer {
 
 export interface UnreachablePeers {
   failed(id: string, address: string, detail: string): void
+  /** Nothing came from it for seconds, a moment ago: it need not be waited for again. */
+  isSilent(id: string): boolean
   reached(id: string): void
   /** It is dead: nobody is to be told anything. */
   gone(id: string): void
@@ -26,9 +28,14 @@ interface Failing {
   readonly peer: UnreachablePeer
   readonly sinceBeat: number
   lastBeat: number
+  detail: string
   isTold: boolean
 }
 
+/** Why a connection was given up on which nothing came. */
+export const SILENT = 'silent'
+/** Who asks for a session at its owner has 4.5 s, and for the one child of a server 6 s: for one such wait, not for two. */
+const SILENT_BEATS = 4
 const TOLD_AFTER_BEATS = 10
 /** Each live peer is asked every few seconds: of one that is asked no more nothing is known. */
 const KNOWN_BEATS = 20
@@ -38,12 +45,16 @@ export function createUnreachablePeers({ onUnreachable, onReached }: Unreachable
   let beats = 0
   return {
     failed(id, address, detail) {
-      const known = failing.get(id) ?? { peer: { id, address }, sinceBeat: beats, lastBeat: beats, isTold: false }
+      const known = failing.get(id) ?? { peer: { id, address }, sinceBeat: beats, lastBeat: beats, detail, isTold: false }
       failing.set(id, known)
-      known.lastBeat = beats
+      Object.assign(known, { lastBeat: beats, detail })
       if (known.isTold || beats - known.sinceBeat < TOLD_AFTER_BEATS) return
       known.isTold = true
       onUnreachable(known.peer, detail)
+    },
+    isSilent(id) {
+      const known = failing.get(id)
+      return known?.detail === SILENT && beats - known.lastBeat < SILENT_BEATS
     },
     reached(id) {
       if (failing.get(id)?.isTold === true) onReached(id)
