@@ -78,7 +78,6 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   }
 
   async function openAt(peerId: string, address: string): Promise<Line> {
-    if (unreachable.isSilent(peerId)) throw neverDelivered(SILENT)
     try {
       const target = parsePeerAddress(address)
       if (target === undefined) throw neverDelivered('no address')
@@ -136,6 +135,14 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
     return begun
   }
 
+  /** Who asks has some seconds: for one wait in vain, not for two. Whether it is there again is found out beside. */
+  function lineTo(peerId: string): Promise<Line> {
+    const dialed = dialOnce(peerId)
+    if (!unreachable.isSilent(peerId)) return dialed
+    dialed.catch(() => undefined)
+    return Promise.reject(neverDelivered(SILENT))
+  }
+
   function call(line: Line, topic: string, text: string): Promise<PeerAnswer> {
     const { connection, calls } = line
     // Its farewell came with its welcome: nobody would ever tell this call what became of it.
@@ -167,7 +174,7 @@ export function createPeerClient({ replicaId, keyring, telemetry, resolve, maxTe
   return {
     async send(peerId, topic, text) {
       if (text.length > maxTextChars) throw new PortolanError('body_too_large')
-      return call(current.get(peerId) ?? (await dialOnce(peerId)), topic, text)
+      return call(current.get(peerId) ?? (await lineTo(peerId)), topic, text)
     },
     known: () => [...current.keys()],
     beat() {

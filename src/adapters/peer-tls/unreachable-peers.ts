@@ -10,7 +10,7 @@ export interface UnreachablePeer {
 
 export interface UnreachablePeers {
   failed(id: string, address: string, detail: string): void
-  /** Nothing came from it for seconds, a moment ago: it need not be waited for again. */
+  /** Nothing came from it for seconds, when it was asked last: it need not be waited for again. */
   isSilent(id: string): boolean
   reached(id: string): void
   /** It is dead: nobody is to be told anything. */
@@ -34,8 +34,6 @@ interface Failing {
 
 /** Why a connection was given up on which nothing came. */
 export const SILENT = 'silent'
-/** Who asks for a session at its owner has 4.5 s, and for the one child of a server 6 s: for one such wait, not for two. */
-const SILENT_BEATS = 4
 const TOLD_AFTER_BEATS = 10
 /** Each live peer is asked every few seconds: of one that is asked no more nothing is known. */
 const KNOWN_BEATS = 20
@@ -52,10 +50,7 @@ export function createUnreachablePeers({ onUnreachable, onReached }: Unreachable
       known.isTold = true
       onUnreachable(known.peer, detail)
     },
-    isSilent(id) {
-      const known = failing.get(id)
-      return known?.detail === SILENT && beats - known.lastBeat < SILENT_BEATS
-    },
+    isSilent: (id) => failing.get(id)?.detail === SILENT,
     reached(id) {
       if (failing.get(id)?.isTold === true) onReached(id)
       failing.delete(id)
