@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkParamHeaders, paramHeaders, readToolHeaders } from './tool-header.ts'
+import { checkParamHeaders, paramHeaders, readToolHeaders, compileToolHeaders } from './tool-header.ts'
+import { scanJson } from './json-scan.ts'
 import type { ToolHeaderRule } from './tool-header.ts'
 import type { JsonObject, JsonValue } from './json-value.ts'
 
@@ -182,5 +183,16 @@ describe('checking', () => {
       const headers = Object.fromEntries(paramHeaders(RULES, given).map(([name, text]) => [name.toLowerCase(), text]))
       expect(check(given, headers)).toBe('ok')
     }))
+  })
+})
+
+describe('the rules of a tool, made once', () => {
+  it('have every object that holds a mirrored argument read strictly, whatever it is called', () => {
+    const { plan, namesLower, rules } = compileToolHeaders([REGION, COUNT, { header: 'Mcp-Param-P', path: ['page', '__proto__', 'toString'], type: 'string' }])
+    expect(rules).toHaveLength(3)
+    expect([...namesLower]).toEqual(['mcp-param-region', 'mcp-param-count', 'mcp-param-p'])
+    const isRead = (text: string): boolean => scanJson(text, plan, Infinity).ok
+    expect(isRead('{"page":{"count":1,"__proto__":{"toString":"x"}},"other":{"a":1,"a":2}}')).toBe(true)
+    for (const twice of ['{"region":"a","region":"b"}', '{"page":{"count":1,"count":2}}', '{"page":{"__proto__":{"toString":"a","toString":"b"}}}']) expect(isRead(twice), twice).toBe(false)
   })
 })

@@ -4,6 +4,7 @@
  */
 import { decodeHeaderValue, encodeHeaderValue } from './header.ts'
 import type { HeaderFault } from './header.ts'
+import type { JsonPlan } from './json.ts'
 import { isJsonObject, ownMember } from './json-value.ts'
 import type { JsonObject, JsonValue } from './json-value.ts'
 import { fail, ok } from './result.ts'
@@ -17,6 +18,17 @@ export interface ToolHeaderRule {
   readonly path: readonly string[]
   readonly type: 'string' | 'integer' | 'boolean' | 'number'
 }
+
+/** All rules of a tool, made once for all its calls. */
+export interface ToolHeaders {
+  readonly rules: readonly ToolHeaderRule[]
+  /** Of the headers, in lower case. */
+  readonly namesLower: ReadonlySet<string>
+  /** How arguments are read: strictly in the objects that hold what is mirrored. */
+  readonly plan: JsonPlan
+}
+
+export const NO_TOOL_HEADERS: ToolHeaders = compileToolHeaders([])
 
 /** Why a tool is invalid over HTTP; `path` is where, as a chain of schema keywords and names. */
 export interface ToolHeaderFault {
@@ -53,6 +65,19 @@ export function readToolHeaders(
   const walk: Walk = { rules: [], namesLower: new Set(), acceptNumber: options.acceptNumber ?? false }
   const fault = visit(walk, inputSchema, { at: [], path: [], reachable: true })
   return fault === undefined ? ok(walk.rules) : fail(fault)
+}
+
+interface OpenPlan {
+  [key: string]: OpenPlan
+}
+
+export function compileToolHeaders(rules: readonly ToolHeaderRule[]): ToolHeaders {
+  const plan: OpenPlan = Object.create(null)
+  for (const { path } of rules) {
+    let at = plan
+    for (const key of path.slice(0, -1)) at = at[key] ??= Object.create(null)
+  }
+  return { rules, namesLower: new Set(rules.map(({ header }) => header.toLowerCase())), plan }
 }
 
 interface Place {

@@ -6,6 +6,7 @@ import { PortolanError } from '../../protocol/error.ts'
 import { splice } from '../../protocol/splice.ts'
 import { TASK_METHODS, isOver, legacyTaskOf, readLegacyTask } from '../../protocol/task.ts'
 import type { ReadTask } from '../../protocol/task.ts'
+import { NO_TOOL_HEADERS } from '../../protocol/tool-header.ts'
 import { translateUpstreamError } from '../../protocol/upstream-error.ts'
 import type { WireErrorObject } from '../../protocol/error.ts'
 import { finish, refusalOf } from '../gateway/finish.ts'
@@ -111,8 +112,8 @@ async function renewHeaders(call: Call): Promise<void> {
   const { context, exchange, route, source } = call
   context.catalog.invalidate(route.upstream, ['tools'])
   const tools = await context.catalog.list(source, 'tools')
-  const rules = tools.byKey.get(route.subject)?.headerRules ?? []
-  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route, rules) }
+  const headers = tools.byKey.get(route.subject)?.headers ?? NO_TOOL_HEADERS
+  call.route = { ...route, paramHeaders: renewedHeaders(exchange, route, headers) }
 }
 
 function again(call: Call, otherwise: () => void, first: () => void | Promise<void> = () => undefined): void {

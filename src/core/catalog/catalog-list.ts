@@ -6,8 +6,8 @@ import { PortolanError } from '../../protocol/error.ts'
 import { asciiJson, member, readJson, readString } from '../../protocol/json.ts'
 import { scanJson } from '../../protocol/json-scan.ts'
 import type { JsonPlan, WireText } from '../../protocol/json.ts'
-import { readToolHeaders } from '../../protocol/tool-header.ts'
-import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
+import { NO_TOOL_HEADERS, compileToolHeaders, readToolHeaders } from '../../protocol/tool-header.ts'
+import type { ToolHeaders } from '../../protocol/tool-header.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { TaskSupport } from '../../protocol/task.ts'
 import { isJsonObject } from '../../protocol/json-value.ts'
@@ -22,7 +22,7 @@ export interface CatalogItem {
   readonly key: string
   readonly text: WireText
   /** Arguments that are mirrored into HTTP headers (tools only). */
-  readonly headerRules: readonly ToolHeaderRule[]
+  readonly headers: ToolHeaders
   /** Declared read-only or idempotent (tools only): untrusted unless the configuration says otherwise. */
   readonly repeatable: boolean
   /** Whether it may be called as a task (2025-11-25; tools only). */
@@ -124,16 +124,16 @@ function readPage(message: Message, kind: ListKind, channel: Channel, faults: st
     const annotations = member(node, 'annotations')
     const hint = (name: string): boolean => member(annotations, name)?.kind === 'true'
     const repeatable = hint('readOnlyHint') || hint('idempotentHint')
-    const rules = kind === 'tools' && item.includes('x-mcp-header') ? rulesOf(text, member(node, 'inputSchema')) : []
-    if (typeof rules === 'string') {
+    const headers = kind === 'tools' && item.includes('x-mcp-header') ? headersOf(text, member(node, 'inputSchema')) : NO_TOOL_HEADERS
+    if (typeof headers === 'string') {
       // Streamable HTTP, Schema Extension: clients exclude a tool whose annotation is invalid, and warn.
       if (channel.era === 'modern' && channel.transport === 'http') {
-        faults.push(`tool ${key} left out: ${rules}`)
+        faults.push(`tool ${key} left out: ${headers}`)
         continue
       }
     }
     const app = kind === 'tools' ? readAppTraits(item) : undefined
-    items.push({ key, text: item, headerRules: typeof rules === 'string' ? [] : rules, repeatable, ...taskSupportOf(text, member(node, 'execution')), ...(app === undefined ? {} : { app }) })
+    items.push({ key, text: item, headers: typeof headers === 'string' ? NO_TOOL_HEADERS : headers, repeatable, ...taskSupportOf(text, member(node, 'execution')), ...(app === undefined ? {} : { app }) })
   }
   const ttl = member(result, 'ttlMs')
   return {
@@ -149,10 +149,10 @@ function taskSupportOf(text: WireText, execution: ReturnType<typeof member>): Pi
   return said === 'optional' || said === 'required' ? { taskSupport: said } : {}
 }
 
-function rulesOf(text: WireText, schema: ReturnType<typeof member>): readonly ToolHeaderRule[] | string {
-  if (schema === undefined) return []
+function headersOf(text: WireText, schema: ReturnType<typeof member>): ToolHeaders | string {
+  if (schema === undefined) return NO_TOOL_HEADERS
   const value = readJson(text, schema)
-  if (!isJsonObject(value)) return []
+  if (!isJsonObject(value)) return NO_TOOL_HEADERS
   const rules = readToolHeaders(value)
-  return rules.ok ? rules.value : rules.fault.reason
+  return rules.ok ? compileToolHeaders(rules.value) : rules.fault.reason
 }

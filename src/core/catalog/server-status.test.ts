@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { NO_TOOL_HEADERS } from '../../protocol/tool-header.ts'
 import type { Upstream, UpstreamProfile } from '../upstream/upstream.ts'
 import type { CatalogList } from './catalog-list.ts'
 import type { ListKind } from './list-kind.ts'
 import { serverNotes } from './server-status.ts'
 
 const list = (keys: readonly string[], faults: readonly string[] = []): CatalogList => ({
-  items: keys.map((key) => ({ key, text: '{}', headerRules: [], repeatable: false })), byKey: new Map(), version: 1, ttlMs: 0, cacheScope: 'private', fetchedTicks: 0, faults,
+  items: keys.map((key) => ({ key, text: '{}', headers: NO_TOOL_HEADERS, repeatable: false })), byKey: new Map(), version: 1, ttlMs: 0, cacheScope: 'private', fetchedTicks: 0, faults,
 })
 
 /** As much of an upstream as the notes look at. */

@@ -4,7 +4,8 @@ import { asciiJson, member, readString } from '../../protocol/json.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { isMethod, routedBy } from '../../protocol/method.ts'
-import type { ToolHeaderRule } from '../../protocol/tool-header.ts'
+import { NO_TOOL_HEADERS } from '../../protocol/tool-header.ts'
+import type { ToolHeaders } from '../../protocol/tool-header.ts'
 import { findKept } from '../bridge/adopted-task.ts'
 import { isRemoved, localAnswer } from '../bridge/carrier-table.ts'
 import { CURSOR_METHOD, openCursor, openState, openTask } from '../bridge/handles.ts'
@@ -26,7 +27,7 @@ import { findAtVirtual } from './virtual-route.ts'
 
 /** Where a request goes, before its headers and handles are looked at. */
 export type Found = Pick<Route, 'upstream' | 'subject' | 'renamed' | 'params' | 'fixed' | 'scope' | 'isOwned' | 'kept' | 'heldBy'> & {
-  readonly rules?: readonly ToolHeaderRule[]
+  readonly headers?: ToolHeaders
   readonly marked?: boolean
 }
 
@@ -103,7 +104,7 @@ function findByName(views: Views, exchange: Exchange, kind: ListKind, name: stri
       const code = kind === 'tools' ? 'unknown_tool' : 'unknown_prompt'
       throw new PortolanError(code, { message: `Unknown ${kind === 'tools' ? 'tool' : 'prompt'}: ${name.slice(0, 128)}` })
     }
-    return { upstream: entry.upstream, subject: entry.item.key, rules: entry.item.headerRules }
+    return { upstream: entry.upstream, subject: entry.item.key, headers: entry.item.headers }
   }
   const view = views.view(partyOf(exchange), '', kind)
   return view instanceof Promise ? view.then(pick) : pick(view)
@@ -117,7 +118,7 @@ function findByUri(context: GatewayContext, message: Message, marked: string): F
 
 function settle(context: GatewayContext, exchange: Exchange, found: Found): void | Promise<void> {
   if (exchange.message?.method === 'tools/call' && mayMirror(exchange, found.upstream)) return settleTool(context, exchange, found)
-  exchange.route = routeTo(context, exchange, found, [])
+  exchange.route = routeTo(context, exchange, found, NO_TOOL_HEADERS)
   return undefined
 }
 
@@ -129,24 +130,24 @@ function mayMirror({ era }: Exchange, upstream: Upstream): boolean {
 
 /** `x-mcp-header` rules come from the catalog; a server whose list cannot be had gets its call without them. */
 function settleTool(context: GatewayContext, exchange: Exchange, found: Found): void | Promise<void> {
-  const finish = (rules: readonly ToolHeaderRule[]): void => {
-    exchange.route = routeTo(context, exchange, found, rules)
+  const finish = (headers: ToolHeaders): void => {
+    exchange.route = routeTo(context, exchange, found, headers)
   }
-  if (found.rules !== undefined) return finish(found.rules)
+  if (found.headers !== undefined) return finish(found.headers)
   const source = sourceOf(context, partyOf(exchange), found.upstream)
-  const rulesOf = (ready: Source): readonly ToolHeaderRule[] | Promise<readonly ToolHeaderRule[]> => {
-    if (exchange.era === 'legacy' && ready.era === 'legacy') return []
+  const headersOf = (ready: Source): ToolHeaders | Promise<ToolHeaders> => {
+    if (exchange.era === 'legacy' && ready.era === 'legacy') return NO_TOOL_HEADERS
     const known = context.catalog.known(ready, 'tools')
-    if (known !== undefined) return known.byKey.get(found.subject)?.headerRules ?? []
+    if (known !== undefined) return known.byKey.get(found.subject)?.headers ?? NO_TOOL_HEADERS
     const list = context.catalog.list(ready, 'tools')
-    if (!(list instanceof Promise)) return list.byKey.get(found.subject)?.headerRules ?? []
-    return list.then((fetched) => fetched.byKey.get(found.subject)?.headerRules ?? []).catch(() => [])
+    if (!(list instanceof Promise)) return list.byKey.get(found.subject)?.headers ?? NO_TOOL_HEADERS
+    return list.then((fetched) => fetched.byKey.get(found.subject)?.headers ?? NO_TOOL_HEADERS).catch(() => NO_TOOL_HEADERS)
   }
-  const rules = source instanceof Promise ? source.then(rulesOf) : rulesOf(source)
-  return rules instanceof Promise ? rules.then(finish) : finish(rules)
+  const headers = source instanceof Promise ? source.then(headersOf) : headersOf(source)
+  return headers instanceof Promise ? headers.then(finish) : finish(headers)
 }
 
-function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rules: readonly ToolHeaderRule[]): Route {
+function routeTo(context: GatewayContext, exchange: Exchange, found: Found, headers: ToolHeaders): Route {
   const opened = openedState(context, exchange, found)
   return {
     upstream: found.upstream,
@@ -158,7 +159,7 @@ function routeTo(context: GatewayContext, exchange: Exchange, found: Found, rule
     scope: found.scope,
     isOwned: found.isOwned,
     kept: found.kept,
-    paramHeaders: checkedHeaders(exchange, found.upstream, rules, found.fixed),
+    paramHeaders: checkedHeaders(exchange, found.upstream, headers, found.fixed),
     heldBy: opened?.heldBy ?? found.heldBy,
     requestState: opened?.state,
   }

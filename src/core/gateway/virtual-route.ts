@@ -40,7 +40,7 @@ function pick({ message }: Exchange, virtual: VirtualServer, { kind, subject }: 
     throw new PortolanError(`unknown_${word}`, { message: `Unknown ${word}: ${subject.slice(0, 128)}` })
   }
   const { upstream, item, fixed } = entry
-  const found: Found = { upstream, subject: item.key, rules: item.headerRules, scope: virtual.name, marked: virtual.isMerged, renamed: item.key !== subject }
+  const found: Found = { upstream, subject: item.key, headers: item.headers, scope: virtual.name, marked: virtual.isMerged, renamed: item.key !== subject }
   if (fixed === undefined || message === undefined) return found
   if (message.method === 'completion/complete') return { ...found, params: { context: completedWith(message, fixed) } }
   return { ...found, fixed, params: { arguments: withFixed(message, member(message.body, 'arguments'), fixed) } }
