@@ -29,7 +29,7 @@ export interface ReplicaRig extends OpenRig {
   cut(isCut: boolean): void
   /** Its link to peers takes no longer texts. */
   narrow(maxTextChars: number): void
-  /** Reads and writes of stores, and messages to peers, since the last call. */
+  /** Reads and writes of stores, hints, and messages to peers, since the last call. */
   trips(): number
 }
 
@@ -71,17 +71,20 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
   const stopped = { forMs: 0, isStopped: false }
   const peers = rejoining(network, id, gate)
   const replicaClock = { ...clock, nowMs: () => clock.nowMs() + skewMs, ticksMs: () => clock.ticksMs() + stopped.forMs }
+  const tasks = options.deps?.tasks
   const rig = closeAfter(await openRig({
     ...options,
     upstreamDeps: { singletons: { tenures: createTenures({ clock: replicaClock, store: through(leases, gate, LEASE_METHODS), replicaId: id, leaseMs: SINGLETON_LEASE_MS }), peers: peers.link }, ...options.upstreamDeps },
     deps: {
       clock: replicaClock,
-      hints, replayGuard,
+      hints: { subscribe: hints.subscribe, publish: (hint) => (void (gate.trips += 1), hints.publish(hint)) },
+      replayGuard: through(replayGuard, gate),
       peers: peers.link,
       sessions: through(sessions, gate),
       keptEvents: through(kept, gate),
       replica: { store: through(replicas, gate, ['announce']), self: { id, address: '', version: '0.0.0' } },
       ...options.deps,
+      ...(tasks === undefined ? {} : { tasks: { ...tasks, store: through(tasks.store, gate, TASK_METHODS) } }),
     },
   }))
   return {
@@ -115,6 +118,7 @@ export const SINGLETON_LEASE_MS = 3_000
 
 /** They are renewed by the clock, for no exchange. */
 const LEASE_METHODS = ['acquire', 'find', 'renew', 'release']
+const TASK_METHODS = ['claim', 'homes', 'renew', 'overdue', 'sweep', 'counts']
 
 function rejoining(network: Shared['network'], id: string, gate: { trips: number; maxTextChars: number }): { readonly link: PeerLink; rejoin(): void } {
   let joined = network.join(id)

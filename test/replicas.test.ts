@@ -1,5 +1,9 @@
 /** A legacy client whose requests come to any of several replicas: it must not notice (issue: many replicas; design §5). */
 import { describe, expect, it } from 'vitest'
+import { createTaskStore } from '../src/adapters/memory/task-store.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import { sha256 } from '../src/adapters/node/digest.ts'
+import { TERMS } from './contracts/task-store.contract.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
 import { http, sleep, until } from './fixtures/upstream/support.ts'
@@ -420,17 +424,19 @@ describe('without the state store', () => {
 })
 
 describe('what it costs', () => {
+  const MODERN = [['tools/call', ECHO], ['tools/list', {}], ['resources/list', {}], ['server/discover', {}]] as const
+
   it('no trip to a store or a peer for a modern call, or for one in a session that is live here', async () => {
-    const { a, b } = await play({}, ['legacy', 'modern'])
+    const { a, b } = await play({ server: { tasks: [{ pattern: 'long*', mode: 'auto', afterMs: 10_000, terms: TERMS }] }, deps: { tasks: { store: createTaskStore(createSystemClock()), sha256 } } }, ['legacy', 'modern'])
     const session = await openSession(a.port)
     for (let call = 0; call < 2; call += 1) {
-      await modern(a.port, 'tools/call', ECHO)
+      for (const [method, params] of MODERN) await modern(a.port, method, params)
       await legacy(a.port, session, 'tools/call', ECHO)
     }
     a.trips()
     b.trips()
     for (let call = 0; call < 5; call += 1) {
-      expect((await modern(a.port, 'tools/call', ECHO)).status).toBe(200)
+      for (const [method, params] of MODERN) expect((await modern(a.port, method, params)).status).toBe(200)
       expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
     }
     expect(a.trips()).toBe(0)
