@@ -66,5 +66,21 @@ const openPostgresRig = postgres === undefined ? undefined : await postgresRig(p
 describe.skipIf(openPostgresRig === undefined)('on PostgreSQL', () => {
   if (openPostgresRig === undefined) return
   testSweep('PostgreSQL', openPostgresRig)
+
+  it('is removed without a wait for what another transaction holds, and that stays where it was renewed', async () => {
+    const { store: databases, second, pass } = await openPostgresRig((opened) => opened)()
+    const guard = createReplayGuard(databases.durable)
+    await Promise.all(['a', 'b', 'c'].map((key) => guard.firstUse(key, 60_000)))
+    await pass(61_000)
+    const renew = { sql: `UPDATE portolan_replay SET expires_at_ms = portolan_now_ms() + 60000 WHERE used_key = 'b' RETURNING used_key`, values: [] }
+    const hold = { sql: 'SELECT pg_sleep(1) AS held', values: [] }
+    const renewed = (await second()).durable.writeAll([renew, hold]).then(() => 'renewed')
+    const asleep = `SELECT COUNT(*) AS asleep FROM pg_stat_activity WHERE query = $1 AND state = 'active' AND datname = current_database()`
+    await expect.poll(async () => (await databases.durable.read(asleep, [hold.sql]))[0], { interval: 10 }).toEqual({ asleep: 1 })
+    expect(await Promise.race([sweepExpired(databases), renewed])).toEqual({ removed: 2, isMore: false })
+    await renewed
+    expect(await sweepExpired(databases)).toEqual({ removed: 0, isMore: false })
+    expect(await guard.firstUse('b', 1)).toBe(false)
+  })
   testStores('PostgreSQL', openPostgresRig)
 })

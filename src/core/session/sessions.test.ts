@@ -76,6 +76,14 @@ describe('a session', () => {
     for (const unknown of ['', 'x', `${handle}x`, handle.slice(1)]) expect(await sessions.find(alice, 'files', unknown)).toBeUndefined()
   })
 
+  it('is unknown to others also where it is known to be at another replica, and to its client there', async () => {
+    const { store, replica, sessions } = createRig()
+    const { handle } = await sessions.open(alice, FIELDS)
+    const other = replica({ ownership: { ...ownAll(store), locate: () => Promise.resolve({ replicaId: 'r9' }) } })
+    for (const time of ['looked up', 'known']) expect(await other.find(alice, 'files', handle), time).toEqual({ replicaId: 'r9' })
+    for (const who of [bob, principal('alice', 'other')]) expect(await other.find(who, 'files', handle)).toBeUndefined()
+  })
+
   it('is taken up by another replica, with what was saved of it', async () => {
     const { replica, sessions } = createRig()
     const { handle, data } = await sessions.open(alice, FIELDS)
