@@ -10,7 +10,7 @@ import { failedChild } from '../../core/upstream/spawner.ts'
 import type { Child, ChildHandler, SpawnRequest, Spawner } from '../../core/upstream/spawner.ts'
 import { DEFAULT_CAPS, findWrapper, prepareCommand } from './command.ts'
 import type { ChildCaps } from './command.ts'
-import { findKin, isGroupAlive, signal } from './process-table.ts'
+import { findKin, isGroupAlive, signal, startedTicksOf } from './process-table.ts'
 import type { Kin } from './process-table.ts'
 import { createWatcher } from './watcher.ts'
 import type { Watcher } from './watcher.ts'
@@ -85,7 +85,7 @@ interface ChildContext {
 function createChild(child: ChildProcessWithoutNullStreams, context: ChildContext): Child {
   const { handler, watcher, marker, onGone } = context
   const pid = child.pid ?? 0
-  const kin: Kin = { sessionId: pid, marker }
+  const kin: Kin = { sessionId: pid, startedTicks: pid === 0 ? undefined : startedTicksOf(pid), marker }
   let exit: { code: number | null; signal: string | null } | undefined
   let isReported = false
   let stopping: Promise<void> | undefined
