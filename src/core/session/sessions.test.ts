@@ -196,6 +196,18 @@ describe('a session that another replica claimed meanwhile', () => {
     expect(session.ended).toBe(true)
     expect(await kept.load(session.data.id)).toEqual([event])
   })
+
+  it('is not given back with events in the place of that one\'s, where it was claimed while it was handed over', async () => {
+    const { clock, store, replica } = createRig()
+    const [kept, events] = [createEventStore(clock), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
+    const sessions = replica({ kept, events, ownership: { ...ownAll(store), save: () => Promise.resolve(false) } })
+    const session = await sessions.open(alice, FIELDS)
+    events.append(session.data.id, 'post_1', '{"jsonrpc":"2.0","id":1,"result":{}}')
+    const event = { streamId: 'post_2', eventId: 'post_2_1', text: '{}', isFinal: true }
+    await kept.keep(session.data.id, [event], IDLE_MS, BOUNDS)
+    await sessions.handOver(session, 0)
+    expect(await kept.load(session.data.id)).toEqual([event])
+  })
 })
 
 describe('a session that is to be handed over', () => {

@@ -102,16 +102,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
     for (const stream of session.streams.splice(0)) stream.end()
     deps.events.dropSession(session.data.id)
   }
-  /** A store that fails costs other replicas the session, not this one: the next use tries again. False where it failed. */
-  const save = createSerialSaves(async (session: LiveSession): Promise<boolean> => {
-    if (forgotten.has(session)) return true
+  /** A store that fails costs other replicas the session, not this one: the next use tries again. `lost`: it is another's. */
+  const save = createSerialSaves(async (session: LiveSession): Promise<'saved' | 'lost' | 'failed'> => {
+    if (forgotten.has(session)) return 'lost'
     savedAtMs.set(session, clock.nowMs())
     try {
-      if (!(await ownership.save(session, deps.idleMs()))) leave(session)
-      return true
+      if (await ownership.save(session, deps.idleMs())) return 'saved'
+      leave(session)
+      return 'lost'
     } catch {
       savedAtMs.delete(session)
-      return false
+      return 'failed'
     }
   })
   const touch = (session: LiveSession): LiveSession => {
@@ -184,9 +185,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
   /** All of it, or nothing that another could go on with: a session that is given back without its events has lost answers. False where the store failed. */
   const giveBack = async (session: LiveSession, events: readonly KeptEvent[]): Promise<boolean> => {
     try {
+      const saved = await save(session)
+      // Whoever claimed it meanwhile keeps events of its own.
+      if (saved !== 'saved') return saved === 'lost'
       // All that it kept is among these.
       await deps.kept?.replace(session.data.id, events, deps.idleMs())
-      if (!(await save(session))) return false
       // Given back only under the epoch that it was owned by.
       await ownership.release(session)
       return true
