@@ -99,7 +99,7 @@ const status = z.looseObject({
   auth: z.enum(['token', 'none']),
   config: z.looseObject({ source: z.string(), digest: z.string(), loadedAtMs: atMs('When it was read'), refusal: z.string().describe('Why the last reload was refused') }),
   store: z.looseObject({ name: z.string(), reachable: z.boolean() }),
-  replica: z.looseObject({ id: z.string(), address: z.string(), peers: z.array(z.string()), unreachable: z.array(z.looseObject({ id: z.string(), address: z.string() })) }).nullable().describe('Null for a process that shares its state with nobody'),
+  replica: z.looseObject({ id: z.string(), address: z.string(), peers: z.array(z.string()), unreachable: z.array(z.looseObject({ id: z.string(), address: z.string() })), otherTokens: z.array(z.string()) }).nullable().describe('Null for a process that shares its state with nobody'),
   workers: z.array(z.looseObject({ number: z.int(), state: z.string(), pid: z.int() })).describe('With some, the numbers here are sums over them'),
   sessions: count('Live legacy sessions'),
   exchangesInFlight: count('Requests being served'),

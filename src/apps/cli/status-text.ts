@@ -52,9 +52,10 @@ function headText(screen: Screen, { status, traffic, period, nowMs }: Picture): 
 
 const WIRES: Readonly<Record<ReplicaStatus['hints']['wire'], string>> = { nats: 'NATS', postgres: 'PostgreSQL', workers: 'the supervisor' }
 
-function replicaText(screen: Screen, { id, address, peers, unreachable, hints }: ReplicaStatus): string {
+function replicaText(screen: Screen, { id, address, peers, unreachable, otherTokens, hints }: ReplicaStatus): string {
   const lines = [`Replica ${id.slice(0, 8)} at ${safeLine(address)}: ${plural(peers.length, 'peer')} asked, hints over ${WIRES[hints.wire]}`]
   for (const peer of unreachable) lines.push(screen.paint('red', `Replica ${peer.id.slice(0, 8)} at ${safeLine(peer.address)} lives and cannot be reached: what it has is refused here; see its --peer-listen and --peer-address`))
+  for (const peer of otherTokens) lines.push(screen.paint('red', `Replica ${peer.slice(0, 8)} lets in another token: give all of them the same file "token"`))
   if (!hints.isUp) lines.push(screen.paint('red', `Hints do not reach the other replicas: ${safeLine(hints.detail)}; what changes is noticed later`))
   return lines.join('\n')
 }

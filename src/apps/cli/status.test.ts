@@ -73,13 +73,13 @@ describe('what portolan status says to people', () => {
 
   it('says how a replica reaches the others', () => {
     const hints = { wire: 'nats', isUp: false, detail: 'the connection was lost' } as const
-    const replica = { id: 'abcdefghijkl', address: 'http://10.0.0.1:7401', peers: ['b', 'c'], unreachable: [{ id: 'mnopqrstuvwx', address: 'tls://10.9.9.9:1' }], hints }
-    expect(statusText(screen, pictureOf({ replica }))).toContain('Replica abcdefgh at http://10.0.0.1:7401: 2 peers asked, hints over NATS\nReplica mnopqrst at tls://10.9.9.9:1 lives and cannot be reached: what it has is refused here; see its --peer-listen and --peer-address\nHints do not reach the other replicas: the connection was lost; what changes is noticed later\n')
-    expect(statusText(screen, pictureOf({ replica: { ...replica, unreachable: [], hints: { wire: 'postgres', isUp: true, detail: '' } } }))).not.toContain('do not reach')
+    const replica = { id: 'abcdefghijkl', address: 'http://10.0.0.1:7401', peers: ['b', 'c'], unreachable: [{ id: 'mnopqrstuvwx', address: 'tls://10.9.9.9:1' }], otherTokens: ['mnopqrstuvwx'], hints }
+    expect(statusText(screen, pictureOf({ replica }))).toContain('Replica abcdefgh at http://10.0.0.1:7401: 2 peers asked, hints over NATS\nReplica mnopqrst at tls://10.9.9.9:1 lives and cannot be reached: what it has is refused here; see its --peer-listen and --peer-address\nReplica mnopqrst lets in another token: give all of them the same file "token"\nHints do not reach the other replicas: the connection was lost; what changes is noticed later\n')
+    expect(statusText(screen, pictureOf({ replica: { ...replica, unreachable: [], otherTokens: [], hints: { wire: 'postgres', isUp: true, detail: '' } } }))).not.toContain('do not reach')
   })
 
   it('says at which replica a server runs of which there is one for all', () => {
-    const replica = { id: 'abcdefghijkl', address: 'unix:/a', peers: [], unreachable: [], hints: { wire: 'postgres', isUp: true, detail: '' } } as const
+    const replica = { id: 'abcdefghijkl', address: 'unix:/a', peers: [], unreachable: [], otherTokens: [], hints: { wire: 'postgres', isUp: true, detail: '' } } as const
     const said = (holder: string): string => statusText(screen, pictureOf({ replica, servers: [{ ...server, holder }] }))
     expect(said('abcdefghijkl')).toContain('files runs at this replica, for all of them\n')
     expect(said('mnopqrstuvwx')).toContain('files runs at replica mnopqrst, for all of them\n')

@@ -59,11 +59,12 @@ describe('the check of a running Portolan', { timeout: 30_000 }, () => {
     const context = look(configPath)
     const status = await context.running()
     if (status === undefined) throw new TypeError('it runs')
-    const replica = { id: 'own', address: 'tls://10.0.0.1:1', peers: [], unreachable: [{ id: 'abcdefghijkl', address: 'tls://10.9.9.9:1' }], hints: { wire: 'nats', isUp: false, detail: 'lost' } } as const
+    const replica = { id: 'own', address: 'tls://10.0.0.1:1', peers: [], unreachable: [{ id: 'abcdefghijkl', address: 'tls://10.9.9.9:1' }], otherTokens: ['mnopqrstuvwx'], hints: { wire: 'nats', isUp: false, detail: 'lost' } } as const
     const among: typeof context = { ...context, running: () => Promise.resolve({ ...status, config: { ...status.config, elsewhere: '0123456789abcdef' }, replica }) }
     expect(await rig.run(runningCheck, among)).toMatchObject([
       { verdict: 'warning', subject: 'replicas', explanation: 'Another replica serves another configuration (0123456789ab): give all of them the same.' },
       { verdict: 'problem', subject: 'replica abcdefgh', explanation: expect.stringContaining('cannot be reached from here at tls://10.9.9.9:1'), next: `portolan status --data ${rig.dataPath}` },
+      { verdict: 'problem', subject: 'replica mnopqrst', explanation: expect.stringContaining('It lets in another token') },
       { verdict: 'warning', subject: 'hints', explanation: expect.stringContaining('They do not reach the other replicas: lost') },
     ])
   })

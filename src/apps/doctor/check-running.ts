@@ -70,6 +70,7 @@ function linksOf({ replica }: ProcessStatus, where: readonly string[]): readonly
   const look = shellText(['portolan', 'status', ...where])
   const findings = replica.unreachable.map(({ id, address }) =>
     problem(`replica ${id.slice(0, 8)}`, `It lives, and cannot be reached from here at ${address}: what it has is refused here. Let its --peer-listen be reached, or mend its --peer-address.`, look))
+  for (const id of replica.otherTokens) findings.push(problem(`replica ${id.slice(0, 8)}`, 'It lets in another token: clients are refused there, or here. Copy the file "token" of one data folder into all others.', look))
   if (!replica.hints.isUp) findings.push(warning('hints', `They do not reach the other replicas: ${replica.hints.detail}. What changes is noticed later.`, look))
   return findings
 }

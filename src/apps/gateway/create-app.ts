@@ -54,6 +54,8 @@ import type { StateFlags } from './state-place.ts'
 import type { ProcessStatus } from './status.ts'
 import { authenticatorOf, createReplaceableAuthenticator, openToken } from './token.ts'
 import type { ReplaceableAuthenticator, Token } from './token.ts'
+import { watchTokenDrift } from './token-drift.ts'
+import type { TokenDrift } from './token-drift.ts'
 import { readVersion } from './version.ts'
 import { wireGateway } from './wire-gateway.ts'
 import type { WiredGateway } from './wire-gateway.ts'
@@ -101,6 +103,7 @@ export interface Opened {
   readonly links: ReplicaLinks | undefined
   /** Undefined where there are no other replicas. */
   readonly drift: ConfigDrift | undefined
+  readonly tokens: TokenDrift | undefined
   readonly token: Token | undefined
   readonly authenticator: ReplaceableAuthenticator
   readonly ledger: LedgerFile
@@ -185,7 +188,8 @@ async function startApp({ configPath, env, log, worker, watch: watches }: AppOpt
   )
   const listener = listenerOf(loaded, settings, gateway, [healthRoute(), readyRoute(() => condition.state === 'ready' && state.isReachable()), door.publicRoute], log)
   const drift = links === undefined ? undefined : watchServedConfig({ store: state.stores.snapshots, clock: createSystemClock(), log, config })
-  const opened: Opened = { config, settings, settingsOf, drainDelayMs, data, state, links, drift, token, authenticator, ledger, gateway, door, listener, worker, log }
+  const tokens = links === undefined ? undefined : watchTokenDrift({ peers: links.peers, replicas: state.stores.replicas, keyring: state.keyring, clock: createSystemClock(), log, token: () => condition.token })
+  const opened: Opened = { config, settings, settingsOf, drainDelayMs, data, state, links, drift, tokens, token, authenticator, ledger, gateway, door, listener, worker, log }
   const operations = await listen(opened, condition, { status, metrics: metricsNow, config: createServedConfig(config, configPath), api: door.socketRoute, log })
   const watch = watches ? watchFiles({ stamps: () => stampsOf(opened, condition), onChange: take }) : undefined
   return {
@@ -266,7 +270,7 @@ function bannerOf({ config, settings, token }: Opened, condition: Condition): st
   })
 }
 
-function statusOf({ config, state, links, drift, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
+function statusOf({ config, state, links, drift, tokens, ledger, gateway }: Opened, condition: Condition, startedAtMs: number): ProcessStatus {
   const { source, snapshot } = config.loaded()
   const { sessions, inFlight, servers, virtualServers } = gateway.status()
   return {
@@ -278,7 +282,7 @@ function statusOf({ config, state, links, drift, ledger, gateway }: Opened, cond
     auth: condition.auth,
     config: { source, digest: snapshot.digest, loadedAtMs: condition.loadedAtMs, refusal: condition.refusal, elsewhere: drift?.elsewhere() ?? '' },
     store: { name: state.name, reachable: state.isReachable() },
-    replica: links?.status() ?? null,
+    replica: links === undefined ? null : { ...links.status(), otherTokens: tokens?.elsewhere() ?? [] },
     workers: [],
     sessions,
     exchangesInFlight: inFlight,
@@ -289,7 +293,7 @@ function statusOf({ config, state, links, drift, ledger, gateway }: Opened, cond
   }
 }
 
-async function stop({ door, listener, gateway, state, links, drift, ledger, drainDelayMs, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
+async function stop({ door, listener, gateway, state, links, drift, tokens, ledger, drainDelayMs, log }: Opened, operations: Operations, condition: Condition, graceMs: number): Promise<void> {
   condition.state = 'draining'
   if (drainDelayMs > 0) {
     log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
@@ -304,6 +308,7 @@ async function stop({ door, listener, gateway, state, links, drift, ledger, drai
   await drained
   await gateway.close()
   drift?.close()
+  tokens?.close()
   await links?.close()
   await state.close()
   await operations.close()

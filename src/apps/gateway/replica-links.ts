@@ -27,7 +27,7 @@ export interface ReplicaLinks {
   readonly self: Replica
   readonly peers: PeerLink
   readonly hints: WiredHints
-  status(): ReplicaStatus
+  status(): Omit<ReplicaStatus, 'otherTokens'>
   close(): Promise<void>
 }
 

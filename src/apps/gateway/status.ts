@@ -19,6 +19,8 @@ export interface ReplicaStatus {
   readonly peers: readonly string[]
   /** Replicas that live and cannot be reached, for longer than a crash takes to be noticed. */
   readonly unreachable: readonly { readonly id: string; readonly address: string }[]
+  /** Replicas that let in another token. */
+  readonly otherTokens: readonly string[]
   readonly hints: HintWireState
 }
 

@@ -28,7 +28,7 @@ describe('the status of several workers', () => {
   })
 
   it('shows what is wrong with any of them', () => {
-    const replica = { id: 'r', address: 'unix:/x', peers: [], unreachable: [], hints: { wire: 'postgres', isUp: false, detail: 'lost' } } as const
+    const replica = { id: 'r', address: 'unix:/x', peers: [], unreachable: [], otherTokens: [], hints: { wire: 'postgres', isUp: false, detail: 'lost' } } as const
     const bad: ProcessStatus = {
       ...status, replica, ledgerLostCount: 3, config: { ...status.config, refusal: 'bad' }, store: { name: 'SQLite', reachable: false },
       servers: [{ ...server, state: 'degraded', detail: 'gone', breaker: { state: 'open', failures: 9, retryAfterMs: 5 }, faults: [{ atMs: 1, detail: 'gone' }] }],
