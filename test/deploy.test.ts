@@ -1,4 +1,4 @@
-/** The files of deploy/: against the schemas of what reads them, and against the program that they start. test/e2e/compose.test.ts starts one of them. */
+/** The files of deploy/: against the schemas of what reads them, and against the program that they start. test/e2e/compose.test.ts and kubernetes.test.ts start them. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { BlockList } from 'node:net'
