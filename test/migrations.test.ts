@@ -176,6 +176,23 @@ describe.skipIf(postgres === undefined)('with a server', () => {
     expect(await createKeyStore(closing(await opening).durable).list()).toEqual([])
   })
 
+  it('is migrated once whoever holds a table lets it go, and until then serves whom it served', async () => {
+    const url = (await postgres?.newDatabase()) ?? ''
+    const sessions = createSessionStore(closing(await openPostgres({ url, statementTimeoutMs: 3_000 })).cache)
+    await sessions.save(SESSION, 60_000)
+    const other = new Client({ connectionString: url })
+    await other.connect()
+    closers.push(() => other.end())
+    await other.query('BEGIN; SELECT * FROM portolan_session')
+    let isOpen = false
+    const opening = openPostgres({ url, migrations: [...MIGRATIONS, next(1)] }).finally(() => (isOpen = true))
+    const untilMs = performance.now() + 4_000
+    while (performance.now() < untilMs) expect(await sessions.find('s1')).toBeDefined()
+    expect(isOpen).toBe(false)
+    await other.query('COMMIT')
+    await closing(await opening).cache.write('UPDATE portolan_session SET note = $1', ['x'])
+  })
+
   it('is migrated by one of many replicas that start at once', async () => {
     const url = (await postgres?.newDatabase()) ?? ''
     const opened = await Promise.all(Array.from({ length: 8 }, () => openPostgres({ url, poolSize: 1 })))

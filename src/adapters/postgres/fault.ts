@@ -15,6 +15,8 @@ const REFUSED = /^(?:28|3D|42501)/
 const UNDONE: ReadonlySet<string> = new Set(['40001', '40P01'])
 /** Of the server, of the database or of the user. */
 const FULL = '53300'
+/** A lock that did not come in time. */
+const LOCKED = '55P03'
 /** PgBouncer says so of start-up parameters that it does not know. */
 const PROTOCOL_VIOLATION = '08P01'
 
@@ -39,6 +41,11 @@ export function isServerLost(error: unknown): boolean {
 /** The same statement, or the whole transaction, may be tried again at once: nothing of it was done. */
 export function isUndone(error: unknown): boolean {
   return UNDONE.has(stateOf(error))
+}
+
+/** Somebody else holds what it waited for: later it may come. */
+export function isLocked(error: unknown): boolean {
+  return stateOf(error) === LOCKED
 }
 
 /** Trying again will not help: somebody has to mend the URL or the server's settings. */

@@ -1,19 +1,24 @@
 /** Brings a PostgreSQL database to the current schema; of several replicas that start at once one does, the others wait for it. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientBase } from 'pg'
 import { SCHEMA_INSERT, SCHEMA_TABLE, SCHEMA_VERSION, pendingMigrations } from '../sql/migration.ts'
 import type { Migration, SchemaVersion } from '../sql/migration.ts'
 import { StateOpenError } from '../sql/sql-database.ts'
+import { isLocked } from './fault.ts'
 
 const OLDEST_SERVER = 150_000
 
 /** Any number, the same in every version. */
 const LOCK = 7_061_626_600_301
 
-/** Of one transaction: another replica's migration may take its time. */
-const PATIENCE = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'`
-/** A statement that still runs in the version before must not keep all that comes after it waiting behind a migration. */
-const HASTE = `SET LOCAL lock_timeout = '30s'`
+/** Of one transaction: another replica's migration may take its time, but one that was stopped in the middle of it not for ever. */
+const PATIENCE = `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '10s'`
+/** While it waits for a table, all that replicas ask of that table waits behind it: for less than a statement may take. */
+const HASTE = `SET LOCAL lock_timeout = '1s'`
+/** Then they have their turn. */
+const LOCKED_PAUSE_MS = 2_000
+const LOCKED_MS = 120_000
 
 /** The store's clock is the server's: replicas may disagree about the time. */
 const CLOCK = `
@@ -28,7 +33,21 @@ export interface MigrateOptions {
 /** Rejects with StateOpenError where the server or the schema is of the wrong version, and with what the server says. */
 export async function migrate(client: ClientBase, name: string, { migrations, onWait }: MigrateOptions): Promise<void> {
   await checkServer(client)
-  if (pendingMigrations(await versionOf(client), name, migrations).length === 0) return
+  const untilMs = performance.now() + LOCKED_MS
+  while (pendingMigrations(await versionOf(client), name, migrations).length > 0) {
+    try {
+      await applyAlone(client, name, { migrations, onWait })
+    } catch (error) {
+      if (!isLocked(error)) throw error
+      await client.query('ROLLBACK')
+      if (performance.now() > untilMs) throw new StateOpenError(`Something keeps tables of ${name} from being migrated: a backup that runs, or a transaction that was forgotten. See pg_stat_activity, and start again when it has ended.`, { cause: error })
+      onWait(`what keeps tables of ${name} from being migrated, such as a backup`)
+      await sleep(LOCKED_PAUSE_MS)
+    }
+  }
+}
+
+async function applyAlone(client: ClientBase, name: string, { migrations, onWait }: MigrateOptions): Promise<void> {
   onWait(`another replica to migrate ${name}`)
   await client.query('BEGIN')
   await client.query(PATIENCE)
