@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CLI_MAIN } from '../compiled.ts'
-import { createReader } from '../document-runner.ts'
+import { createReader, isShown } from '../document-runner.ts'
 import { fencesOf, readDocument, rowsBelow, userDocuments } from '../document.ts'
 import { callModern, startPortolan, stopPortolan } from '../portolan-process.ts'
 
@@ -43,6 +43,15 @@ describe('what the documents tell to run', () => {
   it('is what the package has', () => {
     const { scripts } = JSON.parse(readDocument('package.json'))
     expect(scripts).toMatchObject({ start: 'node scripts/run.mjs src/apps/cli/main.ts up', portolan: 'node scripts/run.mjs src/apps/cli/main.ts' })
+  })
+})
+
+describe('what a document shows', () => {
+  it('is all that was printed, but for log messages of a server: they come when they come', () => {
+    const log = 'everything everything-server info: Roots updated: 0 root(s) received from client\n'
+    for (const printed of ['The sum is 5.\n', `${log}The sum is 5.\n`, `The sum is 5.\n${log}`, `one warning: x\nThe sum is 5.\n${log}`]) expect(isShown('The sum is 5.', printed), printed).toBe(true)
+    for (const printed of [log, 'The sum is 5.\nA word too many\n', 'The sum is 6.\n', `The sum is ${log}5.\n`]) expect(isShown('The sum is 5.', printed), printed).toBe(false)
+    expect(isShown('…\neverything everything-server info: Roots …\nThe sum is 5.', `${log}The sum is 5.\n`)).toBe(true)
   })
 })
 
