@@ -423,6 +423,26 @@ describe('without the state store', () => {
   })
 })
 
+describe('without the state store at any replica', () => {
+  it('a session goes on at its replica and through those that know where it is; elsewhere, or once that is lost, it is refused for a moment', async () => {
+    const { a, b, c } = await play()
+    const session = await openSession(a.port)
+    expect((await legacy(b.port, session, 'ping')).status).toBe(200)
+    for (const one of [a, b, c]) one.cut(true)
+    let id = 0
+    const outcome = async ({ port }: ReplicaRig): Promise<unknown[]> => {
+      const { status, headers } = await legacy(port, session, 'tools/call', ECHO, { id: (id += 1) })
+      return [status, headers['retry-after']]
+    }
+    expect(await Promise.all([a, b, c].map(outcome))).toEqual([[200, undefined], [200, undefined], [503, '1']])
+    expect((await modern(c.port, 'tools/call', ECHO)).status).toBe(200)
+    await a.kill()
+    expect(await outcome(b)).toEqual([503, '1'])
+    for (const one of [b, c]) one.cut(false)
+    expect(await Promise.all([b, c].map(outcome))).toEqual([[200, undefined], [200, undefined]])
+  })
+})
+
 describe('what it costs', () => {
   const MODERN = [['tools/call', ECHO], ['tools/list', {}], ['resources/list', {}], ['server/discover', {}]] as const
 

@@ -28,6 +28,7 @@ interface StartedReplica {
   readonly url: string
   readonly token: string
   readonly output: () => string
+  kill(signal: NodeJS.Signals): void
   status(): Promise<ProcessStatus>
   metrics(): Promise<string>
 }
@@ -46,6 +47,7 @@ async function start(count: number, args: readonly string[], argsOf: readonly (r
     replicas.push({
       url: portolan.baseUrl,
       token: portolan.token,
+      kill: (signal) => void portolan.child.kill(signal),
       output: () => portolan.stdout() + portolan.stderr(),
       async status() {
         const asked = runPortolan(['status', '--json', '--data', dataPath])
@@ -113,6 +115,28 @@ describe.skipIf(postgres === undefined)('two replicas that share a PostgreSQL', 
     expect(await callModern(`${near.url}/reference/mcp`, near.token, 'tools/call', { name: 'test_simple_text' })).toMatchObject({ status: 200 })
     way.thaw()
     await expect.poll(() => ask(near, there, 'ping'), { timeout: 10_000 }).toMatchObject({ status: 200 })
+  })
+
+  it.each(['SIGKILL', 'SIGSTOP'] as const)('go on with the session of one that got %s, within the time that the table says, and say at once of a call there that nobody knows', { timeout: 60_000 }, async (signal) => {
+    const [near, far] = await start(2, [])
+    if (near === undefined || far === undefined) throw new TypeError('two were started')
+    closers.push(() => far.kill('SIGCONT'))
+    const session = await openSession(far)
+    expect(await ask(near, session, 'ping')).toMatchObject({ status: 200 })
+    const sinceMs = performance.now()
+    far.kill(signal)
+    // One that was read by nobody goes elsewhere; else nobody knows what became of it.
+    const [call, ping] = await Promise.all([ask(near, session, 'tools/call', { name: 'test_simple_text' }), ask(near, session, 'ping')])
+    expect([200, 502]).toContain(call.status)
+    if (call.code !== undefined) expect(call.code).toBe(OUTCOME_UNKNOWN)
+    expect(ping).toMatchObject({ status: 200 })
+    expect(performance.now() - sinceMs, '4 s, and a busy machine').toBeLessThan(6_000)
+    expect(await ask(near, session, 'tools/call', { name: 'test_simple_text' })).toMatchObject({ status: 200 })
+    if (signal === 'SIGKILL') return
+    far.kill('SIGCONT')
+    // Who was stopped takes itself for overloaded for a moment.
+    await expect.poll(() => ask(far, session, 'ping')).toMatchObject({ status: 200 })
+    expect((await near.status()).sessions).toBe(1)
   })
 })
 
