@@ -20,7 +20,7 @@ import { endOf, lostOutcome, mayBeKnown, sightOf } from './adopted-sight.ts'
 import { leaseFor, principalOf } from './party.ts'
 import { askTask } from './task-ask.ts'
 import type { LegacyTask } from './legacy-task.ts'
-import type { HeldTask } from './task-at-modern.ts'
+import type { HeldTask } from './held-task.ts'
 import { withTasksDeclared } from './task-support.ts'
 
 export interface Follows {

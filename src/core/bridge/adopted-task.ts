@@ -21,7 +21,7 @@ import { holderOf } from './call-look.ts'
 import { sealTask } from './handles.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
 import { partyOf } from './party.ts'
-import { HELD_KEY } from './task-at-modern.ts'
+import { HELD_KEY } from './held-task.ts'
 import { settingOf } from './task-owner.ts'
 
 export interface MadeTask {

@@ -9,51 +9,20 @@
 
 import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
-import { isJsonObject } from '../../protocol/json-value.ts'
 import type { Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
-import { isOver, isToolError, readDetailedTask, writeTask } from '../../protocol/task.ts'
+import { isOver, readDetailedTask } from '../../protocol/task.ts'
 import type { DetailedTask, TaskState } from '../../protocol/task.ts'
 import type { Clock } from '../clock.ts'
 import type { GatewayContext } from '../gateway/context.ts'
-import { deliver } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { readError } from './client-response.ts'
-import { sealTask } from './handles.ts'
-import { modernCapabilities } from './party.ts'
+import { HELD_KEY, announce, declared, legacyState } from './held-task.ts'
+import type { HeldTask } from './held-task.ts'
 import { askTask } from './task-ask.ts'
 import { MAX_TASK_MS, createTaskIndex, whenAllEnded } from './task-index.ts'
-import type { IndexedTask } from './task-index.ts'
-import { withTasksDeclared } from './task-support.ts'
 import { watchTask } from './task-watch.ts'
-
-/** One task as a legacy client knows it. */
-export interface HeldTask extends IndexedTask {
-  readonly upstream: Upstream
-  readonly session: LiveSession
-  /** The virtual server that it belongs to; '' for none. */
-  readonly scope: string
-  /** The server's own id of it; undefined while its call has not become a task there. */
-  readonly taskId: string | undefined
-  /** What is sealed into the client's id of it. */
-  readonly subject: string
-  /** In legacy terms: a result with `isError` is `failed` (S25 tasks, Task Status). */
-  readonly state: TaskState
-  /** The server's response to the call, or the error that the client gets; '' where its server keeps the result. */
-  readonly responseText: WireText
-  readonly hasFailed: boolean
-  /** Requests to the client that wait for it to ask for the result, by their ids. */
-  readonly questions: ReadonlyMap<string, WireText>
-  /** What the server's task asked for, by its own keys: those that the client is asked at the moment, and has answered. */
-  readonly asked: Map<string, 'open' | 'answered'>
-  /** The client has its id. */
-  readonly isNamed: boolean
-  /** It is listed from where it is kept. */
-  readonly isKept: boolean
-  /** Later ones have higher numbers. */
-  readonly order: number
-}
 
 export interface BegunTask {
   readonly ownerKey: string
@@ -111,7 +80,6 @@ interface Entry extends HeldTask {
   readonly watchers: Set<() => void>
 }
 
-export const HELD_KEY = 'portolan-held'
 /** For who did not say how long. */
 const DEFAULT_TTL_MS = 60 * 60_000
 const DEFAULT_POLL_MS = 1_000
@@ -298,35 +266,9 @@ function isTask({ text, body }: Message): boolean {
   return node !== undefined && readJson(text, node) === 'task'
 }
 
-/** What the server may know of the client: what this session declared, and that it takes tasks. */
-function declared({ session }: HeldTask): WireText {
-  return withTasksDeclared(modernCapabilities(session))
-}
-
-function legacyState({ state, resultText, errorText }: DetailedTask): TaskState {
-  if (state.status === 'completed' && resultText !== undefined && isToolError(resultText)) return { ...state, status: 'failed' }
-  if (state.status !== 'failed' || state.statusMessage !== undefined || errorText === undefined) return state
-  const error: unknown = JSON.parse(errorText)
-  const message = isJsonObject(error) ? error['message'] : undefined
-  return { ...state, statusMessage: typeof message === 'string' ? message : undefined }
-}
-
 /** Why a server does not speak of a task; its message is the server's to the client. */
 function refused(answer: Message): PortolanError {
   if (answer.kind !== 'error') return new PortolanError('upstream_malformed')
   const { code, message } = readError(answer)
   return code === -32602 ? new PortolanError('task_not_found', { message }) : new PortolanError('upstream_malformed', { message })
-}
-
-/** The client's id of the task. */
-export function heldHandle({ deps }: GatewayContext, { session: { data }, upstream, subject, scope }: HeldTask): string {
-  const principal = { ownerKey: data.ownerKey, bindingKey: data.bindingKey, label: '', scopes: new Set<string>() }
-  return sealTask(deps.keyring, principal, upstream.id, subject, scope)
-}
-
-/** `notifications/tasks/status` to the session that made it. */
-function announce(context: GatewayContext, entry: Entry): void {
-  if (entry.session.ended || !entry.isNamed) return
-  const params = asciiJson(writeTask(heldHandle(context, entry), entry.state, 'legacy'))
-  deliver(entry.session, `{"jsonrpc":"2.0","method":"notifications/tasks/status","params":${params}}`)
 }

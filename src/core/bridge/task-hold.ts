@@ -21,8 +21,8 @@ import { followHeld } from './adopted-follow.ts'
 import { adopt, adoptedId } from './adopted-task.ts'
 import { carryCall } from './call.ts'
 import type { Source } from './party.ts'
-import { heldHandle } from './task-at-modern.ts'
-import type { HeldTask } from './task-at-modern.ts'
+import { heldHandle } from './held-task.ts'
+import type { HeldTask } from './held-task.ts'
 
 /** So long a server may take to refuse the call, or to make a task of its own; longer is not "at once". */
 const GRACE_MS = 250

@@ -3,7 +3,7 @@
 import { matchesGlob } from '../catalog/selection.ts'
 import type { ServerSnapshot, ToolTasks } from '../gateway/snapshot.ts'
 import { TASK_KEY } from './legacy-task.ts'
-import { HELD_KEY } from './task-at-modern.ts'
+import { HELD_KEY } from './held-task.ts'
 
 export type TaskOwner =
   /** Portolan itself: kept in the store, tried again, at any replica. */

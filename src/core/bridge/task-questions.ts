@@ -16,8 +16,8 @@ import type { Exchange } from '../gateway/exchange.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { sessionCapabilities } from './party.ts'
 import { addPending } from './server-message.ts'
-import { heldHandle } from './task-at-modern.ts'
-import type { HeldTask } from './task-at-modern.ts'
+import { heldHandle } from './held-task.ts'
+import type { HeldTask } from './held-task.ts'
 
 export interface TaskQuestions {
   /** Asks what was not asked before. Throws or rejects with `upstream_malformed` for what nobody may ask of this client. */
