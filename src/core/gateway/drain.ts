@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.ts'
 import { sendBack } from './find-session.ts'
 import { finish } from './finish.ts'
 import { endListen } from './pipe.ts'
+import { mayRepeat } from './repeatable.ts'
 
 /** Whoever still may opens them anew. */
 export function endStreams(context: GatewayContext): void {
@@ -32,7 +33,8 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
     endStreams(context)
     handovers.begin()
   }
-  for (const exchange of context.inFlight.values()) cutOff(context, exchange)
+  // The messages of a batch first: it ends with the last of them, and says what became of each.
+  for (const isMessage of [true, false]) for (const exchange of context.inFlight.values()) if ((exchange.message !== undefined) === isMessage) cutOff(context, exchange)
   handovers.begin()
   await Promise.all([handovers.ended(), ...placed, attemptsEnded])
 }
@@ -52,9 +54,14 @@ function isPassing({ carried, session, era }: Exchange): boolean {
 
 function cutOff(context: GatewayContext, exchange: Exchange): void {
   if (isPassing(exchange)) return sendBack(context, exchange)
+  // A status that says "not executed" is for what nobody has been asked for yet (guarantee 1).
+  const mayHaveRun = exchange.carriage !== undefined && !mayRepeat(exchange)
+  const error = mayHaveRun ? new PortolanError('outcome_unknown', { message: CUT_OFF }) : new PortolanError('draining', { retryAfterSec: 1 })
   exchange.carriage?.abort('shutting down')
-  finish(context, exchange, { kind: 'refused', error: new PortolanError('draining', { retryAfterSec: 1 }) })
+  finish(context, exchange, { kind: 'refused', error })
 }
+
+const CUT_OFF = 'Outcome unknown: Portolan ended before the server had answered'
 
 const HANDOVERS_AT_ONCE = 64
 

@@ -12,6 +12,7 @@ import { finish } from '../gateway/finish.ts'
 import type { HttpResponse } from '../gateway/http-exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import type { PeerAnswer } from '../gateway/peer-link.ts'
+import { mayRepeat } from '../gateway/repeatable.ts'
 import { bodyLength, wholeText } from '../gateway/reply.ts'
 import type { Reply } from '../gateway/reply.ts'
 import { readFrame, writeRequest } from './exchange-frames.ts'
@@ -113,18 +114,6 @@ function refuse(context: GatewayContext, exchange: Exchange): Carriage {
 function lose(context: GatewayContext, exchange: Exchange): Carriage {
   finish(context, exchange, lossOf(exchange))
   return 'done'
-}
-
-/** Requests of which a second one changes nothing, or nothing more than the first. */
-const REPEATABLE = new Set([
-  'ping', 'tools/list', 'prompts/list', 'resources/list', 'resources/templates/list', 'resources/read', 'prompts/get', 'completion/complete',
-  'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe', 'tasks/get', 'tasks/list', 'tasks/result', 'tasks/cancel',
-])
-
-function mayRepeat({ message, text }: Exchange): boolean {
-  // GET and DELETE (RFC 9110 §9.2.2), and no batch.
-  if (message === undefined) return text === ''
-  return message.kind !== 'request' || REPEATABLE.has(message.method)
 }
 
 const LOST = 'Outcome unknown: the replica that ran the call was lost'

@@ -1,0 +1,88 @@
+/** A drain whose time is over: what a server may have run is never said not to have been (guarantee 1). */
+import { describe, expect, it } from 'vitest'
+import { startActor } from './fixtures/upstream/actor.ts'
+import type { ActorCall } from './fixtures/upstream/actor.ts'
+import { http, sendJson, startHttp, until } from './fixtures/upstream/support.ts'
+import { closeAfter, startRig } from './gateway-rig.ts'
+import { codeOf, legacy, legacyRequest, messageOf, modern, openSession, openStream } from './mcp-client.ts'
+import { startReplicas } from './replica-rig.ts'
+
+const STEPS = { name: 'actor__steps', arguments: {}, _meta: { progressToken: 'p' } }
+const UNKNOWN = -31_024
+
+async function play() {
+  const calls: ActorCall[] = []
+  const actor = closeAfter(await startActor(['legacy', 'modern'], { steps: (call) => void calls.push(call) }))
+  const begun = (count = 1): Promise<void> => until(() => calls.length === count)
+  return { actor, calls, begun, options: { servers: { actor: http(actor.url) } } }
+}
+
+describe('a call that is still at its server when the drain\'s time is over', () => {
+  it.each(['legacy', 'modern'] as const)('is of unknown outcome to a %s client, with a status that nobody repeats on', async (era) => {
+    const { calls, begun, options } = await play()
+    const rig = await startRig(options)
+    const answering = era === 'modern' ? modern(rig.port, 'tools/call', STEPS) : legacy(rig.port, await openSession(rig.port), 'tools/call', STEPS)
+    await begun()
+    await rig.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer), answer.headers['retry-after']]).toEqual([200, UNKNOWN, undefined])
+    expect(messageOf(answer)['error']).toMatchObject({ message: 'Outcome unknown: Portolan ended before the server had answered' })
+    expect((await rig.settled()).find((one) => one.method === 'tools/call')).toMatchObject({ outcome: 'refused', errorCode: 'outcome_unknown' })
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is so on a stream that had begun, too', async () => {
+    const { calls, begun, options } = await play()
+    const rig = await startRig(options)
+    const session = await openSession(rig.port)
+    const opening = openStream(rig.port, legacyRequest(session, 'tools/call', STEPS, { id: 9, headers: { accept: 'text/event-stream, application/json' } }))
+    await begun()
+    calls[0]?.progress(1)
+    const stream = await opening
+    await rig.gateway.drain(50)
+    await until(() => stream.ended)
+    expect(stream.messages().at(-1)).toMatchObject({ id: 9, error: { code: UNKNOWN } })
+  })
+
+  it('is so where another replica had brought it', async () => {
+    const { calls, begun, options } = await play()
+    const { all: [a, b] } = await startReplicas(2, options)
+    if (a === undefined || b === undefined) throw new Error('two were started')
+    const session = await openSession(a.port)
+    const answering = legacy(b.port, session, 'tools/call', STEPS)
+    await begun()
+    await a.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer)]).toEqual([200, UNKNOWN])
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is so within a batch, whose other answers stand', async () => {
+    const { begun, options } = await play()
+    const rig = await startRig(options)
+    const session = await openSession(rig.port, { revision: '2025-03-26' })
+    const body = '[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"actor__steps"}}]'
+    const answering = legacy(rig.port, session, '', {}, { body })
+    await begun()
+    await rig.gateway.drain(50)
+    const answer = await answering
+    const answers: { id: number; error?: { code: number } }[] = JSON.parse(answer.text)
+    expect([answer.status, answers.map(({ id, error }) => `${id} ${error?.code ?? 0}`).toSorted()]).toEqual([200, ['1 0', `2 ${UNKNOWN}`]])
+  })
+})
+
+describe('a read that is still at its server when the drain\'s time is over', () => {
+  it('may be asked again: it is refused as not executed', async () => {
+    let isAsked = false
+    const server = closeAfter(await startHttp(({ json }, response) => {
+      if (json.method === 'resources/read') return void (isAsked = true)
+      sendJson(response, { jsonrpc: '2.0', id: json.id, result: { resultType: 'complete', ttlMs: 0, cacheScope: 'private', supportedVersions: ['2026-07-28'], capabilities: { resources: {} }, resources: [], resourceTemplates: [] } })
+    }))
+    const rig = await startRig({ servers: { web: http(server.url) } })
+    const answering = modern(rig.port, 'resources/read', { uri: 'test://one' }, { path: '/web/mcp' })
+    await until(() => isAsked)
+    await rig.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer), answer.headers['retry-after']]).toEqual([503, -31_018, '1'])
+  })
+})
