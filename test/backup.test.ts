@@ -74,6 +74,7 @@ describe('a state under load', () => {
       async backup() {
         backupSqlite(folder, target)
         for (const file of ['state.db', 'cache.db']) expect(statSync(join(target, file)).mode & 0o777).toBe(0o600)
+        expect(() => backupSqlite(newFolder(), join(target, 'none'))).toThrow(/There is no .*a state in PostgreSQL is backed up with pg_dump/)
         expect(() => backupSqlite(folder, target)).toThrow('Give each backup a folder of its own')
         return closing(openSqlite({ folder: target, nowMs: Date.now }))
       },

@@ -75,6 +75,17 @@ function testCopy(name: string, target: () => Promise<StateDatabases>): void {
       expect(await createLeaseStore(to.durable).acquire('sweep', 'r2', 1_000)).toBeUndefined()
     })
 
+    it('takes no more at once than a statement can carry in its time, however long a row is', async () => {
+      const [from, to] = [sqlite(), await target()]
+      const [few, room] = [3 * 1024 * 1024, { events: 100, bytes: 100 * 1024 * 1024 }]
+      const events = [few, few, few, 9 * 1024 * 1024, few].map((length, at) => ({ streamId: 'a', eventId: `e${at}`, text: 'x'.repeat(length), isFinal: false }))
+      await createEventStore(from.cache).keep('s1', events, 600_000, room)
+      const progress: string[] = []
+      await copyState(from, to, (table, rows) => void (table === 'portolan_event' && progress.push(String(rows))))
+      expect(progress).toEqual(['2', '3', '4', '5'])
+      expect((await createEventStore(to.cache).load('s1')).map(({ text }) => text.length)).toEqual(events.map(({ text }) => text.length))
+    })
+
     it('is refused where the target holds something, which stays as it was', async () => {
       const [from, to] = [await filled(), await target()]
       await createSessionStore(to.cache).save(session('mine'), 600_000)

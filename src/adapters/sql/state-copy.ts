@@ -13,6 +13,8 @@ export interface StateTable {
   readonly key: readonly string[]
   /** Of its rows only these are state. */
   readonly where?: string
+  /** Columns of which one row may hold megabytes. */
+  readonly long?: readonly string[]
 }
 
 /** What stands in `portolan_once` while the rest is not whole. */
@@ -24,11 +26,11 @@ export const STATE_TABLES: readonly StateTable[] = [
   { name: 'portolan_key', file: 'durable', key: ['id'] },
   { name: 'portolan_replay', file: 'durable', key: ['used_key'] },
   { name: 'portolan_lease', file: 'durable', key: ['name'] },
-  { name: 'portolan_snapshot', file: 'durable', key: ['slot'] },
-  { name: 'portolan_task', file: 'durable', key: ['id'] },
+  { name: 'portolan_snapshot', file: 'durable', key: ['slot'], long: ['body'] },
+  { name: 'portolan_task', file: 'durable', key: ['id'], long: ['origin', 'progress', 'result'] },
   { name: 'portolan_task_tombstone', file: 'durable', key: ['id'] },
-  { name: 'portolan_session', file: 'cache', key: ['id'] },
-  { name: 'portolan_event', file: 'cache', key: ['session_id', 'event_id'] },
+  { name: 'portolan_session', file: 'cache', key: ['id'], long: ['body'] },
+  { name: 'portolan_event', file: 'cache', key: ['session_id', 'event_id'], long: ['body'] },
   { name: 'portolan_era', file: 'cache', key: ['upstream_key'] },
 ]
 
@@ -41,6 +43,8 @@ export interface CopiedTable {
 }
 
 const BATCH = 500
+/** Of the long columns in one batch: a statement must not take longer than it may. One row alone may have more. */
+const BATCH_BYTES = 8 * 1024 * 1024
 
 /** Rows that a failed copy takes back: by their keys, since somebody else's may stand among them by then. */
 interface Inserted {
@@ -109,20 +113,33 @@ async function copyTable(from: SqlDatabase, to: SqlDatabase, table: StateTable, 
       inserted.push({ table, rows: rows.map((row) => keyOf(table, row)) })
     }
     copied += rows.length
-    onProgress(table.name, copied, total)
+    if (rows.length > 0 || total === 0) onProgress(table.name, copied, total)
     last = rows.at(-1)
-    if (rows.length < BATCH) break
+    if (rows.length === 0) break
   }
   const arrived = await countOf(to, table)
   if (arrived === total && copied === total) return copied
   throw new StateOpenError(`${table.name} had ${total} rows, and ${arrived} arrived: something writes to one of the databases. Stop Portolan, and copy again.`)
 }
 
-function readBatch(from: SqlDatabase, { name, key, where = 'TRUE' }: StateTable, last: SqlRow | undefined): Promise<readonly SqlRow[]> {
+async function readBatch(from: SqlDatabase, { name, key, where = 'TRUE', long = [] }: StateTable, last: SqlRow | undefined): Promise<readonly SqlRow[]> {
   const columns = key.join(', ')
   const after = last === undefined ? '' : ` AND (${columns}) > (${key.map((_, index) => `$${index + 1}`).join(', ')})`
   const values = last === undefined ? [] : key.map((column) => last[column] ?? null)
-  return from.read(`SELECT * FROM ${name} WHERE ${where}${after} ORDER BY ${columns} LIMIT ${BATCH}`, values)
+  const next = (what: string, limit: number): Promise<readonly SqlRow[]> => from.read(`SELECT ${what} FROM ${name} WHERE ${where}${after} ORDER BY ${columns} LIMIT ${limit}`, values)
+  if (long.length === 0) return next('*', BATCH)
+  const sizes = await next(`${long.map((column) => `octet_length(${column})`).join(' + ')} AS bytes`, BATCH)
+  return next('*', fitting(sizes.map((row) => numberOf(row, 'bytes'))))
+}
+
+function fitting(sizes: readonly number[]): number {
+  let [bytes, rows] = [0, 0]
+  for (const size of sizes) {
+    bytes += size
+    if (bytes > BATCH_BYTES && rows > 0) break
+    rows += 1
+  }
+  return rows
 }
 
 async function insertBatch(to: SqlDatabase, name: string, rows: readonly SqlRow[]): Promise<void> {

@@ -17,7 +17,7 @@ export function backupSqlite(folder: string, target: string): void {
 }
 
 function backupFile(from: string, to: string): void {
-  if (!existsSync(from)) throw new StateOpenError(`There is no ${from}: portolan up makes it at its first start. Say where the data folder is with --data.`)
+  if (!existsSync(from)) throw new StateOpenError(`There is no ${from}: portolan up makes it at its first start. Say where the data folder is with --data; a state in PostgreSQL is backed up with pg_dump.`)
   if (existsSync(to)) throw new StateOpenError(`${to} is there already. Give each backup a folder of its own.`)
   const database = new DatabaseSync(from, { timeout: 5_000 })
   try {
