@@ -3,7 +3,9 @@ import { createLeaseStore } from '../../adapters/memory/lease-store.ts'
 import { createPeerNetwork } from '../../adapters/memory/peer-link.ts'
 import { clock, sleep } from '../../../test/fixtures/upstream/support.ts'
 import { fail, ok } from '../../protocol/result.ts'
+import { createManualClock } from '../../adapters/memory/clock.ts'
 import type { PeerNetwork } from '../../adapters/memory/peer-link.ts'
+import type { Clock } from '../clock.ts'
 import type { LeaseStore } from '../replica/lease-store.ts'
 import { CHANNEL_TOPIC, writeChannelAnswer } from '../replica/channel-texts.ts'
 import { createTenures } from '../replica/tenure.ts'
@@ -37,7 +39,7 @@ interface Started {
   survives: boolean
 }
 
-function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { readonly link: SingletonLink; readonly started: Started[] } {
+function replica(replicaId: string, store: LeaseStore, network: PeerNetwork, own: Clock = clock): { readonly link: SingletonLink; readonly started: Started[] } {
   const started: Started[] = []
   const spawner: Spawner = {
     spawn(_request, handler): Child {
@@ -47,7 +49,7 @@ function replica(replicaId: string, store: LeaseStore, network: PeerNetwork): { 
       return { pid: started.length, write: () => true, pause: () => undefined, resume: () => undefined, expireIn: () => true, stop: () => gone.promise, isLeft: () => Promise.resolve(own.survives) }
     },
   }
-  const link = createSingletonLink({ upstreamId: 'files', clock, spawner, createLocal: localLink, tenures: createTenures({ clock, store, replicaId }), peers: network.join(replicaId) })
+  const link = createSingletonLink({ upstreamId: 'files', clock: own, spawner, createLocal: localLink, tenures: createTenures({ clock: own, store, replicaId }), peers: network.join(replicaId) })
   return { link, started }
 }
 
@@ -106,5 +108,25 @@ describe('the one set of children of a server', () => {
     expect([opens, opened[0].ok && opened[2].ok && opened[0].value === opened[2].value]).toEqual([1, true])
     await link.close()
     await expect.poll(() => open).toBe(0)
+  })
+
+  it('is waited for for 6 s where its replica lives and cannot be reached, and not started elsewhere', async () => {
+    const [store, network, own] = [createLeaseStore(clock), createPeerNetwork(), createManualClock()]
+    await store.acquire('singleton:files', 'far', 60_000)
+    const { link, started } = replica('near', store, network, own)
+    let answer: unknown
+    void link.openModern('2026-07-28').then((opened) => (answer = opened))
+    const pass = async (ms: number): Promise<void> => {
+      for (let passedMs = 0; passedMs < ms; passedMs += 50) {
+        own.advance(50)
+        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    await pass(5_900)
+    expect(answer).toBe(undefined)
+    await pass(1_000)
+    expect(answer).toEqual({ ok: false, fault: { reason: 'unreachable', detail: 'the replica that runs it cannot be reached', retryAfterSec: 1 } })
+    expect(started).toHaveLength(0)
+    await link.close()
   })
 })
