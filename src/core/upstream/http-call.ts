@@ -11,8 +11,6 @@ import type { CallControl, CallHandler, ChannelFailure, LongResponse } from './c
 import type { EgressControl, EgressFailure, EgressHandler } from './egress.ts'
 import { isMediaType, isRefusedUnexecuted, parseRetryAfter } from './http-status.ts'
 
-export type HeaderPairs = readonly (readonly [name: string, value: string])[]
-
 /** What a channel decides about its calls; one object per channel. */
 export interface HttpCallRules {
   readonly clock: Clock
@@ -296,17 +294,6 @@ export class HttpCall implements EgressHandler, CallControl {
       ...(retryAfterSec === undefined ? {} : { retryAfterSec }),
     }
   }
-}
-
-/** `fixed` with `own` after it; a name that `own` has is taken from there alone. Names are in lower case. */
-export function mergeHeaders(fixed: HeaderPairs, own: HeaderPairs): HeaderPairs {
-  if (own.length === 0) return fixed
-  for (const ours of own) {
-    for (const pair of fixed) {
-      if (pair[0] === ours[0]) return [...fixed.filter((one) => !own.some((other) => other[0] === one[0])), ...own]
-    }
-  }
-  return fixed.concat(own)
 }
 
 function oversized(limitBytes: number): ChannelFailure {

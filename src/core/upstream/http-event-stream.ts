@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
 import type { Egress, EgressControl } from './egress.ts'
 import { isMediaType } from './http-status.ts'
-import type { HeaderPairs } from './http-call.ts'
+import type { HeaderPairs } from './header-pairs.ts'
 
 export interface EventStreamOptions {
   readonly egress: Egress

@@ -10,9 +10,11 @@ import type { Clock } from '../clock.ts'
 import type { Channel, ChannelCall } from './channel.ts'
 import type { Egress } from './egress.ts'
 import type { ChannelHealth } from './health.ts'
-import { HttpCall, mergeHeaders } from './http-call.ts'
+import { mergeHeaders } from './header-pairs.ts'
+import { HttpCall } from './http-call.ts'
 import { isEstranged, refuseByStatus } from './http-status.ts'
-import type { HeaderPairs, HttpCallRules } from './http-call.ts'
+import type { HeaderPairs } from './header-pairs.ts'
+import type { HttpCallRules } from './http-call.ts'
 import { postMessage } from './http-post.ts'
 
 export interface HttpModernOptions {

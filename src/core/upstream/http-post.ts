@@ -4,7 +4,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { Clock } from '../clock.ts'
 import type { Egress, EgressFailure, EgressRequest } from './egress.ts'
 import { parseRetryAfter } from './http-status.ts'
-import type { HeaderPairs } from './http-call.ts'
+import type { HeaderPairs } from './header-pairs.ts'
 
 export type HttpStatus =
   | { readonly ok: true; readonly status: number; readonly text: WireText; readonly retryAfterSec: number | undefined }

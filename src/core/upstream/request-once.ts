@@ -3,7 +3,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { Clock } from '../clock.ts'
 import type { CallControl, Channel, ChannelFailure } from './channel.ts'
-import type { HeaderPairs } from './http-call.ts'
+import type { HeaderPairs } from './header-pairs.ts'
 
 export type Answer = { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly failure: ChannelFailure }
 
