@@ -80,7 +80,11 @@ describe('a child that is killed', () => {
     const gateway = await start({ everything: { command: process.execPath, args: [EVERYTHING, 'stdio', name] } })
     const { client } = closed(await connectSdk1(httpTransport(gateway, '/everything/mcp'), ALL_CAPABILITIES))
     await client.callTool({ name: 'echo', arguments: { message: 'once' } })
+    const call = client.callTool({ name: 'trigger-long-running-operation', arguments: { duration: 30, steps: 3 } }).catch((error: unknown) => error)
+    await new Promise((resolve) => setTimeout(resolve, 300))
     kill(running(name))
+    // It may have run: that its session is gone, too, is for the next one to hear.
+    expect(await call).toMatchObject({ code: -31_024 })
     await expect.poll(() => client.listTools().catch((error: unknown) => error), { timeout: 15_000 }).toMatchObject({ code: 404 })
     const again = closed(await connectSdk1(httpTransport(gateway, '/everything/mcp'), ALL_CAPABILITIES))
     expect(await again.client.callTool({ name: 'echo', arguments: { message: 'again' } })).toMatchObject({ content: [{ text: 'Echo: again' }] })
