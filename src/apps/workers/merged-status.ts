@@ -1,6 +1,6 @@
 /** The status of all workers as that of one Portolan: numbers are sums, of states the worst counts. */
 
-import type { ProcessStatus, ServerStatus, WorkerStatus } from '../gateway/status.ts'
+import type { ProcessStatus, ReplicaStatus, ServerStatus, WorkerStatus } from '../gateway/status.ts'
 import type { Slot } from './slot.ts'
 
 export interface SlotStatus {
@@ -31,7 +31,7 @@ export function mergedStatus(workers: readonly SlotStatus[], supervisor: Supervi
     config: answers.find(({ config }) => config.refusal !== '')?.config ?? answers.find(({ config }) => config.elsewhere !== '')?.config ?? first.config,
     store: answers.find(({ store }) => !store.reachable)?.store ?? first.store,
     // Which replica each of them is stands beside it; here is what is wrong with any.
-    replica: answers.find(({ replica }) => replica?.hints.isUp === false)?.replica ?? null,
+    replica: answers.find(({ replica }) => replica !== null && isCutOff(replica))?.replica ?? null,
     workers: workers.map(workerStatus),
     sessions: sum(({ sessions }) => sessions),
     exchangesInFlight: sum(({ exchangesInFlight }) => exchangesInFlight),
@@ -43,6 +43,10 @@ export function mergedStatus(workers: readonly SlotStatus[], supervisor: Supervi
       return { ...virtual, counts: mergedCounts(same.map(({ counts }) => counts)) }
     }),
   }
+}
+
+function isCutOff({ hints, unreachable, otherTokens }: ReplicaStatus): boolean {
+  return !hints.isUp || unreachable.length > 0 || otherTokens.length > 0
 }
 
 function workerStatus({ slot, status }: SlotStatus): WorkerStatus {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { ProcessStatus, ServerStatus } from '../gateway/status.ts'
+import type { ProcessStatus, ReplicaStatus, ServerStatus } from '../gateway/status.ts'
 import { mergedMetrics } from './merged-metrics.ts'
 import { mergedReload } from './merged-reload.ts'
 import { mergedStatus } from './merged-status.ts'
@@ -25,6 +25,13 @@ describe('the status of several workers', () => {
     expect(merged).toMatchObject({ pid: 9, state: 'ready', sessions: 5, exchangesInFlight: 4, memoryBytes: 350 })
     expect(merged?.servers).toMatchObject([{ state: 'ready', children: 2, sessions: 4, restarts: 6, lastSeenAtMs: 20, counts: { tools: 12, prompts: null }, processes: [{ pid: 42 }, { pid: 41 }] }])
     expect(merged?.workers.map(({ number, state, pid, sessions, restarts }) => [number, state, pid, sessions, restarts])).toEqual([[1, 'ready', 101, 1, 1], [2, 'ready', 102, 4, 2], [3, 'starting', 103, 0, 3]])
+  })
+
+  it.each([{ unreachable: [{ id: 'x', address: 'tls://a:1' }] }, { otherTokens: ['x'] }])('names a replica that one of them does not get on with: %j', (wrong) => {
+    const well = { id: 'r', address: 'unix:/x', peers: [], unreachable: [], otherTokens: [], hints: { wire: 'postgres', isUp: true, detail: '' } } as const
+    const merged = (replica: ReplicaStatus) => mergedStatus([workerOf(1, { ...status, replica: well }), workerOf(2, { ...status, replica })], supervisor)?.replica
+    expect(merged(well)).toBeNull()
+    expect(merged({ ...well, ...wrong })).toMatchObject(wrong)
   })
 
   it('shows what is wrong with any of them', () => {
