@@ -185,12 +185,16 @@ describe.skipIf(postgres === undefined)('with a server', () => {
     closers.push(() => other.end())
     await other.query('BEGIN; SELECT * FROM portolan_session')
     let isOpen = false
-    const opening = openPostgres({ url, migrations: [...MIGRATIONS, next(1)] }).finally(() => (isOpen = true))
+    const waits: string[] = []
+    const opening = openPostgres({ url, migrations: [...MIGRATIONS, next(1)], onWait: (what) => void waits.push(what) }).finally(() => (isOpen = true))
     const untilMs = performance.now() + 4_000
     while (performance.now() < untilMs) expect(await sessions.find('s1')).toBeDefined()
     expect(isOpen).toBe(false)
     await other.query('COMMIT')
     await closing(await opening).cache.write('UPDATE portolan_session SET note = $1', ['x'])
+    // Said once where a start says what it waits for: each time that it comes again it waits for the same.
+    const first = waits.findIndex((what) => what.startsWith('what keeps tables of PostgreSQL '))
+    expect(new Set(waits.slice(first)).size, waits.join('\n')).toBe(1)
   })
 
   it('is migrated by one of many replicas that start at once', async () => {

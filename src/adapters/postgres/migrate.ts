@@ -34,14 +34,17 @@ export interface MigrateOptions {
 export async function migrate(client: ClientBase, name: string, { migrations, onWait }: MigrateOptions): Promise<void> {
   await checkServer(client)
   const untilMs = performance.now() + LOCKED_MS
+  let tell = onWait
   while (pendingMigrations(await versionOf(client), name, migrations).length > 0) {
     try {
-      await applyAlone(client, name, { migrations, onWait })
+      await applyAlone(client, name, { migrations, onWait: tell })
     } catch (error) {
       if (!isLocked(error)) throw error
       await client.query('ROLLBACK')
       if (performance.now() > untilMs) throw new StateOpenError(`Something keeps tables of ${name} from being migrated: a backup that runs, or a transaction that was forgotten. See pg_stat_activity, and start again when it has ended.`, { cause: error })
       onWait(`what keeps tables of ${name} from being migrated, such as a backup`)
+      // That stays what it waits for, however often it comes again.
+      tell = () => undefined
       await sleep(LOCKED_PAUSE_MS)
     }
   }
