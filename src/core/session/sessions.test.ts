@@ -172,6 +172,22 @@ describe('the end', () => {
     expect(session.ended).toBe(true)
   })
 
+  it('is put off in the store by use, though the clock of the replica is set back meanwhile, or goes on without a tick', async () => {
+    const { clock, store, replica } = createRig()
+    let aheadMs = 0
+    const sessions = replica({ clock: { ...clock, nowMs: () => clock.nowMs() + aheadMs } })
+    const { handle, data } = await sessions.open(alice, FIELDS)
+    aheadMs = -100 * IDLE_MS
+    for (let version = 2; version <= 5; version += 1) {
+      clock.advance(IDLE_MS / 2)
+      await sessions.find(alice, 'files', handle)
+      await expect.poll(() => store.find(data.id)).toMatchObject({ version })
+    }
+    aheadMs += IDLE_MS / 2
+    await sessions.find(alice, 'files', handle)
+    await expect.poll(() => store.find(data.id)).toMatchObject({ version: 6 })
+  })
+
   it('is put off by use', async () => {
     const { sessions, clock, replica } = createRig()
     const { handle } = await sessions.open(alice, FIELDS)

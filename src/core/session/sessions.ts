@@ -77,6 +77,12 @@ const GIVE_BACK_PAUSE_MS = 100
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
 
+/** By the store's clock the lifetime goes on while this machine sleeps, when no tick passes, and while its own clock is set back. */
+interface Moment {
+  readonly ms: number
+  readonly ticks: number
+}
+
 /** Known to the one principal that the handle was opened for: to open it each time again would cost more than all else here. */
 interface KnownElsewhere {
   readonly bindingKey: string
@@ -86,7 +92,8 @@ interface KnownElsewhere {
 export function createSessions(deps: SessionsDeps): Sessions {
   const { clock, random, keyring, store, ownership } = deps
   const live = new Map<string, LiveSession>()
-  const savedAtMs = new WeakMap<LiveSession, number>()
+  const savedAt = new WeakMap<LiveSession, Moment>()
+  const now = (): Moment => ({ ms: clock.nowMs(), ticks: clock.ticksMs() })
   const reserve = createReservations(deps)
   const elsewhere = new Map<string, KnownElsewhere>()
   const taking = new Map<string, Promise<Found>>()
@@ -105,19 +112,21 @@ export function createSessions(deps: SessionsDeps): Sessions {
   /** A store that fails costs other replicas the session, not this one: the next use tries again. `lost`: it is another's. */
   const save = createSerialSaves(async (session: LiveSession): Promise<'saved' | 'lost' | 'failed'> => {
     if (forgotten.has(session)) return 'lost'
-    savedAtMs.set(session, clock.nowMs())
+    savedAt.set(session, now())
     try {
       if (await ownership.save(session, deps.idleMs())) return 'saved'
       leave(session)
       return 'lost'
     } catch {
-      savedAtMs.delete(session)
+      savedAt.delete(session)
       return 'failed'
     }
   })
   const touch = (session: LiveSession): LiveSession => {
     session.data.lastUsedAtMs = clock.nowMs()
-    if (session.data.lastUsedAtMs - (savedAtMs.get(session) ?? 0) > deps.idleMs() * SAVE_AFTER_FRACTION) void save(session)
+    const saved = savedAt.get(session)
+    const sinceMs = saved === undefined ? Infinity : Math.max(session.data.lastUsedAtMs - saved.ms, clock.ticksMs() - saved.ticks)
+    if (sinceMs > deps.idleMs() * SAVE_AFTER_FRACTION) void save(session)
     return session
   }
   const belongs = (session: Session, principal: Principal, endpoint: string): boolean =>
@@ -206,7 +215,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `${LOCAL}${data.id}`
         // The client may bring its handle to another replica at once.
         const session = createLiveSession(data, handle, { ...(await ownership.open(data, deps.idleMs())), isTakenUp: false })
-        savedAtMs.set(session, clock.nowMs())
+        savedAt.set(session, now())
         live.set(handle, session)
         return session
       } finally {
