@@ -42,14 +42,13 @@ const READS_ALL: Readonly<Record<SqlDatabase['dialect'], RegExp>> = {
   sqlite: /SCAN portolan_(?:session|event|replay|task)/,
 }
 
-async function filled(databases: StateDatabases): Promise<StateDatabases> {
+async function fill(databases: StateDatabases): Promise<void> {
   for (const [table, rows] of Object.entries(FILL)) {
     const database = table === 'portolan_session' || table === 'portolan_event' ? databases.cache : databases.durable
     await database.write(`INSERT INTO ${table} ${rows} FROM ${SERIES[database.dialect]}`, [])
   }
   // As what comes by and by makes it do: nobody has said yet that much of it expires.
   if (databases.durable.dialect === 'postgres') await databases.durable.write('ANALYZE', [])
-  return databases
 }
 
 /** Asks for the plan of each statement before it runs. */
@@ -114,9 +113,8 @@ async function useTasks({ durable }: StateDatabases): Promise<void> {
   await tasks.counts()
 }
 
-function testPlans(name: string, opening: Promise<StateDatabases>): void {
+function testPlans(name: string, filling: Promise<StateDatabases>): void {
   describe(`${ROWS} rows of everything in ${name}`, () => {
-    const filling = opening.then(filled)
     // Whoever awaits it says so.
     filling.catch(() => undefined)
 
@@ -162,6 +160,7 @@ async function sqlite(): Promise<StateDatabases> {
     await databases.close()
     rmSync(folder, { recursive: true, force: true })
   })
+  await fill(databases)
   return databases
 }
 
@@ -170,7 +169,12 @@ testPlans('SQLite', sqlite())
 const postgres = await findPostgres()
 describe.skipIf(postgres === undefined)('on a server', () => {
   if (postgres === undefined) return
-  const opening = postgres.newDatabase().then((url) => openPostgres({ url }))
+  const opening = postgres.newDatabase().then(async (url) => {
+    // Filling may take longer than what serves.
+    const patient = await openPostgres({ url, statementTimeoutMs: FILL_MS })
+    await fill(patient).finally(() => patient.close())
+    return openPostgres({ url })
+  })
   afterAll(async () => (await opening).close())
   testPlans('PostgreSQL', opening)
 })
