@@ -66,9 +66,12 @@ describe('a call that waits for its client', () => {
     for (const replica of [a, b]) expect(codeOf(await call(replica, retry, 'bob'))).toBe(-32602)
   })
 
-  it('is lost with its replica, and is not run again', async () => {
+  it.each<[string, (replica: ReplicaRig) => Promise<unknown>]>([
+    ['a crash', (replica) => replica.kill()],
+    ['a drain', (replica) => replica.gateway.drain(1_000).then(() => replica.gateway.close())],
+  ])('is lost with its replica by %s, and is not run again', async (_way, end) => {
     const { a, b, call, retry, runs } = await play()
-    await a.kill()
+    await end(a)
     expect(codeOf(await call(b, retry))).toBe(-31024)
     expect(runs()).toBe(1)
   })
