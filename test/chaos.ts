@@ -94,8 +94,9 @@ export async function legacyWorker(name: string, session: string, work: Work): P
 
 /** What the server announces now is told on each of these, as was asked for when the sessions began, and once. */
 export async function judgeAnnouncements(tally: Tally, actor: Actor, streams: readonly (Stream | undefined)[]): Promise<void> {
+  // That what is watched may have changed is told of itself, whenever its session has moved.
   const heard = (): string[][] =>
-    streams.map((stream) => stream?.messages().flatMap(({ method, params }) => (method === UPDATED ? [String((params as Json)['uri'])] : [])) ?? [])
+    streams.map((stream) => stream?.messages().flatMap(({ method, params }) => (method === UPDATED && (params as Json)['uri'] !== WATCHED ? [String((params as Json)['uri'])] : [])) ?? [])
   // The way from the server stands some time after the stream.
   for (let tries = 0; tries < 40 && heard().some((uris) => uris.length === 0); tries += 1) {
     actor.announce(UPDATED, { uri: `${WATCHED}/${tries}` })

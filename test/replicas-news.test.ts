@@ -62,10 +62,10 @@ describe('what one child of a server announces', () => {
     expect((await legacy(a.port, session, 'resources/subscribe', { uri: 'test://one' }, { path })).status).toBe(200)
     await a.kill()
     const stream = await openStream(b.port, getRequest(session, {}, path))
-    // Subscribed again as soon as b has a child for it.
-    await modern(b.port, 'tools/list', {}, { path })
-    await modern(c.port, 'tools/call', { name: 'touch', arguments: { uri: 'test://one' } }, { path })
+    // That it may have changed: from then on the child of b is subscribed.
     await until(() => times(stream, UPDATED) === 1)
+    await modern(c.port, 'tools/call', { name: 'touch', arguments: { uri: 'test://one' } }, { path })
+    await until(() => times(stream, UPDATED) === 2)
     await stream.close()
   })
 })
@@ -107,6 +107,31 @@ describe('what a server over HTTP announces to each of its sessions', () => {
     await sleep(150)
     expect(streams.map((stream) => [times(stream, CHANGED), times(stream, UPDATED)])).toEqual([[1, 1], [1, 1], [1, 1]])
     await Promise.all(streams.map((stream) => stream.close()))
+  })
+})
+
+describe('a session on its way to another replica', () => {
+  it.each([
+    ['a drain', ({ gateway }: ReplicaRig) => gateway.drain(1_000)],
+    ['a crash', (replica: ReplicaRig) => replica.kill()],
+  ])('is told once that what it listens to may have changed, after %s, and misses nothing from then on', async (_what, end) => {
+    const actor = closeAfter(await startActor(['legacy']))
+    const [a, b] = await startTwo({ servers: { files: http(actor.url) } })
+    const session = await openSession(a.port, { path })
+    expect((await legacy(a.port, session, 'resources/subscribe', { uri: 'test://one' }, { path })).status).toBe(200)
+    const before = await openStream(b.port, getRequest(session, {}, path))
+    await until(() => actor.streamCount > 0)
+    await end(a)
+    actor.announce(UPDATED, { uri: 'test://one' })
+    const stream = await openStream(b.port, getRequest(session, { 'last-event-id': before.events.at(-1)?.id ?? '' }, path))
+    await until(() => times(stream, UPDATED) === 1)
+    actor.announce(UPDATED, { uri: 'test://one' })
+    actor.announce(CHANGED)
+    await until(() => times(stream, UPDATED) === 2 && times(stream, CHANGED) === 2)
+    const again = await openStream(b.port, getRequest(session, {}, path))
+    await sleep(100)
+    expect([...stream.messages().map(({ method }) => method), ...again.messages()]).toEqual([CHANGED, ...['prompts', 'resources'].map((noun) => `notifications/${noun}/list_changed`), UPDATED, UPDATED, CHANGED])
+    for (const each of [before, stream, again]) each.drop()
   })
 })
 

@@ -43,8 +43,7 @@ describe.skipIf(postgres === undefined || nginx === undefined).each(hints)('the 
     expect(result, result.output.slice(-4000)).toMatchObject({ passed, failed: 0 })
   })
 
-  it('passes them while the replicas restart one after the other', { timeout: 200_000 }, async () => {
-    const [{ args, passed }] = OFFICIAL_SERVER_BARS
+  it.each(OFFICIAL_SERVER_BARS)('passes them at $revision while the replicas restart one after the other', { timeout: 200_000 }, async ({ args, passed }) => {
     const running = runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
     for (const member of cluster.members) {
       expect(await member.end('SIGTERM')).toBe(0)

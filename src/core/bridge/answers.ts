@@ -200,7 +200,7 @@ export function announceLists(context: GatewayContext, session: LiveSession, par
     tell: (noun) => context.deliver(session, `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`),
     renew() {
       if (session.streams.length === 0) return
-      for (const upstream of upstreamsAt(context, session.data.endpoint)) if (!session.own.has(upstream.id)) ensureLists(context, party, upstream)
+      for (const upstream of upstreamsAt(context, session.data.endpoint)) if (!session.own.has(upstream.id)) void ensureLists(context, party, upstream)
     },
   })
   session.onEnded.add(stop)

@@ -91,7 +91,7 @@ function watchLists(context: GatewayContext, exchange: Exchange, wanted: Subscri
   const party = partyOf(exchange)
   const flags = wanted.toolsListChanged || wanted.promptsListChanged || wanted.resourcesListChanged
   const watch = (): void => {
-    if (flags) for (const upstream of upstreamsAt(context, exchange.endpoint)) ensureLists(context, party, upstream)
+    if (flags) for (const upstream of upstreamsAt(context, exchange.endpoint)) void ensureLists(context, party, upstream)
   }
   watch()
   return onListNews(context, exchange.endpoint, {

@@ -184,13 +184,13 @@ export function sourceOf(context: GatewayContext, party: Party, upstream: Upstre
   return upstream.profile().then((found) => sourceFor(context, party, upstream, found))
 }
 
-/** Has the lists of a server watched in the era in which this client's calls go there; a server that is down is not waited for. */
-export function ensureLists(context: GatewayContext, party: Party, upstream: Upstream): void {
-  const watch = ({ era, isOwn }: Source): void => {
+/** Has the lists of a server watched in the era in which this client's calls go there. Resolves when they are, or cannot be. Never rejects: a server may be down. */
+export async function ensureLists(context: GatewayContext, party: Party, upstream: Upstream): Promise<void> {
+  try {
+    const { era, isOwn } = await sourceOf(context, party, upstream)
     // Another child than the client's own has other lists.
-    if (!isOwn || upstream.config.target.transport === 'http') context.watches.ensureLists(upstream, era)
+    if (!isOwn || upstream.config.target.transport === 'http') await context.watches.ensureLists(upstream, era)
+  } catch {
+    // Who lists asks it again.
   }
-  const source = sourceOf(context, party, upstream)
-  if (source instanceof Promise) void source.then(watch).catch(() => undefined)
-  else watch(source)
 }

@@ -3,6 +3,7 @@
 import { isMerged, slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { LiveSession } from '../session/live-session.ts'
+import { inTime } from '../upstream/patience.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { announceLists, watchShared } from './answers.ts'
 import { ensureLists, sourceOf } from './party.ts'
@@ -18,10 +19,12 @@ export function takeUpSession(context: GatewayContext, session: LiveSession): bo
   for (const id of lost) session.lost.add(id)
   const party = partyOfSession(session)
   announceLists(context, session, party)
-  for (const upstream of upstreamsAt(context, data.endpoint)) {
-    const uris = data.subscriptions[upstream.id] ?? []
-    if (uris.length > 0) void watchAgain(context, session, upstream, uris).catch(() => undefined)
-  }
+  session.takenUp = Promise.allSettled(
+    upstreamsAt(context, data.endpoint).map(async (upstream) => {
+      const uris = data.subscriptions[upstream.id] ?? []
+      if (uris.length > 0) await inTime(upstream, context.deps.clock, watchAgain(context, session, upstream, uris))
+    }),
+  )
   return true
 }
 
@@ -34,7 +37,7 @@ function partyOfSession(session: LiveSession): Party {
 async function watchAgain(context: GatewayContext, session: LiveSession, upstream: Upstream, uris: readonly string[]): Promise<void> {
   const party = partyOfSession(session)
   const source = await sourceOf(context, party, upstream)
-  ensureLists(context, party, upstream)
+  void ensureLists(context, party, upstream)
   if (source.isOwn) return void (await source.channel())
   const marked = slugAt(context, session.data.endpoint, upstream) !== undefined
   await Promise.allSettled(uris.map((uri) => watchShared(context, session, source, { uri, marked, subscribes: true })))

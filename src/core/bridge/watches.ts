@@ -30,8 +30,8 @@ export type ListChange = (upstream: Upstream, kinds: readonly ListKind[], togeth
 export interface Watches {
   /** Calls `run` for every list change of any upstream that is being watched or says so by itself. */
   onListChange(run: ListChange): () => void
-  /** Starts watching an upstream's lists, once; a modern listen or a shared session with its stream. */
-  ensureLists(upstream: Upstream, era: Era): void
+  /** Starts watching an upstream's lists, once; a modern listen or a shared session with its stream. Resolves when it is watched, or cannot be. Never rejects. */
+  ensureLists(upstream: Upstream, era: Era): Promise<unknown>
   /**
    * `run` gets the upstream's `notifications/resources/updated` for this URI, in the upstream's form. `era` is the one in
    * which the client's calls go there: a child of the other era is another process, whose resources are others.
@@ -206,10 +206,10 @@ export function createWatches(deps: WatchesDeps): Watches {
     },
     ensureLists(upstream, era) {
       const state = entry(upstream, era)
-      if (state.wantsLists) return
+      if (state.wantsLists) return state.link?.catch(() => undefined) ?? Promise.resolve()
       state.wantsLists = true
       deps.onInterest()
-      void sync(state, era, undefined)
+      return sync(state, era, undefined)
     },
     watchResource(upstream, era, uri, run) {
       const state = entry(upstream, era)

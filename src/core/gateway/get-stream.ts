@@ -3,20 +3,19 @@
 import { PortolanError } from '../../protocol/error.ts'
 import { HEADER } from '../../protocol/header.ts'
 import { traitsOf } from '../../protocol/revision.ts'
-import type { WireText } from '../../protocol/json.ts'
-import { asciiJson } from '../../protocol/json.ts'
+import { tellMissed } from '../bridge/may-have-changed.ts'
 import { ensureLists, partyOf } from '../bridge/party.ts'
-import { slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
+import { upstreamsAt } from '../catalog/endpoint-scope.ts'
 import { addStream } from '../session/live-session.ts'
 import type { BufferedEvent } from '../session/event-buffer.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { isResponse } from '../session/kept-events.ts'
 import { createGetStream } from '../session/session-stream.ts'
 import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
+import { inTime } from '../upstream/patience.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
-import { markUri } from '../catalog/uri-mark.ts'
 import type { HttpRequest, HttpResponse } from './http-exchange.ts'
 import { errorText } from './render.ts'
 import { postStreamId, requestOfEvent } from './stream-id.ts'
@@ -32,8 +31,8 @@ export function openGetStream(context: GatewayContext, exchange: Exchange, reque
   const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
   begin(exchange, response)
   if (replay?.kind === 'events') writeAll(response, replay.events)
-  keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : undefined)
-  if (replay !== undefined && replay.kind !== 'events') for (const text of whatMayHaveChanged(context, session)) context.deliver(session, text)
+  const listening = keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : undefined)
+  if (session.takenUp !== undefined || (replay !== undefined && replay.kind !== 'events')) void tellMissed(context, session, listening)
 }
 
 /** What the event ids of GET streams begin with, and those of POST streams do not. */
@@ -71,8 +70,8 @@ function goOnWithAnswer(context: GatewayContext, exchange: Exchange, session: Li
   finish(context, exchange, { kind: 'ended' })
 }
 
-/** `resumedId`: the stream that the client goes on with; undefined for a new one. */
-function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, resumedId: string | undefined): void {
+/** `resumedId`: the stream that the client goes on with; undefined for a new one. Gives what resolves when servers are listened to for it. */
+function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSession, response: HttpResponse, resumedId: string | undefined): readonly Promise<unknown>[] {
   const stream = createGetStream(response, context.deps.events, { sessionId: session.data.id, streamId: resumedId ?? `${GET_STREAM}${exchange.id}` })
   const isPrimed = traitsOf(session.data.revision).primingEvents
   const end = (): void => {
@@ -84,11 +83,11 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
   const remove = addStream(session, { ...stream, end })
   exchange.onFinished.push(remove)
   response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
-  for (const upstream of upstreamsAt(context, session.data.endpoint)) {
-    if (!session.own.has(upstream.id)) ensureLists(context, partyOf(exchange), upstream)
-  }
-  // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
-  for (const own of session.own.values()) void own.then(({ channel }) => channel.openStream()).catch(() => undefined)
+  return upstreamsAt(context, session.data.endpoint).map((upstream) => {
+    // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
+    const own = session.own.get(upstream.id)?.then(({ channel }) => channel.openStream())
+    return inTime(upstream, context.deps.clock, own ?? ensureLists(context, partyOf(exchange), upstream))
+  })
 }
 
 /** Bridge-rulings §4, Resumption: an expired id on a POST stream is an error for that request, then the end. */
@@ -106,18 +105,4 @@ function endLost(lastEventId: string, response: HttpResponse): void {
   const idText = requestOfEvent(lastEventId)
   const error = new PortolanError('outcome_unknown', { message: 'Outcome unknown: the replica that ran the call was lost' })
   if (idText !== undefined) response.write(sseText(errorText(error, 'legacy', idText)))
-}
-
-/** What was lost cannot be told, so that all of it is to be looked at again. */
-function whatMayHaveChanged(context: GatewayContext, session: LiveSession): readonly WireText[] {
-  const texts = ['tools', 'prompts', 'resources'].map((noun) => `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
-  for (const [upstreamId, uris] of Object.entries(session.data.subscriptions)) {
-    const upstream = context.upstreams.byId(upstreamId)
-    for (const uri of uris) {
-      const slug = upstream === undefined ? undefined : slugAt(context, session.data.endpoint, upstream)
-      const shown = slug === undefined ? uri : markUri(slug, uri)
-      texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(shown)}}}`)
-    }
-  }
-  return texts
 }

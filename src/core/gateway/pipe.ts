@@ -67,7 +67,7 @@ export function createPipe(context: GatewayContext, views: Views, options: PipeO
   }
   /** The pipe is the stream on which a session is told of changed lists, whether it asks or not. */
   const watchLists = (exchange: Exchange): void => {
-    for (const upstream of upstreamsAt(context, endpoint)) ensureLists(context, partyOf(exchange), upstream)
+    for (const upstream of upstreamsAt(context, endpoint)) void ensureLists(context, partyOf(exchange), upstream)
   }
   const startSession = (exchange: Exchange): void => {
     let done = (): void => {}

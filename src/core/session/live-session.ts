@@ -46,6 +46,8 @@ export interface LiveSession {
   generation: number
   /** Another replica, or an earlier process, had it before: what is not known here may have been there. */
   readonly isTakenUp: boolean
+  /** Until its client is told what it may have missed on the way: resolves when its resources are listened to here. */
+  takenUp: Promise<unknown> | undefined
   /** The client's own requests in flight, by its ids. */
   readonly inFlight: LiveMap<IdText, Exchange>
   /** By the id under which the client got it. */
@@ -97,6 +99,7 @@ export function createLiveSession(data: Session, handle: string, owned: Pick<Liv
     epoch: owned.epoch,
     generation: owned.generation,
     isTakenUp: owned.isTakenUp,
+    takenUp: undefined,
     inFlight: new LiveMap(),
     pending: new LiveMap(),
     replies: new LiveMap(),

@@ -1,0 +1,36 @@
+/**
+ * What servers announced while nobody listened for a client cannot be told: all that it listens to is to be looked at again (bridge-rulings §4,
+ * Subscriptions and Resumption).
+ */
+
+import { asciiJson } from '../../protocol/json.ts'
+import type { WireText } from '../../protocol/json.ts'
+import { slugAt } from '../catalog/endpoint-scope.ts'
+import { markUri } from '../catalog/uri-mark.ts'
+import type { GatewayContext } from '../gateway/context.ts'
+import type { LiveSession } from '../session/live-session.ts'
+import { endpointProfile } from './endpoint-profile.ts'
+
+const NOUNS = ['tools', 'prompts', 'resources'] as const
+
+/** The notifications that say so: of each list that the endpoint has, and of each resource that was subscribed to. */
+async function mayHaveChanged(context: GatewayContext, { data }: LiveSession): Promise<readonly WireText[]> {
+  const { endpoint, revision, subscriptions } = data
+  // What a server that is down has is not known.
+  const has = await endpointProfile(context, endpoint, revision, 'legacy').then(({ capabilities }) => capabilities, () => undefined)
+  const texts = NOUNS.filter((noun) => has === undefined || has[noun] !== undefined).map((noun) => `{"jsonrpc":"2.0","method":"notifications/${noun}/list_changed"}`)
+  for (const [upstreamId, uris] of Object.entries(subscriptions)) {
+    const upstream = context.upstreams.byId(upstreamId)
+    const slug = upstream === undefined ? undefined : slugAt(context, endpoint, upstream)
+    for (const uri of uris) texts.push(`{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":${asciiJson(slug === undefined ? uri : markUri(slug, uri))}}}`)
+  }
+  return texts
+}
+
+/** Tells a session that another replica had, once, when all that it asked for is listened to here: what comes from then on it hears. */
+export async function tellMissed(context: GatewayContext, session: LiveSession, listening: readonly Promise<unknown>[]): Promise<void> {
+  const { takenUp } = session
+  session.takenUp = undefined
+  await Promise.allSettled([takenUp, ...listening])
+  for (const text of await mayHaveChanged(context, session)) if (!session.ended) context.deliver(session, text)
+}
