@@ -107,6 +107,7 @@ async function fill(store: SessionStore, count: number): Promise<void> {
         {
           id, ownerKey: `owner-${next % 500}`, bindingKey: `owner-${next % 500}`, endpoint: 'bench', revision: '2025-11-25', clientInfo: '{"name":"stored","version":"1"}', clientCapabilities: '{}',
           createdAtMs: Date.now(), lastUsedAtMs: Date.now(), initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+    atServers: {},
         },
         STORED_LIFETIME_MS,
       )

@@ -31,7 +31,7 @@ function closing(databases: StateDatabases): StateDatabases {
 
 const session = (id: string): Session => ({
   id, bindingKey: 'b', ownerKey: 'o', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
-  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [], atServers: {},
 })
 
 /** Writes without a pause until it is told to stop. `acknowledged` grows. */

@@ -25,7 +25,7 @@ import { findPostgres } from './services/postgres.ts'
 const NEWEST = MIGRATIONS.length
 const SESSION: Session = {
   id: 's1', bindingKey: 'b', ownerKey: 'o', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
-  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [], atServers: {},
 }
 
 /** What a later release adds: `oldestCode` says whom it leaves behind. */

@@ -187,9 +187,10 @@ describe('a replica that drains', () => {
     const second = await openStream(b.port, getRequest(session, { 'last-event-id': lastId(stream) }))
     await until(() => second.ended)
     expect(second.messages()).toMatchObject([{ id: 9, result: {} }])
-    const before = actor.requests.length
     expect((await legacy(c.port, session, 'tools/call', ECHO)).status).toBe(200)
-    expect(actor.requests.slice(before).some(({ body }) => body.includes('"debug"'))).toBe(true)
+    // In the session at the server that knows it.
+    const levels = actor.requests.filter(({ body }) => body.includes('"debug"'))
+    expect(levels.map(({ headers }) => headers['mcp-session-id'])).toContain(actor.requests.findLast(({ json }) => json.method === 'tools/call')?.headers['mcp-session-id'])
     expect(b.gateway.status().sessions).toBe(1)
   })
 
@@ -465,5 +466,45 @@ describe('what it costs', () => {
     expect((await legacy(b.port, session, 'ping')).status).toBe(200)
     // To the replica that has it; nothing is looked up.
     expect([a.trips(), b.trips()]).toEqual([0, 1])
+  })
+})
+
+describe('a session at an HTTP server', () => {
+  /** The session ids at the server of the calls that came, in their order. */
+  const used = ({ requests }: Actor): string[] => requests.filter(({ json }) => json.method === 'tools/call').map(({ headers }) => String(headers['mcp-session-id']))
+
+  it.each([
+    ['handed over', ({ gateway }: ReplicaRig) => gateway.drain(1_000)],
+    ['taken up after a crash', (replica: ReplicaRig) => replica.kill()],
+    ['taken from one that was silent for too long', (replica: ReplicaRig) => replica.stop()],
+  ])('goes on when its client\'s session is %s, and ends with it', async (_what, lose) => {
+    const { a, b, actor } = await play()
+    const session = await openSession(a.port)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    const [before = ''] = used(actor)
+    await lose(a)
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    a.continue()
+    await a.gateway.drain(200)
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    expect(used(actor)).toEqual([before, before, before])
+    expect(actor.sessions.has(before)).toBe(true)
+    const ids = actor.requests.filter(({ headers, json }) => headers['mcp-session-id'] === before && json.method !== undefined).flatMap(({ json }) => json.id ?? [])
+    expect(new Set(ids).size).toBe(ids.length)
+    await send(b.port, { verb: 'DELETE', path: '/mcp', headers: { authorization: 'Bearer alice', 'mcp-session-id': session }, body: '' })
+    await until(() => !actor.sessions.has(before))
+  })
+
+  it('is opened anew where the server has forgotten it meanwhile, and the client notices nothing', async () => {
+    const { a, b, actor } = await play()
+    const session = await openSession(a.port)
+    expect((await legacy(a.port, session, 'tools/call', ECHO)).status).toBe(200)
+    const [before = ''] = used(actor)
+    await a.gateway.drain(1_000)
+    actor.forget(before)
+    expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    const [, after = ''] = used(actor)
+    expect(after).not.toBe(before)
+    expect(actor.sessions.has(after)).toBe(true)
   })
 })

@@ -22,7 +22,7 @@ afterEach(async () => {
 
 const session = (id: string): Session => ({
   id, bindingKey: 'b', ownerKey: 'o', endpoint: '', revision: '2025-11-25', clientInfo: '{"name":"tëst"}', clientCapabilities: '{}',
-  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: 'debug', subscriptions: { up: ['file:///a'] }, tasks: {}, holds: [],
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: 'debug', subscriptions: { up: ['file:///a'] }, tasks: {}, holds: [], atServers: {},
 })
 
 function sqlite(): StateDatabases {

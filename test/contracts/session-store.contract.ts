@@ -20,6 +20,7 @@ function session(id: string, more: Partial<Session> = {}): Session {
     subscriptions: {},
     tasks: {},
     holds: [],
+    atServers: {},
     ...more,
   }
 }

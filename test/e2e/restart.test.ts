@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
+import { startActor } from '../fixtures/upstream/actor.ts'
 import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
 import { runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { ALL_CAPABILITIES, connectSdk1, httpTransport } from '../sdk1-client.ts'
@@ -150,5 +151,19 @@ describe('what a restart means for a session', () => {
     await place.restart('SIGKILL')
     await expect(client.listTools()).rejects.toMatchObject({ code: 404 })
     expect(await (await connect(place, '/everything/mcp', ALL_CAPABILITIES)).client.listTools()).toMatchObject({ tools: expect.any(Array) })
+  })
+
+  it.each(['SIGKILL', 'SIGTERM'] as const)('its own session at an HTTP server goes on after %s', async (signal) => {
+    const actor = await startActor(['legacy'])
+    closers.push(() => actor.close())
+    const place = await startWith('web', { url: actor.url }, 'opaque')
+    const { client } = await connect(place, '/web/mcp', ALL_CAPABILITIES)
+    const call = (): Promise<unknown> => client.callTool({ name: 'echo', arguments: { text: 'x' } })
+    await call()
+    await place.restart(signal)
+    await call()
+    const [before, after, ...more] = actor.requests.filter(({ json }) => json.method === 'tools/call').map(({ headers }) => headers['mcp-session-id'])
+    expect([after, more]).toEqual([before, []])
+    expect(actor.sessions).toContain(before)
   })
 })

@@ -53,7 +53,7 @@ export function createSessionStore(clock: Clock): SessionStore {
 }
 
 function copyOf(session: Session): Session {
-  return { ...session, subscriptions: copyLists(session.subscriptions), tasks: copyLists(session.tasks), holds: [...session.holds] }
+  return { ...session, subscriptions: copyLists(session.subscriptions), tasks: copyLists(session.tasks), holds: [...session.holds], atServers: { ...session.atServers } }
 }
 
 function copyLists(lists: Record<string, string[]>): Record<string, string[]> {

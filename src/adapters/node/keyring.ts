@@ -25,7 +25,7 @@ const TAG_BYTES = 16
 const HEAD_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES
 const MIN_SECRET_BYTES = 32
 const SECRET_BYTES = 32
-const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream']
+const PURPOSES: readonly HandlePurpose[] = ['session', 'cursor', 'task', 'request_state', 'stream', 'server_session']
 
 /** Key objects: bytes are made into one for each cipher, at 15 µs. */
 interface Subkeys {

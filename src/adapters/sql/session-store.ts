@@ -65,14 +65,14 @@ export function createSessionStore(database: SqlDatabase): SessionStore {
 }
 
 /** What a later version added, an earlier one has not written. */
-const ADDED: Pick<Session, 'holds'> = { holds: [] }
+const ADDED: Pick<Session, 'holds' | 'atServers'> = { holds: [], atServers: {} }
 
 /** Ids of upstreams are keys here: none of them may meet a property that every object has. */
 function sessionOf(body: string): Session {
   const session: Session = { ...ADDED, ...JSON.parse(body) }
-  return { ...session, subscriptions: withoutPrototype(session.subscriptions), tasks: withoutPrototype(session.tasks) }
+  return { ...session, subscriptions: withoutPrototype(session.subscriptions), tasks: withoutPrototype(session.tasks), atServers: withoutPrototype(session.atServers) }
 }
 
-function withoutPrototype(lists: Record<string, string[]>): Record<string, string[]> {
-  return Object.assign(Object.create(null), lists)
+function withoutPrototype<T>(byId: Record<string, T>): Record<string, T> {
+  return Object.assign(Object.create(null), byId)
 }

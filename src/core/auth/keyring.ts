@@ -1,9 +1,9 @@
 /**
- * Port: seals what Portolan hands to clients (session ids, cursors, task ids, request state) so that it is opaque,
+ * Port: seals what Portolan hands to clients (session ids, cursors, task ids, request state), and what stores are not to read, so that it is opaque,
  * unforgeable and bound to a purpose and an owner. AES-256-GCM with both as associated data, subkeys by HKDF.
  */
 
-export type HandlePurpose = 'session' | 'cursor' | 'task' | 'request_state' | 'stream'
+export type HandlePurpose = 'session' | 'cursor' | 'task' | 'request_state' | 'stream' | 'server_session'
 
 export interface Keyring {
   /** Visible ASCII (`[A-Za-z0-9_-]`). The same input gives a new handle each time, except for `task`: always the same. */

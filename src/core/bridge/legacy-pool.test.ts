@@ -23,6 +23,7 @@ function open(config: ServerSnapshot) {
     onSharedOpened: ignore,
     onSharedClosed: () => void closed.push('shared'),
     onOwnMessage: ignore,
+    standingOf: () => undefined,
     onOwnOpened: () => undefined,
     onOwnLost: () => void closed.push('own'),
   })
@@ -62,7 +63,7 @@ function createLive() {
     id: 's', bindingKey: 'b', ownerKey: 'alice', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
     createdAtMs: 0, lastUsedAtMs: 0, initialized: true, logLevel: '', subscriptions: {}, tasks: {},
   } as const
-  return createLiveSession({ ...data, subscriptions: {}, tasks: {}, holds: [] }, 'h')
+  return createLiveSession({ ...data, subscriptions: {}, tasks: {}, holds: [], atServers: {} }, 'h')
 }
 
 const GONE = { gone: true, detail: 'gone' }

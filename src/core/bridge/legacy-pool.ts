@@ -11,7 +11,7 @@ import { LATEST_LEGACY } from '../../protocol/revision.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { forgetOwn } from '../session/live-session.ts'
 import type { LiveSession, OwnChannel } from '../session/live-session.ts'
-import type { Channel, LegacyChannel } from '../upstream/channel.ts'
+import type { Channel, LegacyChannel, StandingSession } from '../upstream/channel.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Credentials } from '../vault/credentials.ts'
 import type { TaskSessions } from './task-sessions.ts'
@@ -30,6 +30,8 @@ export interface LegacyPool {
   retire(upstream: Upstream): void
   /** Ends what belonged to a client session. */
   endSession(session: LiveSession): void
+  /** Another goes on with it: what servers keep of it stays, the rest ends. */
+  leaveSession(session: LiveSession): void
   close(): Promise<void>
 }
 
@@ -42,8 +44,10 @@ export interface LegacyPoolDeps extends Asker {
   /** `wasIdle`: nobody used it. */
   readonly onSharedClosed: (upstream: Upstream, channel: LegacyChannel | undefined, wasIdle: boolean) => void
   readonly onOwnMessage: (session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message) => void
+  /** Where it stands already, opened by whoever had the client's session before. */
+  readonly standingOf: (session: LiveSession, upstream: Upstream) => StandingSession | undefined
   /** Before anything is asked in it. */
-  readonly onOwnOpened: (session: LiveSession, upstream: Upstream) => void | Promise<void>
+  readonly onOwnOpened: (session: LiveSession, upstream: Upstream, channel: LegacyChannel) => void | Promise<void>
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
 }
 
@@ -98,7 +102,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     capabilities: ClientCapabilities,
     opened: Opened<OwnChannel>,
   ): Promise<OwnChannel> => {
+    const standing = deps.standingOf(session, upstream)
     const channel = await upstream.openLegacy({
+      standing,
       clientInfo: asciiJson(deps.self),
       capabilities: asciiJson(capabilities),
       revision: session.data.revision,
@@ -121,8 +127,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       void channel.close()
       throw new PortolanError('session_not_found')
     }
-    await deps.onOwnOpened(session, upstream)
-    await restoreState(session, upstream, channel)
+    await deps.onOwnOpened(session, upstream, channel)
+    if (standing === undefined || standing.sessionId !== channel.standing?.sessionId) await restoreState(session, upstream, channel)
+    openStreamIfHeard(session, upstream, channel)
     return { upstream, channel }
   }
 
@@ -132,6 +139,10 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     for (const uri of subscriptions[upstream.id] ?? []) {
       await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, deps).catch(() => undefined)
     }
+  }
+
+  const openStreamIfHeard = (session: LiveSession, upstream: Upstream, channel: LegacyChannel): void => {
+    const { subscriptions } = session.data
     // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions, or somebody hears what comes.
     const usesInput = session.data.clientCapabilities !== '{}'
     if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream().catch(() => undefined)
@@ -139,6 +150,11 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
 
   const closeUnneeded = async (channel: LegacyChannel): Promise<void> => {
     if (!deps.taskSessions.keep(channel, () => void channel.close().catch(() => undefined))) await channel.close()
+  }
+
+  const leaveUnneeded = (channel: LegacyChannel): void => {
+    const leave = (): void => (channel.leave === undefined ? void channel.close().catch(() => undefined) : channel.leave())
+    if (!deps.taskSessions.keep(channel, leave)) leave()
   }
 
   return {
@@ -187,6 +203,11 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         shared.delete(key)
         ready.delete(key)
       }
+    },
+    leaveSession(session) {
+      for (const opening of session.own.values()) void opening.then(({ channel }) => leaveUnneeded(channel), () => undefined)
+      session.own.clear()
+      session.opened.clear()
     },
     endSession(session) {
       for (const opening of session.own.values()) end(() => opening.then(({ channel }) => closeUnneeded(channel)))

@@ -28,7 +28,7 @@ function createSide(more: Partial<ServerSide> = {}): ServerSide {
     logLevel: '',
     subscriptions: {},
     tasks: {},
-    holds: [],
+    holds: [], atServers: {},
   }, 'h')
   // Told apart by identity, never asked anything here.
   return { session, upstream: {} as Upstream, channel: {} as Channel, slug: undefined, sealTask: (taskId) => `task(${taskId})`, ...more }

@@ -8,6 +8,7 @@ import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/server-message.ts'
+import { keepStanding, standingOf } from '../bridge/server-session.ts'
 import { sealTask } from '../bridge/handles.ts'
 import { createOwnedTasks } from '../bridge/owned-tasks.ts'
 import { createParkedCalls } from '../bridge/parked-calls.ts'
@@ -110,6 +111,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
       stopServing()
       // At once: what could not be given back is claimed by others, however long children take to end.
       await context.membership?.leave()
+      context.sessions.leaveAll()
       stopChannels()
       context.news?.close()
       context.interests?.close()
@@ -140,7 +142,8 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onSharedOpened: (upstream) => watches.opened(upstream),
     onSharedClosed: (upstream, channel, wasIdle) => watches.lost(upstream, channel, wasIdle),
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
-    onOwnOpened: (session, upstream) => ownOpened(context, session, upstream),
+    standingOf: (session, upstream) => standingOf(deps.keyring, session.data, upstream.id),
+    onOwnOpened: (session, upstream, channel) => ownOpened(context, session, upstream, channel),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
   })
   const inputPool = createInputPool({
@@ -207,7 +210,7 @@ function leaveSession(context: GatewayContext, session: LiveSession): void {
     call.carriage?.abort('another replica serves this session')
     finish(context, call, { kind: 'refused', error: new PortolanError('outcome_unknown', { message: MOVED }) })
   }
-  afterAll(session.inFlight.values(), () => context.pool.endSession(session))
+  afterAll(session.inFlight.values(), () => context.pool.leaveSession(session))
 }
 
 const MOVED = 'Outcome unknown: another replica took this session over while the call waited for its client'
@@ -236,7 +239,9 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
 }
 
 /** Whoever takes the session up after a crash must know what went with this process. */
-function ownOpened({ sessions }: GatewayContext, session: LiveSession, { id, config }: Upstream): void | Promise<void> {
+function ownOpened({ sessions, deps }: GatewayContext, session: LiveSession, { id, config }: Upstream, channel: LegacyChannel): void | Promise<void> {
+  // Not waited for: a session that nobody could go on with is opened anew.
+  if (keepStanding(deps.keyring, session.data, id, channel.standing)) void sessions.changed(session)
   if (config.target.transport !== 'stdio' || config.state !== 'opaque' || session.data.holds.includes(id)) return undefined
   session.data.holds.push(id)
   return sessions.changed(session)
@@ -248,6 +253,7 @@ function ownOpened({ sessions }: GatewayContext, session: LiveSession, { id, con
  */
 function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstream): void {
   for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)
+  keepStanding(context.deps.keyring, session.data, upstream.id, undefined)
   if (upstream.config.state !== 'opaque') return
   context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
   if (isMerged(context, session.data.endpoint)) session.lost.add(upstream.id)

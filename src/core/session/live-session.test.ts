@@ -21,7 +21,7 @@ function createSession(): LiveSession {
     logLevel: '',
     subscriptions: {},
     tasks: {},
-    holds: [],
+    holds: [], atServers: {},
   }, 'h')
 }
 

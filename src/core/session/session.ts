@@ -26,4 +26,6 @@ export interface Session {
   tasks: Record<string, string[]>
   /** Upstreams at which it has state that goes with the replica that owns it (an own child whose memory is opaque). */
   holds: string[]
+  /** Its own sessions at HTTP servers, for whoever goes on with them: upstream id -> sealed (`core/bridge/server-session.ts`). */
+  atServers: Record<string, string>
 }

@@ -36,6 +36,8 @@ export interface Sessions {
   handOver(session: LiveSession, untilTicks: number): Promise<void>
   /** Lets go of those that are another replica's by now. */
   recheckAll(): Promise<void>
+  /** This process ends, and what is stored outlives it: those that a client can come back to are left as they are at servers. */
+  leaveAll(): void
   /** Ends those that were idle for too long; those with a call or a stream open are in use. */
   sweep(): void
   all(): IterableIterator<LiveSession>
@@ -183,7 +185,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.ended = true
     forgotten.add(session)
     live.delete(session.handle)
-    deps.onEnd(session)
+    // Another may go on with what it has at servers.
+    if (isOwn) deps.onEnd(session)
+    else deps.onLeft(session)
     for (const run of session.onEnded) run()
     for (const stream of session.streams.splice(0)) stream.end()
     deps.events.dropSession(session.data.id)
@@ -251,6 +255,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
         await Promise.all(doubtful.slice(from, from + RECHECKS_AT_ONCE).map(async (session) => (await ownership.recheck(session)) || leave(session)))
       }
     },
+    leaveAll() {
+      if (deps.kept === undefined) return
+      for (const session of live.values()) if (!session.handle.startsWith(LOCAL)) deps.onLeft(session)
+    },
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()
       for (const session of live.values()) {
@@ -272,7 +280,7 @@ function dropOldest(map: Map<string, unknown>): void {
 
 function newSession(id: string, { bindingKey, ownerKey }: Principal, fields: Omit<NewSession, 'withHandle'>, nowMs: number): Session {
   return {
-    id, bindingKey, ownerKey, ...fields, createdAtMs: nowMs, lastUsedAtMs: nowMs, initialized: false, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+    id, bindingKey, ownerKey, ...fields, createdAtMs: nowMs, lastUsedAtMs: nowMs, initialized: false, logLevel: '', subscriptions: {}, tasks: {}, holds: [], atServers: {},
   }
 }
 

@@ -5,7 +5,7 @@
 
 import type { IdText, Message } from '../../protocol/message.ts'
 import type { WireText } from '../../protocol/json.ts'
-import type { Era, Revision } from '../../protocol/revision.ts'
+import type { Era, LegacyRevision, Revision } from '../../protocol/revision.ts'
 
 export interface ChannelFailure {
   readonly reason:
@@ -99,11 +99,24 @@ export interface LegacyChannel extends Channel {
   readonly initializeResult: WireText
   /** Opens the GET stream where the transport has one and it is not open; resolves when it is open or was refused (405). */
   openStream(): Promise<void>
+  /** What another holder needs to go on in this session; undefined where it goes with its process or connection, or the server keeps none. */
+  readonly standing?: StandingSession
+  /** Lets go of it without a word to the server, where it goes on with another holder. */
+  leave?(): void
   /** Where it may be ended for not being used: not until the returned function is called. */
   hold?(): () => void
 }
 
+/** A session at a server over Streamable HTTP, which stands whoever holds it. A secret: whoever knows the id is in the session. */
+export interface StandingSession {
+  readonly url: string
+  readonly sessionId: string
+  readonly revision: LegacyRevision
+}
+
 export interface OpenLegacy {
+  /** Gone on with where the server still knows it; else a new one is opened. */
+  readonly standing?: StandingSession | undefined
   /** JSON texts for `initialize`. */
   readonly clientInfo: WireText
   readonly capabilities: WireText

@@ -5,7 +5,8 @@ import { call, clock, event, random, recordHealth, sendJson, sleep, sse, start, 
 import type { Request } from '../../../test/fixtures/upstream/support.ts'
 import type { Message } from '../../protocol/message.ts'
 import type { Revision } from '../../protocol/revision.ts'
-import { openHttpLegacyChannel } from './http-legacy-channel.ts'
+import { openHttpLegacyChannel, resumeHttpLegacyChannel } from './http-legacy-channel.ts'
+import type { HttpLegacyOptions } from './http-legacy-session.ts'
 
 const closers: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -36,7 +37,7 @@ async function setUp(serve: Serve, setup: Setup = {}) {
   const health = recordHealth()
   const heard: Message[] = []
   const closed: unknown[] = []
-  const opened = await openHttpLegacyChannel({
+  const options: HttpLegacyOptions = {
     egress,
     clock,
     random,
@@ -55,8 +56,9 @@ async function setUp(serve: Serve, setup: Setup = {}) {
       listener: { onMessage: (message) => void heard.push(message), onClosed: (reason) => void closed.push(reason) },
       headers: [['authorization', 'Bearer own']],
     },
-  })
-  return { server, opened, health, heard, closed, result }
+  }
+  const opened = await openHttpLegacyChannel(options)
+  return { server, options, opened, health, heard, closed, result }
 }
 
 async function open(serve: Serve, setup?: Setup) {
@@ -314,5 +316,50 @@ describe('a legacy HTTP session', () => {
     await call(channel, 'tools/list')
     await channel.close()
     expect(server.requests.some(({ method }) => method === 'DELETE')).toBe(false)
+  })
+})
+
+describe('a session that stands at the server', () => {
+  const pong: Serve = ({ json }, response) => void (json.id === undefined ? response.writeHead(202).end() : sendJson(response, answer(json.id)))
+
+  it('is left without a word, and gone on with by the next holder: no handshake, and no id twice', async () => {
+    const { channel, server, options, closed } = await open(pong)
+    await call(channel, 'tools/list')
+    expect(channel.standing).toEqual({ url: server.url, sessionId: 's-1', revision: '2025-11-25' })
+    channel.leave?.()
+    await channel.close()
+    if (channel.standing === undefined) throw new Error('it stands')
+    const next = await resumeHttpLegacyChannel(options, channel.standing)
+    if (next === undefined) throw new Error('it is known')
+    await call(next, 'tools/list')
+    expect(server.requests.map(({ method, json }) => json.method ?? method)).toEqual(['initialize', 'notifications/initialized', 'tools/list', 'ping', 'tools/list'])
+    for (const { headers } of server.requests.slice(2)) expect(headers).toMatchObject({ 'mcp-session-id': 's-1', 'mcp-protocol-version': '2025-11-25', authorization: 'Bearer own', 'x-configured': 'yes' })
+    const ids = server.requests.flatMap(({ json }) => json.id ?? [])
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids.every((id) => Number.isSafeInteger(id))).toBe(true)
+    expect(closed).toEqual([])
+    await next.close()
+    expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 's-1' } })
+  })
+
+  it.each([
+    ['does not know it', ((_request, response) => void response.writeHead(404).end()) satisfies Serve],
+    ['fails', ((_request, response) => void response.writeHead(500).end()) satisfies Serve],
+    ['hangs up', ((_request, response) => void response.destroy()) satisfies Serve],
+  ])('is not gone on with where the server %s, and nobody is told that it ended', async (_what, serve) => {
+    let asked: Serve = pong
+    const { channel, options, closed, server } = await open((request, response) => asked(request, response))
+    channel.leave?.()
+    asked = serve
+    if (channel.standing === undefined) throw new Error('it stands')
+    expect(await resumeHttpLegacyChannel(options, channel.standing)).toBeUndefined()
+    await sleep(20)
+    expect(closed).toEqual([])
+    expect(server.requests.some(({ method }) => method === 'DELETE')).toBe(false)
+  })
+
+  it('is none where the server gave no session id', async () => {
+    const { channel } = await open(pong, { sessionId: '' })
+    expect(channel.standing).toBeUndefined()
   })
 })

@@ -1,56 +1,17 @@
-/**
- * A legacy session with a server over Streamable HTTP (2025-03-26 … 2025-11-25): the handshake, the session id on every
- * request, resumed streams, the GET stream, DELETE at the end. One channel is one session.
- */
+/** Comes into a legacy session with a server over Streamable HTTP (2025-03-26 … 2025-11-25): by the handshake, or as the next holder of one that stands. */
 import { HEADER } from '../../protocol/header.ts'
-import { member, readJson } from '../../protocol/json.ts'
-import type { WireText } from '../../protocol/json.ts'
-import { isBatch, parseMessage, splitBatch } from '../../protocol/message.ts'
-import type { IdText, Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { fail, ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
-import { traitsOf } from '../../protocol/revision.ts'
-import { LiveMap } from '../live-map.ts'
-import type { Clock } from '../clock.ts'
-import type { Random } from '../random.ts'
-import { createCancellations } from './cancellations.ts'
-import type { ChannelFailure, LegacyChannel, OpenLegacy } from './channel.ts'
-import type { Egress } from './egress.ts'
-import type { ChannelHealth } from './health.ts'
-import { mergeHeaders } from './header-pairs.ts'
+import type { ChannelFailure, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
 import { HttpCall } from './http-call.ts'
-import { isEstranged, refuseByStatus } from './http-status.ts'
-import type { HeaderPairs } from './header-pairs.ts'
 import type { HttpCallRules } from './http-call.ts'
-import { createEventStream } from './http-event-stream.ts'
-import { exchangeStatus, postMessage } from './http-post.ts'
-import { INITIALIZED, cancelledText, initializeText, readHandshake } from './legacy-handshake.ts'
-import type { Handshake, OpenFault } from './legacy-handshake.ts'
+import { baseOf, createHttpLegacySession } from './http-legacy-session.ts'
+import type { HttpLegacyOptions } from './http-legacy-session.ts'
+import { refuseByStatus } from './http-status.ts'
+import { INITIALIZED, initializeText, readHandshake } from './legacy-handshake.ts'
+import type { OpenFault } from './legacy-handshake.ts'
 import { requestOnce } from './request-once.ts'
-
-export interface HttpLegacyOptions {
-  readonly egress: Egress
-  readonly clock: Clock
-  readonly random: Random
-  readonly health: ChannelHealth
-  readonly url: string
-  readonly headers: HeaderPairs
-  /** What a reload made of `headers` since, for the session's further requests. */
-  readonly latestHeaders?: () => HeaderPairs
-  readonly connectTimeoutMs: number
-  /** For the handshake and the channel's own messages. */
-  readonly requestTimeoutMs: number
-  readonly resultBytes: number
-  readonly open: OpenLegacy
-  /** Once this has settled, `initialize` may take `hurryMs` more. */
-  readonly hurry?: Promise<unknown>
-  readonly hurryMs?: number
-}
-
-const DEFAULT_RETRY_MS = 1_000
-const MAX_RETRY_MS = 30_000
-const MAX_RESUME_TRIES = 6
 
 /** Makes the handshake. Never rejects. */
 export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise<Result<LegacyChannel, OpenFault>> {
@@ -94,7 +55,7 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
   if (sessionId !== '' && !/^[\x21-\x7e]{1,1024}$/.test(sessionId)) {
     return fail({ reason: 'refused', detail: 'the session id is not visible ASCII' })
   }
-  const channel = createSession(options, headers, sessionId, handshake.value)
+  const channel = createHttpLegacySession(options, headers, sessionId, handshake.value)
   try {
     // Nothing else may be sent before this was accepted.
     await channel.notify(INITIALIZED)
@@ -107,12 +68,29 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
   return ok(channel)
 }
 
-function baseOf({ open }: HttpLegacyOptions, configured: HeaderPairs): HeaderPairs {
-  const own: HeaderPairs = [
-    ['content-type', 'application/json'],
-    ['accept', 'application/json, text/event-stream'],
-  ]
-  return mergeHeaders(mergeHeaders(own, configured), open.headers)
+/** Long enough for a server that lives. */
+const PING_MS = 5_000
+
+/** Goes on in a session that another holder opened; undefined where the server does not know it any more, or does not say. Never rejects. */
+export async function resumeHttpLegacyChannel(options: HttpLegacyOptions, { sessionId, revision }: StandingSession): Promise<LegacyChannel | undefined> {
+  const { listener } = options.open
+  let isOpen = false
+  // That it is gone is no news of a session that was never there.
+  const open: OpenLegacy = { ...options.open, listener: { onMessage: (message) => listener.onMessage(message), onClosed: (reason) => isOpen && listener.onClosed(reason) } }
+  const channel = createHttpLegacySession({ ...options, open }, baseOf(options, options.headers), sessionId, { revision, result: '{}' }, idsAfter(options.clock.nowMs()))
+  const idText = channel.nextId()
+  const answer = await requestOnce(channel, options.clock, {
+    text: `{"jsonrpc":"2.0","id":${idText},"method":"ping"}`, idText, method: 'ping', headers: [], timeoutMs: Math.min(PING_MS, options.requestTimeoutMs),
+  })
+  isOpen = answer.ok
+  if (isOpen) return channel
+  channel.leave?.()
+  return undefined
+}
+
+/** Beyond those that former holders have used: an id is used once in a session (S25 basic, Requests). A thousand a millisecond are below 2^53. */
+function idsAfter(nowMs: number): number {
+  return nowMs * 1_000
 }
 
 function toOpenFault(failure: ChannelFailure): OpenFault {
@@ -122,175 +100,4 @@ function toOpenFault(failure: ChannelFailure): OpenFault {
   if (failure.reason === 'overloaded') return { reason: 'overloaded', detail, ...(retryAfterSec === undefined ? {} : { retryAfterSec }) }
   const isTransient = failure.reason === 'timeout' || status === 401 || status === 403 || (status !== undefined && status >= 500)
   return { reason: isTransient ? 'unavailable' : 'refused', detail, ...(status === undefined ? {} : { status }) }
-}
-
-function createSession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake): LegacyChannel {
-  const { egress, clock, random, health, url, open, connectTimeoutMs, requestTimeoutMs, resultBytes } = options
-  const traits = traitsOf(handshake.revision)
-  const ofSession: HeaderPairs = [
-    ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
-    ...(traits.versionHeader ? ([[HEADER.protocolVersion, handshake.revision]] as const) : []),
-  ]
-  let configured = options.headers
-  let fixed: HeaderPairs = [...base, ...ofSession]
-  const fixedNow = (): HeaderPairs => {
-    const latest = options.latestHeaders?.() ?? configured
-    if (latest === configured) return fixed
-    configured = latest
-    fixed = [...baseOf(options, latest), ...ofSession]
-    return fixed
-  }
-  const calls = new LiveMap<IdText, HttpCall>()
-  const cancels = createCancellations(clock)
-  let lastId = 0
-  let isClosed = false
-
-  /** An unknown session is 404 (S25, Session Management); some servers say 400 with −32000. */
-  const isSessionGone = (status: number, body: Message | undefined, idText: IdText): boolean => {
-    if (sessionId === '') return false
-    const code = body === undefined ? undefined : readCode(body)
-    if (status === 404) return !(code === -32601 && body?.idText === idText)
-    return status === 400 && code === -32000
-  }
-
-  const rules: HttpCallRules = {
-    clock,
-    resultBytes,
-    batches: traits.batches,
-    serverRequests: true,
-    refuse(status, body, idText) {
-      if (isSessionGone(status, body, idText)) return 'session_gone'
-      if (isEstranged('legacy', status, body)) health.estranged(`status ${status} from a legacy server`)
-      return refuseByStatus(status, body)
-    },
-    takeUp(call) {
-      if (isClosed || call.lastEventId === '' || call.resumeTries >= MAX_RESUME_TRIES) return false
-      const delayMs = Math.min(Math.max(MAX_RETRY_MS, call.retryMs ?? 0), (call.retryMs ?? DEFAULT_RETRY_MS) * 2 ** call.resumeTries)
-      call.resumeTries += 1
-      call.suspended(delayMs)
-      clock.after(delayMs, () => resume(call))
-      return true
-    },
-    onAbort(call, reason) {
-      // Disconnecting is not cancelling in this era (S25 basic/transports, Sending Messages).
-      if (!isClosed) cancels.add(post(cancelledText(call.idText, reason), []))
-    },
-    onOver(call, outcome) {
-      calls.delete(call.idText)
-      if (outcome === 'response') health.seen()
-      else if (outcome === 'aborted') return
-      else if (outcome.reason === 'unreachable') health.unreachable(outcome.detail)
-      else if (outcome.reason === 'session_gone') queueMicrotask(() => lose('the server does not know the session'))
-    },
-    onStray: (detail) => health.stray(detail),
-  }
-
-  function resume(call: HttpCall): void {
-    if (call.isOver) return
-    call.beginResume()
-    const headers: HeaderPairs = [
-      ...fixedNow().filter(([name]) => name !== 'content-type' && name !== 'accept'),
-      ['accept', 'text/event-stream'],
-      [HEADER.lastEventId, call.lastEventId],
-    ]
-    call.attach(egress.send({ method: 'GET', url, headers, connectTimeoutMs }, call))
-  }
-
-  async function post(text: WireText, headers: HeaderPairs): Promise<void> {
-    try {
-      await postMessage({
-        egress,
-        clock,
-        url,
-        headers: mergeHeaders(fixedNow(), headers),
-        text,
-        connectTimeoutMs,
-        requestTimeoutMs,
-        isSessionGone(status, body) {
-          const scan = parseMessage(body)
-          return isSessionGone(status, scan.ok ? scan.value : undefined, '')
-        },
-      })
-    } catch (error) {
-      if (error instanceof PortolanError && error.code === 'session_not_found') lose('the server does not know the session')
-      throw error
-    }
-  }
-
-  const stream = createEventStream({
-    egress,
-    clock,
-    random,
-    url,
-    headers: fixedNow,
-    connectTimeoutMs,
-    eventBytes: resultBytes,
-    onText(text) {
-      for (const item of traits.batches && isBatch(text) ? (splitBatch(text) ?? []) : [text]) {
-        const scan = parseMessage(item)
-        if (scan.ok && scan.value.method !== '') open.listener.onMessage(scan.value)
-        else health.stray(scan.ok ? 'a response on the GET stream' : `the GET stream: ${scan.fault.detail}`)
-      }
-    },
-    onGone: () => lose('the server does not know the session'),
-  })
-
-  function end(detail: string): void {
-    isClosed = true
-    stream.close()
-    for (const call of calls.values()) call.fail({ reason: 'closed', sent: true, detail })
-  }
-
-  /** Nothing new goes there. What is in flight may still be answered, each on its own connection. */
-  function lose(detail: string): void {
-    if (isClosed) return
-    isClosed = true
-    stream.close()
-    open.listener.onClosed({ gone: true, detail })
-  }
-
-  return {
-    era: 'legacy',
-    transport: 'http',
-    revision: handshake.revision,
-    initializeResult: handshake.result,
-    nextId() {
-      lastId += 1
-      return String(lastId)
-    },
-    send(request) {
-      const call = new HttpCall(rules, request, request.handler)
-      if (isClosed) {
-        queueMicrotask(() => call.fail({ reason: 'session_gone', sent: false, detail: 'the session has ended' }))
-        return call
-      }
-      calls.set(call.idText, call)
-      const headers = mergeHeaders(fixedNow(), request.headers)
-      call.attach(egress.send({ method: 'POST', url, headers, body: request.text, connectTimeoutMs }, call))
-      return call
-    },
-    async notify(text, headers = []) {
-      if (isClosed) throw new PortolanError('session_not_found')
-      await post(text, headers)
-    },
-    openStream: () => (isClosed ? Promise.resolve() : stream.open()),
-    async close() {
-      if (isClosed) return
-      end('the session was closed')
-      if (sessionId === '') return
-      // DELETE has a connection of its own, on which it would overtake what cancels a call of the session.
-      await cancels.heard()
-      const headers = fixedNow().filter(([name]) => name !== 'content-type')
-      await exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
-    },
-    get closed() {
-      return isClosed
-    },
-  }
-}
-
-function readCode(message: Message): number | undefined {
-  const code = member(message.body, 'code')
-  const value = code === undefined ? undefined : readJson(message.text, code)
-  return typeof value === 'number' ? value : undefined
 }

@@ -5,8 +5,8 @@ import type { ModernRevision } from '../../protocol/revision.ts'
 import type { HttpServer } from '../gateway/snapshot.ts'
 import type { Channel } from './channel.ts'
 import type { Egress } from './egress.ts'
-import { openHttpLegacyChannel } from './http-legacy-channel.ts'
-import type { HttpLegacyOptions } from './http-legacy-channel.ts'
+import { openHttpLegacyChannel, resumeHttpLegacyChannel } from './http-legacy-channel.ts'
+import type { HttpLegacyOptions } from './http-legacy-session.ts'
 import { createHttpModernChannel } from './http-modern-channel.ts'
 import { openHttpSseChannel } from './http-sse-channel.ts'
 import type { LinkOptions, UpstreamLink } from './link.ts'
@@ -57,6 +57,9 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
     },
     async openLegacy(open, hurry) {
       if (!isSse) {
+        // A session id is for the server that gave it.
+        const resumed = open.standing?.url === target.url ? await resumeHttpLegacyChannel({ ...current(), open }, open.standing) : undefined
+        if (resumed !== undefined) return ok(resumed)
         const streamable = await openHttpLegacyChannel({ ...current(), open, ...hurried(hurry) })
         if (streamable.ok || streamable.fault.reason !== 'refused') return streamable
         // S26 transports/streamable-http, Backward Compatibility: 400, 404 or 405 may be a server of 2024-11-05.
