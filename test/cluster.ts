@@ -40,6 +40,8 @@ export interface ClusterOptions {
   readonly args?: readonly string[]
   /** False: whoever asks chooses the replica, and there is no nginx. */
   readonly hasBalancer?: boolean
+  /** How nginx chooses, as it stands in `upstream`; in turn, where nothing is said. */
+  readonly balancing?: string
 }
 
 const running = new Set<ChildProcess>()
@@ -47,7 +49,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-export async function startCluster({ databaseUrl, config, count = 3, args = [], hasBalancer = true }: ClusterOptions): Promise<Cluster> {
+export async function startCluster({ databaseUrl, config, count = 3, args = [], hasBalancer = true, balancing = '' }: ClusterOptions): Promise<Cluster> {
   const folder = mkdtempSync(join(tmpdir(), 'portolan-cluster-'))
   writeFileSync(join(folder, 'portolan.json'), JSON.stringify(config))
   const members: Member[] = []
@@ -67,7 +69,7 @@ export async function startCluster({ databaseUrl, config, count = 3, args = [], 
     await Promise.all(members.map((member) => member.start()))
     if (!hasBalancer) return { url: members[0]?.url ?? '', token: TOKEN, members, folder, close }
     const port = await freePort()
-    stopNginx = await startBalancer(folder, port, members.map((member) => member.port))
+    stopNginx = await startBalancer(folder, port, members.map((member) => member.port), balancing)
     return { url: `http://127.0.0.1:${port}`, token: TOKEN, members, folder, close }
   } catch (error) {
     await close()
@@ -119,11 +121,11 @@ async function isReady(url: string): Promise<boolean> {
  * In turn, never the same for one client; a request is given to the next replica only where it was not sent to the first. None is taken for dead: of
  * replicas that are restarted sooner than nginx forgives, all could be.
  */
-async function startBalancer(folder: string, port: number, ports: readonly number[]): Promise<() => Promise<void>> {
+async function startBalancer(folder: string, port: number, ports: readonly number[], balancing: string): Promise<() => Promise<void>> {
   const nginx = startNginx(folder, `
 events { worker_connections 1024; }
 http {
-  upstream portolan { ${ports.map((one) => `server 127.0.0.1:${one} max_fails=0;`).join(' ')} }
+  upstream portolan { ${balancing} ${ports.map((one) => `server 127.0.0.1:${one} max_fails=0;`).join(' ')} }
   server {
     listen 127.0.0.1:${port};
     location / {

@@ -74,7 +74,7 @@ function planned(databases: StateDatabases, plans: Map<string, string>): StateDa
 
 const SESSION: Session = {
   id: 's5', bindingKey: 'b', ownerKey: 'o5', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
-  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [],
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [], atServers: {},
 }
 
 async function useSessions({ durable, cache }: StateDatabases): Promise<void> {

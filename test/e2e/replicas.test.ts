@@ -10,14 +10,18 @@ import type { ProcessStatus } from '../../src/apps/gateway/status.ts'
 import { readDocument, rowsBelow } from '../document.ts'
 import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import { bearer } from '../gateway-process.ts'
-import { ALL_CAPABILITIES, connectSdk1 } from '../sdk1-client.ts'
+import { startCluster } from '../cluster.ts'
+import { REFERENCE_SERVER_COMMAND } from '../reference-server-process.ts'
+import { ALL_CAPABILITIES, connectSdk1, httpTransport } from '../sdk1-client.ts'
 import { freePort } from '../services/free-port.ts'
 import { findNats } from '../services/nats.ts'
+import { findNginx } from '../services/nginx.ts'
 import { findPostgres } from '../services/postgres.ts'
 import { openTcpProxy } from '../tcp-proxy.ts'
 
 const postgres = await findPostgres()
 const nats = await findNats()
+const nginx = await findNginx()
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -162,3 +166,22 @@ async function ask(replica: StartedReplica, session: string, method: string, par
   const code = /"code":(-?\d+)/.exec(await answer.text())?.[1]
   return { status: answer.status, code: code === undefined ? undefined : Number(code), retryAfter: answer.headers.get('retry-after'), tookMs: performance.now() - sinceMs }
 }
+
+describe.skipIf(postgres === undefined || nginx === undefined)('replicas behind a balancer that goes by the client\'s address', () => {
+  it('bring no request to each other', { timeout: 60_000 }, async () => {
+    const cluster = await startCluster({
+      databaseUrl: (await postgres?.newDatabase()) ?? '', config: { mcpServers: { reference: { ...REFERENCE_SERVER_COMMAND } } }, balancing: 'hash $remote_addr consistent;',
+    })
+    closers.push(() => cluster.close())
+    for (let session = 0; session < 3; session++) {
+      const { client, close } = await connectSdk1(httpTransport(cluster, '/reference/mcp'), ALL_CAPABILITIES)
+      for (let call = 0; call < 4; call++) expect(await client.callTool({ name: 'test_simple_text' })).toMatchObject({ content: [{ type: 'text' }] })
+      await close()
+    }
+    const carried = await Promise.all(cluster.members.map(async (_member, at) => {
+      const text = await get(join(cluster.folder, `data-${at}`, 'operations.sock'), '/metrics')
+      return Number(/^portolan_peer_exchanges_total (\d+)$/m.exec(text)?.[1])
+    }))
+    expect(carried).toEqual([0, 0, 0])
+  })
+})
