@@ -26,16 +26,20 @@ export function testReplicaStore(name: string, open: () => Promise<StoreRig<Repl
       await pass(600)
       expect(await store.live()).toEqual([replica('a', 'http://moved:1')])
       expect(await store.find('b')).toBeUndefined()
-      await store.announce(replica('b'), 1_000)
+      // It learns that the others could not know.
+      expect(await store.announce(replica('b'), 1_000)).toBe(false)
       expect(await store.find('b')).toEqual(replica('b'))
     })
 
-    it('forgets one that leaves', async () => {
+    it('forgets one that leaves, or is taken out, which its next word tells it', async () => {
       const { store } = await open()
-      await store.announce(replica('a'), 60_000)
+      expect(await store.announce(replica('a'), 60_000)).toBe(false)
+      expect(await store.announce(replica('a'), 60_000)).toBe(true)
       await store.leave('a')
       await store.leave('never')
       expect(await store.live()).toEqual([])
+      expect(await store.announce(replica('a'), 60_000)).toBe(false)
+      await store.leave('a')
       for (const id of ['a', 'never', '', '__proto__']) expect(await store.find(id)).toBeUndefined()
     })
   })

@@ -7,7 +7,9 @@ export function createReplicaStore(clock: Clock): ReplicaStore {
   const replicas = createExpiringMap<Replica>(clock)
   return {
     async announce(replica, lifetimeMs) {
+      const wasAlive = replicas.get(replica.id) !== undefined
       replicas.set(replica.id, { ...replica }, lifetimeMs)
+      return wasAlive
     },
     async leave(id) {
       replicas.delete(id)

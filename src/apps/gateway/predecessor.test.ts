@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ function rig() {
   const lines: string[] = []
   const log = createLog({ level: 'info', human: false, colour: false, write: (text: string) => void lines.push(text) })
   const path = join(folder, 'replica')
-  const take = (replicaId: string, other: { path?: string; socketPath?: string; boot?: string } = {}): string | undefined => takePlace({ path, socketPath: '/run/o.sock', boot: 'b1', replicaId, log, ...other })
+  const take = (replicaId: string, other: { path?: string; socketPath?: string; boot?: string } = {}): string | undefined => takePlace({ path, socketPath: join(folder, 'o.sock'), boot: 'b1', replicaId, log, ...other })
   return { folder, path, take, lines }
 }
 
@@ -45,9 +45,20 @@ describe('the replica whose place a process takes', () => {
   })
 
   it('is not known where it listened for operators elsewhere: then it may run', () => {
-    const { take } = rig()
+    const { take, folder } = rig()
     take('r1')
-    expect(take('r2', { socketPath: '/run/other.sock' })).toBeUndefined()
+    expect(take('r2', { socketPath: join(folder, 'other.sock') })).toBeUndefined()
+  })
+
+  it('is not known where the same path is another place, as in another container', () => {
+    const { take, folder } = rig()
+    const run = join(folder, 'run')
+    mkdirSync(run)
+    take('r1', { socketPath: join(run, 'o.sock') })
+    renameSync(run, join(folder, 'before'))
+    mkdirSync(run)
+    expect(take('r2', { socketPath: join(run, 'o.sock') })).toBeUndefined()
+    expect(take('r3', { socketPath: join(run, 'o.sock') })).toBe('r2')
   })
 
   it.each(['', 'r1', '{', 'null', '[]', '{"replicaId":7}'])('is not known from %j', (text) => {

@@ -3,7 +3,8 @@
  * certain, so what it owned need not wait until its lifetime has passed.
  */
 
-import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { Log } from './log.ts'
 
@@ -18,6 +19,9 @@ interface Place {
   /** A copied folder has another file: its original may run. */
   readonly device: number
   readonly inode: number
+  /** Of the socket's folder: in another container one path is another place. */
+  readonly socketDevice: number
+  readonly socketInode: number
 }
 
 export interface TakePlaceOptions {
@@ -35,7 +39,8 @@ export function takePlace({ path, socketPath, replicaId, log, boot = readBoot() 
     const file = openSync(path, 'a+', 0o600)
     try {
       const { dev: device, ino: inode } = fstatSync(file)
-      const place: Place = { socketPath, boot, device, inode }
+      const { dev: socketDevice, ino: socketInode } = statSync(dirname(socketPath))
+      const place: Place = { socketPath, boot, device, inode, socketDevice, socketInode }
       const before = readRecord(readFileSync(file, 'utf8'))
       ftruncateSync(file)
       writeSync(file, `${JSON.stringify({ replicaId, ...place })}\n`)
@@ -49,8 +54,10 @@ export function takePlace({ path, socketPath, replicaId, log, boot = readBoot() 
   }
 }
 
-function isSame(before: Place, { socketPath, boot, device, inode }: Place): boolean {
-  return before.socketPath === socketPath && before.boot === boot && before.device === device && before.inode === inode
+const PLACE: readonly (keyof Place)[] = ['socketPath', 'boot', 'device', 'inode', 'socketDevice', 'socketInode']
+
+function isSame(before: Place, place: Place): boolean {
+  return PLACE.every((key) => before[key] === place[key])
 }
 
 function readRecord(text: string): (Place & { readonly replicaId: string }) | undefined {

@@ -24,6 +24,7 @@ function open(config: ServerSnapshot) {
     onSharedClosed: () => void closed.push('shared'),
     onOwnMessage: ignore,
     standingOf: () => undefined,
+    endStanding: () => Promise.resolve(),
     onOwnOpened: () => undefined,
     onOwnLost: () => void closed.push('own'),
   })

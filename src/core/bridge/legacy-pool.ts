@@ -30,8 +30,8 @@ export interface LegacyPool {
   retire(upstream: Upstream): void
   /** Ends what belonged to a client session. */
   endSession(session: LiveSession): void
-  /** Another goes on with it: what servers keep of it stays, the rest ends. */
-  leaveSession(session: LiveSession): void
+  /** Another goes on with it: what servers keep of it is that one's, from now on. */
+  disown(session: LiveSession): void
   close(): Promise<void>
 }
 
@@ -46,6 +46,8 @@ export interface LegacyPoolDeps extends Asker {
   readonly onOwnMessage: (session: LiveSession, upstream: Upstream, channel: LegacyChannel, message: Message) => void
   /** Where it stands already, opened by whoever had the client's session before. */
   readonly standingOf: (session: LiveSession, upstream: Upstream) => StandingSession | undefined
+  /** Ends one that this replica was never in. */
+  readonly endStanding: (session: LiveSession, upstreamId: string) => Promise<void>
   /** Before anything is asked in it. */
   readonly onOwnOpened: (session: LiveSession, upstream: Upstream, channel: LegacyChannel) => void | Promise<void>
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
@@ -63,6 +65,11 @@ export function sharingKey({ config }: Pick<Upstream, 'config'>, ownerKey: strin
 interface Opened<T> {
   channel?: LegacyChannel
   opening?: Promise<T>
+}
+
+/** Of those that another replica saw begin it is not known here whether they are over; a task outlives its client's session (bridge-rulings §3, `DELETE`). */
+function mayHaveTasks({ isTakenUp, data }: LiveSession, upstreamId: string): boolean {
+  return isTakenUp && Object.hasOwn(data.tasks, upstreamId) && (data.tasks[upstreamId] ?? []).length > 0
 }
 
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
@@ -124,11 +131,12 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     })
     opened.channel = channel
     if (session.ended) {
+      if (session.isLeft && standing?.sessionId === channel.standing?.sessionId) channel.disown?.()
       void channel.close()
       throw new PortolanError('session_not_found')
     }
     await deps.onOwnOpened(session, upstream, channel)
-    if (standing === undefined || standing.sessionId !== channel.standing?.sessionId) await restoreState(session, upstream, channel)
+    await restoreState(session, upstream, channel)
     openStreamIfHeard(session, upstream, channel)
     return { upstream, channel }
   }
@@ -150,11 +158,6 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
 
   const closeUnneeded = async (channel: LegacyChannel): Promise<void> => {
     if (!deps.taskSessions.keep(channel, () => void channel.close().catch(() => undefined))) await channel.close()
-  }
-
-  const leaveUnneeded = (channel: LegacyChannel): void => {
-    const leave = (): void => (channel.leave === undefined ? void channel.close().catch(() => undefined) : channel.leave())
-    if (!deps.taskSessions.keep(channel, leave)) leave()
   }
 
   return {
@@ -204,13 +207,19 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         ready.delete(key)
       }
     },
-    leaveSession(session) {
-      for (const opening of session.own.values()) void opening.then(({ channel }) => leaveUnneeded(channel), () => undefined)
-      session.own.clear()
-      session.opened.clear()
+    disown(session) {
+      for (const { channel } of session.opened.values()) channel.disown?.()
     },
     endSession(session) {
-      for (const opening of session.own.values()) end(() => opening.then(({ channel }) => closeUnneeded(channel)))
+      const elsewhere = session.isLeft ? [] : Object.keys(session.data.atServers).filter((id) => !session.own.has(id))
+      for (const id of elsewhere) end(() => deps.endStanding(session, id))
+      for (const opening of session.own.values()) {
+        end(async () => {
+          const { upstream, channel } = await opening
+          if (session.isLeft || mayHaveTasks(session, upstream.id)) channel.disown?.()
+          await closeUnneeded(channel)
+        })
+      }
       session.own.clear()
       session.opened.clear()
     },

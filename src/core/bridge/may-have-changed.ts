@@ -11,6 +11,10 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { endpointProfile } from './endpoint-profile.ts'
 
+/** One slow server does not keep all others' news. */
+const LISTENING_MS = 3_000
+/** Those whose replica ended come back together; they need not all list and read in one moment. */
+const SPREAD_MS = 500
 const NOUNS = ['tools', 'prompts', 'resources'] as const
 
 /** The notifications that say so: of each list that the endpoint has, and of each resource that was subscribed to. */
@@ -29,8 +33,11 @@ async function mayHaveChanged(context: GatewayContext, { data }: LiveSession): P
 
 /** Tells a session that another replica had, once, when all that it asked for is listened to here: what comes from then on it hears. */
 export async function tellMissed(context: GatewayContext, session: LiveSession, listening: readonly Promise<unknown>[]): Promise<void> {
+  const { clock, random } = context.deps
   const { takenUp } = session
   session.takenUp = undefined
-  await Promise.allSettled([takenUp, ...listening])
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve))
+  await Promise.race([Promise.allSettled([takenUp, ...listening]), pause(LISTENING_MS)])
+  await pause(SPREAD_MS * random.fraction())
   for (const text of await mayHaveChanged(context, session)) if (!session.ended) context.deliver(session, text)
 }

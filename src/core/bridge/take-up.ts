@@ -3,7 +3,6 @@
 import { isMerged, slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { LiveSession } from '../session/live-session.ts'
-import { inTime } from '../upstream/patience.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { announceLists, watchShared } from './answers.ts'
 import { ensureLists, sourceOf } from './party.ts'
@@ -22,7 +21,7 @@ export function takeUpSession(context: GatewayContext, session: LiveSession): bo
   session.takenUp = Promise.allSettled(
     upstreamsAt(context, data.endpoint).map(async (upstream) => {
       const uris = data.subscriptions[upstream.id] ?? []
-      if (uris.length > 0) await inTime(upstream, context.deps.clock, watchAgain(context, session, upstream, uris))
+      if (uris.length > 0) await watchAgain(context, session, upstream, uris)
     }),
   )
   return true

@@ -143,6 +143,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onSharedClosed: (upstream, channel, wasIdle) => watches.lost(upstream, channel, wasIdle),
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
     standingOf: (session, upstream) => standingOf(deps.keyring, session.data, upstream.id),
+    endStanding: (session, upstreamId) => endStanding(context, session, upstreamId),
     onOwnOpened: (session, upstream, channel) => ownOpened(context, session, upstream, channel),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
   })
@@ -205,12 +206,13 @@ function endSession(context: GatewayContext, session: LiveSession): void {
  * not what waits for an answer of the client's, which will go elsewhere.
  */
 function leaveSession(context: GatewayContext, session: LiveSession): void {
+  context.pool.disown(session)
   for (const call of session.inFlight.values()) {
     if (!isAsked(call)) continue
     call.carriage?.abort('another replica serves this session')
     finish(context, call, { kind: 'refused', error: new PortolanError('outcome_unknown', { message: MOVED }) })
   }
-  afterAll(session.inFlight.values(), () => context.pool.leaveSession(session))
+  afterAll(session.inFlight.values(), () => context.pool.endSession(session))
 }
 
 const MOVED = 'Outcome unknown: another replica took this session over while the call waited for its client'
@@ -245,6 +247,14 @@ function ownOpened({ sessions, deps }: GatewayContext, session: LiveSession, { i
   if (config.target.transport !== 'stdio' || config.state !== 'opaque' || session.data.holds.includes(id)) return undefined
   session.data.holds.push(id)
   return sessions.changed(session)
+}
+
+/** A task may go on in it, of which nothing is known here. */
+async function endStanding({ deps, upstreams }: GatewayContext, { data }: LiveSession, upstreamId: string): Promise<void> {
+  const upstream = upstreams.byId(upstreamId)
+  const standing = standingOf(deps.keyring, data, upstreamId)
+  if (upstream === undefined || standing === undefined || (data.tasks[upstreamId] ?? []).length > 0) return
+  await upstream.endStanding(standing, await deps.credentials.headersFor({ upstreamId, ownerKey: data.ownerKey }))
 }
 
 /**

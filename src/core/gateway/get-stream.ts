@@ -12,7 +12,6 @@ import type { LiveSession } from '../session/live-session.ts'
 import { isResponse } from '../session/kept-events.ts'
 import { createGetStream } from '../session/session-stream.ts'
 import { SSE_HEADERS, sseText } from '../../protocol/sse.ts'
-import { inTime } from '../upstream/patience.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
@@ -86,7 +85,7 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
   return upstreamsAt(context, session.data.endpoint).map((upstream) => {
     // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
     const own = session.own.get(upstream.id)?.then(({ channel }) => channel.openStream())
-    return inTime(upstream, context.deps.clock, own ?? ensureLists(context, partyOf(exchange), upstream))
+    return own?.catch(() => undefined) ?? ensureLists(context, partyOf(exchange), upstream)
   })
 }
 

@@ -5,6 +5,7 @@
  *   current ──apply──▶ replaced ──last exchange ends, or its time limit passes──▶ closed
  */
 
+import { keepStanding } from '../bridge/server-session.ts'
 import { isMerged, virtualAt } from '../catalog/endpoint-scope.ts'
 import { virtualServersOf } from '../catalog/virtual-server.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -104,6 +105,8 @@ function leaveOwn(context: GatewayContext, session: LiveSession, upstream: Upstr
   const own = session.own.get(upstream.id)
   if (own === undefined) return
   const wasOpen = session.opened.get(upstream.id) !== undefined
+  // What is about to be ended nobody goes on with.
+  if (keepStanding(context.deps.keyring, session.data, upstream.id, undefined)) void context.sessions.changed(session)
   forgetOwn(session, upstream.id)
   afterAll(session.inFlight.values().filter((exchange) => mayUse(exchange, upstream)), () => {
     for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)

@@ -47,6 +47,16 @@ describe('a replica among others', () => {
     expect(await store.find('a')).toBeDefined()
   })
 
+  it('doubts all that it owned once it hears that it was taken out', async () => {
+    const { membership, pass, store } = await createRig()
+    const before = membership.generation()
+    await store.leave('a')
+    await pass(1_000)
+    expect([membership.isCertain(), membership.generation()]).toEqual([true, before + 1])
+    await pass(5_000)
+    expect(membership.generation()).toBe(before + 1)
+  })
+
   it('is doubtful before anybody takes it for dead', async () => {
     const { membership, pass, store, state, heard } = await createRig()
     state.fails = true

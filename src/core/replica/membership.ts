@@ -3,8 +3,11 @@
  * not take itself for the owner of anything before it has looked again (a process that was stopped, a store that was away).
  *
  *   certain ──lifetime passes without a heartbeat──▶ doubtful ──heartbeat──▶ certain, of a new generation
+ *      └──heartbeat finds that the others took it for dead──────────────────────▲
  */
 
+import { fail, ok } from '../../protocol/result.ts'
+import type { Result } from '../../protocol/result.ts'
 import type { Clock } from '../clock.ts'
 import type { Replica, ReplicaStore } from './replica-store.ts'
 
@@ -43,13 +46,13 @@ const HEARTBEAT_MS = 750
 /** A store that hangs is one that does not answer: who waits for a heartbeat is a client's request. */
 const ANSWER_MS = 1_000
 
-/** '' once it answered, else why not. */
-function answerTo(clock: Clock, work: Promise<void>): Promise<string> {
+/** What it answered, or why not. */
+function answerOf<T>(clock: Clock, work: Promise<T>): Promise<Result<T, string>> {
   return new Promise((resolve) => {
-    const stopTimer = clock.after(ANSWER_MS, () => resolve(`no answer within ${ANSWER_MS / 1_000} s`))
+    const stopTimer = clock.after(ANSWER_MS, () => resolve(fail(`no answer within ${ANSWER_MS / 1_000} s`)))
     work.then(
-      () => resolve(''),
-      (error: unknown) => resolve(reasonOf(error)),
+      (value) => resolve(ok(value)),
+      (error: unknown) => resolve(fail(reasonOf(error))),
     ).finally(stopTimer)
   })
 }
@@ -81,9 +84,10 @@ export function startMembership({ clock, store, self, onGeneration, onReachable 
   const beat = async (): Promise<boolean> => {
     // The store counts from when it hears this, which is later: here it ends first.
     const sentTicks = clock.ticksMs()
-    const why = await answerTo(clock, store.announce(self, LIFETIME_MS))
-    if (why !== '') return reached(why)
-    const isNew = !isCertain()
+    const announced = await answerOf(clock, store.announce(self, LIFETIME_MS))
+    if (!announced.ok) return reached(announced.fault)
+    // Somebody took it out, wrongly perhaps: its heartbeat is how it learns so.
+    const isNew = !isCertain() || !announced.value
     if (isNew) generation += 1
     certainUntilTicks = sentTicks + LIFETIME_MS
     if (isNew) onGeneration?.()

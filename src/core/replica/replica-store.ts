@@ -13,8 +13,8 @@ export interface Replica {
 }
 
 export interface ReplicaStore {
-  /** Says that the replica lives, for `lifetimeMs` from now: its first word and its heartbeat. */
-  announce(replica: Replica, lifetimeMs: number): Promise<void>
+  /** Says that the replica lives, for `lifetimeMs` from now: its first word and its heartbeat. False where it was not among the living until now. */
+  announce(replica: Replica, lifetimeMs: number): Promise<boolean>
   leave(id: string): Promise<void>
   /** Those alive, by id. */
   live(): Promise<readonly Replica[]>

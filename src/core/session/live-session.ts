@@ -72,6 +72,8 @@ export interface LiveSession {
   /** It ends when its calls in flight have: new requests are refused as those of an ended one. */
   leaving: boolean
   ended: boolean
+  /** It has ended here alone: another replica has it, or is to. */
+  isLeft: boolean
 }
 
 /** The session's own channel to this upstream is gone, or of no more use. False where there was none. */
@@ -114,6 +116,7 @@ export function createLiveSession(data: Session, handle: string, owned: Pick<Liv
     nextRequestId: 1,
     leaving: false,
     ended: false,
+    isLeft: false,
   }
 }
 

@@ -57,6 +57,17 @@ function recordingStream(): SessionStream & { readonly written: string[]; readon
 }
 
 describe('a session', () => {
+  it('that ends where it may be another\'s is left to that one; a pipe, which nobody else can have, ends for good', async () => {
+    const { store, replica } = createRig()
+    const ended: string[] = []
+    const left: string[] = []
+    const ownership = { ...ownAll(store), isCertain: () => false }
+    const sessions = replica({ ownership, onEnd: ({ handle }) => void ended.push(handle), onLeft: ({ handle }) => void left.push(handle) })
+    const [session, pipe] = [await sessions.open(alice, FIELDS), await sessions.open(alice, { ...FIELDS, withHandle: false })]
+    await Promise.all([sessions.end(session), sessions.end(pipe)])
+    expect([ended, left]).toEqual([[pipe.handle], [session.handle]])
+  })
+
   it('is found by what the client holds, on its endpoint', async () => {
     const { sessions } = createRig()
     const session = await sessions.open(alice, FIELDS)

@@ -105,6 +105,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const leave = (session: LiveSession): void => {
     if (session.ended) return
     session.ended = true
+    session.isLeft = true
     live.delete(session.handle)
     deps.onLeft(session)
     for (const run of session.onEnded) run()
@@ -185,9 +186,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     session.ended = true
     forgotten.add(session)
     live.delete(session.handle)
-    // Another may go on with what it has at servers.
-    if (isOwn) deps.onEnd(session)
-    else deps.onLeft(session)
+    // Another may go on with what it has at servers; nobody can with a pipe.
+    session.isLeft = !isOwn && !session.handle.startsWith(LOCAL)
+    if (session.isLeft) deps.onLeft(session)
+    else deps.onEnd(session)
     for (const run of session.onEnded) run()
     for (const stream of session.streams.splice(0)) stream.end()
     deps.events.dropSession(session.data.id)
@@ -257,7 +259,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
     leaveAll() {
       if (deps.kept === undefined) return
-      for (const session of live.values()) if (!session.handle.startsWith(LOCAL)) deps.onLeft(session)
+      for (const session of live.values()) {
+        if (session.handle.startsWith(LOCAL)) continue
+        session.isLeft = true
+        deps.onLeft(session)
+      }
     },
     sweep() {
       const oldest = clock.nowMs() - deps.idleMs()

@@ -101,8 +101,8 @@ export interface LegacyChannel extends Channel {
   openStream(): Promise<void>
   /** What another holder needs to go on in this session; undefined where it goes with its process or connection, or the server keeps none. */
   readonly standing?: StandingSession
-  /** Lets go of it without a word to the server, where it goes on with another holder. */
-  leave?(): void
+  /** It is another holder's from now on: nothing comes here but the answers to what is in flight, and `close` says nothing to the server. At once. */
+  disown?(): void
   /** Where it may be ended for not being used: not until the returned function is called. */
   hold?(): () => void
 }

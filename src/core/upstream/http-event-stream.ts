@@ -71,6 +71,10 @@ export function createEventStream(options: EventStreamOptions): EventStream {
         isClosed = true
         onOpen()
         options.onGone()
+      } else if (refused === 409) {
+        // Another holder's stream is open still; servers of the TypeScript SDK have one for a session.
+        onOpen()
+        reconnectLater()
       } else if (refused >= 400 && refused < 500 && refused !== 408 && refused !== 429) {
         // 405 by the specification; 400 and others come from servers that never heard of this stream.
         onOpen()

@@ -326,36 +326,72 @@ describe('a session that stands at the server', () => {
     const { channel, server, options, closed } = await open(pong)
     await call(channel, 'tools/list')
     expect(channel.standing).toEqual({ url: server.url, sessionId: 's-1', revision: '2025-11-25' })
-    channel.leave?.()
+    channel.disown?.()
     await channel.close()
     if (channel.standing === undefined) throw new Error('it stands')
-    const next = await resumeHttpLegacyChannel(options, channel.standing)
+    const resumed = await resumeHttpLegacyChannel(options, channel.standing)
+    const next = resumed.ok ? resumed.value : undefined
     if (next === undefined) throw new Error('it is known')
     await call(next, 'tools/list')
     expect(server.requests.map(({ method, json }) => json.method ?? method)).toEqual(['initialize', 'notifications/initialized', 'tools/list', 'ping', 'tools/list'])
     for (const { headers } of server.requests.slice(2)) expect(headers).toMatchObject({ 'mcp-session-id': 's-1', 'mcp-protocol-version': '2025-11-25', authorization: 'Bearer own', 'x-configured': 'yes' })
     const ids = server.requests.flatMap(({ json }) => json.id ?? [])
     expect(new Set(ids).size).toBe(ids.length)
-    expect(ids.every((id) => Number.isSafeInteger(id))).toBe(true)
     expect(closed).toEqual([])
     await next.close()
     expect(server.requests.at(-1)).toMatchObject({ method: 'DELETE', headers: { 'mcp-session-id': 's-1' } })
   })
 
-  it.each([
-    ['does not know it', ((_request, response) => void response.writeHead(404).end()) satisfies Serve],
-    ['fails', ((_request, response) => void response.writeHead(500).end()) satisfies Serve],
-    ['hangs up', ((_request, response) => void response.destroy()) satisfies Serve],
-  ])('is not gone on with where the server %s, and nobody is told that it ended', async (_what, serve) => {
+  const said = (body: object, status: number): Serve => ({ json }, response) => sendJson(response, { jsonrpc: '2.0', id: json.id, ...body }, status)
+  const outcomes = async (serve: Serve): Promise<unknown> => {
     let asked: Serve = pong
     const { channel, options, closed, server } = await open((request, response) => asked(request, response))
-    channel.leave?.()
     asked = serve
     if (channel.standing === undefined) throw new Error('it stands')
-    expect(await resumeHttpLegacyChannel(options, channel.standing)).toBeUndefined()
+    const resumed = await resumeHttpLegacyChannel(options, channel.standing)
     await sleep(20)
-    expect(closed).toEqual([])
-    expect(server.requests.some(({ method }) => method === 'DELETE')).toBe(false)
+    // Neither is anybody told that it ended, nor the server that it is to end.
+    expect([closed, server.requests.filter(({ method }) => method === 'DELETE')]).toEqual([[], []])
+    return resumed.ok ? (resumed.value === undefined ? 'hello' : 'resumed') : resumed.fault.reason
+  }
+
+  it.each<[string, unknown, Serve]>([
+    ['answers', 'resumed', pong],
+    ['has no ping', 'resumed', said({ error: { code: -32601, message: 'Method not found' } }, 200)],
+    ['answers 404', 'hello', (_request, response) => void response.writeHead(404).end()],
+    ['says so by another error, with 400', 'hello', said({ error: { code: -32602, message: 'Invalid session' } }, 400)],
+    ['says so by another error, with 200', 'hello', said({ error: { code: -32600, message: 'Invalid session' } }, 200)],
+    ['does not answer at all', 'hello', () => undefined],
+    ['is overloaded: it may stand', 'overloaded', (_request, response) => void response.writeHead(503).end()],
+    ['fails: it may stand', 'unavailable', (_request, response) => void response.writeHead(500).end()],
+    ['hangs up: it may stand', 'unreachable', (_request, response) => void response.destroy()],
+  ])('whose server %s: %s', async (_what, expected, serve) => {
+    expect(await outcomes(serve)).toBe(expected)
+  })
+
+  it('has its GET stream here as soon as the former holder has let go of it', async () => {
+    let isTaken = true
+    const { channel, server } = await open((request, response) => {
+      if (request.method !== 'GET') return pong(request, response)
+      if (isTaken) return void response.writeHead(409).end()
+      sse(response)
+    })
+    await channel.openStream()
+    isTaken = false
+    await until(() => server.requests.filter(({ method }) => method === 'GET').length === 2)
+  })
+
+  it('that is another holder\'s opens no stream, and answers what is in flight', async () => {
+    let finish = (): void => undefined
+    const { channel, server } = await open((request, response) => void (finish = () => pong(request, response)))
+    const flight = call(channel, 'tools/call')
+    await until(() => server.requests.some(({ json }) => json.method === 'tools/call'))
+    channel.disown?.()
+    await channel.openStream()
+    finish()
+    expect((await flight).response?.kind).toBe('result')
+    await channel.close()
+    expect(server.requests.filter(({ method }) => method !== 'POST')).toEqual([])
   })
 
   it('is none where the server gave no session id', async () => {

@@ -6,7 +6,7 @@ import type { Result } from '../../protocol/result.ts'
 import type { ChannelFailure, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
 import { HttpCall } from './http-call.ts'
 import type { HttpCallRules } from './http-call.ts'
-import { baseOf, createHttpLegacySession } from './http-legacy-session.ts'
+import { baseOf, createHttpLegacySession, readCode } from './http-legacy-session.ts'
 import type { HttpLegacyOptions } from './http-legacy-session.ts'
 import { refuseByStatus } from './http-status.ts'
 import { INITIALIZED, initializeText, readHandshake } from './legacy-handshake.ts'
@@ -68,29 +68,41 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
   return ok(channel)
 }
 
-/** Long enough for a server that lives. */
-const PING_MS = 5_000
+/** A server that lives answers by then; one that does not answer `ping` at all is said hello to. */
+const PING_MS = 3_000
+const METHOD_NOT_FOUND = -32601
 
-/** Goes on in a session that another holder opened; undefined where the server does not know it any more, or does not say. Never rejects. */
-export async function resumeHttpLegacyChannel(options: HttpLegacyOptions, { sessionId, revision }: StandingSession): Promise<LegacyChannel | undefined> {
+/**
+ * Goes on in a session that another holder opened; undefined where the server does not know it any more, or cannot be asked. A fault where it says
+ * nothing of the session just now: that session may stand. Never rejects.
+ */
+export async function resumeHttpLegacyChannel(options: HttpLegacyOptions, standing: StandingSession): Promise<Result<LegacyChannel | undefined, OpenFault>> {
+  const { clock, random, requestTimeoutMs } = options
   const { listener } = options.open
   let isOpen = false
   // That it is gone is no news of a session that was never there.
   const open: OpenLegacy = { ...options.open, listener: { onMessage: (message) => listener.onMessage(message), onClosed: (reason) => isOpen && listener.onClosed(reason) } }
-  const channel = createHttpLegacySession({ ...options, open }, baseOf(options, options.headers), sessionId, { revision, result: '{}' }, idsAfter(options.clock.nowMs()))
+  const channel = standingChannel({ ...options, open }, standing, random.id())
   const idText = channel.nextId()
-  const answer = await requestOnce(channel, options.clock, {
-    text: `{"jsonrpc":"2.0","id":${idText},"method":"ping"}`, idText, method: 'ping', headers: [], timeoutMs: Math.min(PING_MS, options.requestTimeoutMs),
-  })
-  isOpen = answer.ok
-  if (isOpen) return channel
-  channel.leave?.()
-  return undefined
+  const text = `{"jsonrpc":"2.0","id":${idText},"method":"ping"}`
+  const answer = await requestOnce(channel, clock, { text, idText, method: 'ping', headers: [], timeoutMs: Math.min(PING_MS, requestTimeoutMs) })
+  // Some say of an unknown session by a JSON-RPC error that it is one.
+  isOpen = answer.ok && (answer.message.kind === 'result' || readCode(answer.message) === METHOD_NOT_FOUND)
+  if (isOpen) return ok(channel)
+  channel.disown?.()
+  await channel.close()
+  if (answer.ok || answer.failure.reason === 'timeout') return ok(undefined)
+  const fault = toOpenFault(answer.failure)
+  return fault.reason === 'refused' ? ok(undefined) : fail(fault)
 }
 
-/** Beyond those that former holders have used: an id is used once in a session (S25 basic, Requests). A thousand a millisecond are below 2^53. */
-function idsAfter(nowMs: number): number {
-  return nowMs * 1_000
+/** Ends a session that another holder opened. */
+export function endStandingSession(options: HttpLegacyOptions, standing: StandingSession): Promise<void> {
+  return standingChannel(options, standing, options.random.id()).close()
+}
+
+function standingChannel(options: HttpLegacyOptions, { sessionId, revision }: StandingSession, idPrefix: string): LegacyChannel {
+  return createHttpLegacySession(options, baseOf(options, options.headers), sessionId, { revision, result: '{}' }, idPrefix)
 }
 
 function toOpenFault(failure: ChannelFailure): OpenFault {

@@ -3,7 +3,7 @@
  * streams, the GET stream, DELETE at the end. One channel is one session.
  */
 import { HEADER } from '../../protocol/header.ts'
-import { member, readJson } from '../../protocol/json.ts'
+import { asciiJson, member, readJson } from '../../protocol/json.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { isBatch, parseMessage, splitBatch } from '../../protocol/message.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
@@ -58,8 +58,8 @@ export function baseOf({ open }: HttpLegacyOptions, configured: HeaderPairs): He
   return mergeHeaders(mergeHeaders(own, configured), open.headers)
 }
 
-/** `lastUsedId`: the ids of former holders end there. */
-export function createHttpLegacySession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake, lastUsedId = 0): LegacyChannel {
+/** `idPrefix`: of a further holder, so that no id is used twice in one session (S25 basic, Requests). */
+export function createHttpLegacySession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake, idPrefix = ''): LegacyChannel {
   const { egress, clock, random, health, url, open, connectTimeoutMs, requestTimeoutMs, resultBytes } = options
   const traits = traitsOf(handshake.revision)
   const ofSession: HeaderPairs = [
@@ -77,8 +77,9 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
   }
   const calls = new LiveMap<IdText, HttpCall>()
   const cancels = createCancellations(clock)
-  let lastId = lastUsedId
+  let lastId = 0
   let isClosed = false
+  let isDisowned = false
 
   /** An unknown session is 404 (S25, Session Management); some servers say 400 with −32000. */
   const isSessionGone = (status: number, body: Message | undefined, idText: IdText): boolean => {
@@ -192,7 +193,7 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
     ...(sessionId === '' ? {} : { standing: { url, sessionId, revision: handshake.revision } }),
     nextId() {
       lastId += 1
-      return String(lastId)
+      return idPrefix === '' ? String(lastId) : asciiJson(`${idPrefix}-${lastId}`)
     },
     send(request) {
       const call = new HttpCall(rules, request, request.handler)
@@ -209,14 +210,15 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
       if (isClosed) throw new PortolanError('session_not_found')
       await post(text, headers)
     },
-    openStream: () => (isClosed ? Promise.resolve() : stream.open()),
-    leave() {
-      if (!isClosed) end('the session is left to another holder')
+    openStream: () => (isClosed || isDisowned ? Promise.resolve() : stream.open()),
+    disown() {
+      isDisowned = true
+      stream.close()
     },
     async close() {
       if (isClosed) return
       end('the session was closed')
-      if (sessionId === '') return
+      if (sessionId === '' || isDisowned) return
       // DELETE has a connection of its own, on which it would overtake what cancels a call of the session.
       await cancels.heard()
       const headers = fixedNow().filter(([name]) => name !== 'content-type')
@@ -228,7 +230,7 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
   }
 }
 
-function readCode(message: Message): number | undefined {
+export function readCode(message: Message): number | undefined {
   const code = member(message.body, 'code')
   const value = code === undefined ? undefined : readJson(message.text, code)
   return typeof value === 'number' ? value : undefined

@@ -1,11 +1,11 @@
 /** An upstream server reached over HTTP: Streamable HTTP of every revision, and HTTP+SSE of 2024-11-05 where that is refused. */
 import { fail, ok } from '../../protocol/result.ts'
-import { LATEST_MODERN } from '../../protocol/revision.ts'
+import { LATEST_LEGACY, LATEST_MODERN } from '../../protocol/revision.ts'
 import type { ModernRevision } from '../../protocol/revision.ts'
 import type { HttpServer } from '../gateway/snapshot.ts'
-import type { Channel } from './channel.ts'
+import type { Channel, OpenLegacy } from './channel.ts'
 import type { Egress } from './egress.ts'
-import { openHttpLegacyChannel, resumeHttpLegacyChannel } from './http-legacy-channel.ts'
+import { endStandingSession, openHttpLegacyChannel, resumeHttpLegacyChannel } from './http-legacy-channel.ts'
 import type { HttpLegacyOptions } from './http-legacy-session.ts'
 import { createHttpModernChannel } from './http-modern-channel.ts'
 import { openHttpSseChannel } from './http-sse-channel.ts'
@@ -15,6 +15,11 @@ import { probeModern } from './probe.ts'
 export interface HttpLinkOptions extends LinkOptions {
   readonly target: HttpServer
   readonly egress: Egress
+}
+
+/** Of a session that is only ended. */
+const NOBODY: Omit<OpenLegacy, 'headers'> = {
+  clientInfo: '{}', capabilities: '{}', revision: LATEST_LEGACY, ownerKey: '', shared: false, listener: { onMessage: () => undefined, onClosed: () => undefined },
 }
 
 export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
@@ -58,8 +63,9 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
     async openLegacy(open, hurry) {
       if (!isSse) {
         // A session id is for the server that gave it.
-        const resumed = open.standing?.url === target.url ? await resumeHttpLegacyChannel({ ...current(), open }, open.standing) : undefined
-        if (resumed !== undefined) return ok(resumed)
+        const resumed = open.standing?.url === target.url ? await resumeHttpLegacyChannel({ ...current(), open }, open.standing) : ok(undefined)
+        if (!resumed.ok) return resumed
+        if (resumed.value !== undefined) return ok(resumed.value)
         const streamable = await openHttpLegacyChannel({ ...current(), open, ...hurried(hurry) })
         if (streamable.ok || streamable.fault.reason !== 'refused') return streamable
         // S26 transports/streamable-http, Backward Compatibility: 400, 404 or 405 may be a server of 2024-11-05.
@@ -71,6 +77,9 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
       const sse = await openHttpSseChannel({ ...current(), open })
       if (!sse.ok && sse.fault.reason === 'refused') isSse = false
       return sse
+    },
+    async endStanding(standing, own) {
+      if (standing.url === target.url) await endStandingSession({ ...current(), open: { ...NOBODY, headers: own } }, standing)
     },
     useHeaders(next) {
       headers = Object.entries(next)
