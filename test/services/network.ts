@@ -9,19 +9,20 @@ export interface Network {
   cut(): void
   /** Nothing arrives any more, and nobody is told. */
   silence(): void
-  /** What stands falls silent for good, and new connections pass: another server took the address over. */
-  abandon(): void
+  /** What stands falls silent for good, and new connections pass: another server took the address over, `atPort` where it is said. */
+  abandon(atPort?: number): void
   heal(): void
   close(): Promise<void>
 }
 
 export async function startNetwork(port: number, host = '127.0.0.1'): Promise<Network> {
   const sockets = new Set<Socket>()
+  let target = port
   const abandoned = new WeakSet<Socket>()
   let state: 'open' | 'silent' | 'cut' = 'open'
   const server = createServer((near) => {
     if (state === 'cut') return void near.destroy()
-    const far = connect(port, host)
+    const far = connect(target, host)
     for (const [from, to] of [[near, far], [far, near]] as const) {
       sockets.add(from)
       from.on('data', (chunk) => state === 'silent' || abandoned.has(from) || to.write(chunk))
@@ -41,7 +42,8 @@ export async function startNetwork(port: number, host = '127.0.0.1'): Promise<Ne
     port: (server.address() as AddressInfo).port,
     cut,
     silence: () => void (state = 'silent'),
-    abandon() {
+    abandon(atPort = target) {
+      target = atPort
       for (const socket of sockets) abandoned.add(socket)
     },
     heal: () => void (state = 'open'),

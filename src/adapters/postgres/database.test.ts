@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { startNetwork } from '../../../test/services/network.ts'
 import { findPostgres } from '../../../test/services/postgres.ts'
+import { startStandby } from '../../../test/services/start-standby.ts'
 import type { StateDatabases } from '../sql/sql-database.ts'
 import { openPostgres } from './database.ts'
 import type { PostgresOptions } from './database.ts'
@@ -151,5 +152,24 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     await expect(openPostgres({ url: url.href, openWithinMs: 0 })).rejects.toThrow(/Cannot use the database .*: it only reads: a standby/)
     await makeReader('off')
     await expect.poll(outcome).toBe('read')
+  })
+
+  it('goes on, with what it had, at the standby that was promoted in its place', { timeout: 60_000 }, async () => {
+    const standby = await startStandby()
+    closers.push(() => standby.stop())
+    const url = new URL(standby.url)
+    const network = await startNetwork(Number(url.port))
+    closers.push(() => network.close())
+    url.port = String(network.port)
+    const { durable } = await open({ url: url.href, poolSize: 3, statementTimeoutMs: 1_000 })
+    const outcome = (sql: string): Promise<unknown> => durable.write(sql, []).then((rows) => rows, (error: unknown) => (error instanceof Error ? String(error.cause) : error))
+    await durable.write("INSERT INTO portolan_once (name) VALUES ('before')", [])
+    const underWay = outcome('SELECT pg_sleep(60)')
+    network.abandon(standby.port)
+    expect(await underWay).toMatch(/timeout/i)
+    await expect.poll(() => outcome('SELECT 1')).toMatch(/it only reads: a standby/)
+    await standby.promote()
+    await expect.poll(() => outcome("INSERT INTO portolan_once (name) VALUES ('after') ON CONFLICT DO NOTHING RETURNING name")).toEqual([{ name: 'after' }])
+    expect(await durable.read('SELECT name FROM portolan_once ORDER BY name', [])).toEqual([{ name: 'after' }, { name: 'before' }])
   })
 })
