@@ -254,7 +254,7 @@ describe('DELETE', () => {
     const get = await openStream(scene.rig.port, getRequest(session))
     expect((await send(scene.rig.port, { ...getRequest(session), verb: 'DELETE' })).status).toBe(200)
     await until(() => stream.ended && get.ended)
-    expect(stream.messages()).toMatchObject([{ id: 9, error: { code: -32_001 } }])
+    expect(stream.messages()).toMatchObject([{ id: 9, error: { code: -31_024 } }])
     await until(() => scene.actor.sessions.size === 0)
     await until(() => scene.actor.requests.some(({ json }) => json.method === 'notifications/cancelled'))
     expect(call.response.destroyed || call.response.closed).toBe(true)

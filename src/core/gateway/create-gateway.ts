@@ -47,6 +47,7 @@ import { createTaskOperations } from '../task/task-operations.ts'
 import type { TaskOperations } from '../task/task-operations.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
+import { mayHaveRun } from './repeatable.ts'
 import type { HttpHandler } from './http-exchange.ts'
 import { createHttpEntry } from './http-entry.ts'
 import { startLimitMetrics } from './limit.ts'
@@ -195,8 +196,9 @@ function exchangeIds(prefix: string): () => string {
 /** A session that ended cancels its calls and gives up what it held upstream (bridge-rulings §3). */
 function endSession(context: GatewayContext, session: LiveSession): void {
   for (const call of session.inFlight.values()) {
+    const error = mayHaveRun(call) ? new PortolanError('outcome_unknown', { message: ENDED }) : new PortolanError('session_not_found')
     call.carriage?.abort('the session ended')
-    finish(context, call, { kind: 'refused', error: new PortolanError('session_not_found') })
+    finish(context, call, { kind: 'refused', error })
   }
   context.pool.endSession(session)
 }
@@ -215,6 +217,7 @@ function leaveSession(context: GatewayContext, session: LiveSession): void {
   afterAll(session.inFlight.values(), () => context.pool.endSession(session))
 }
 
+const ENDED = 'Outcome unknown: the session was ended before the server had answered'
 const MOVED = 'Outcome unknown: another replica took this session over while the call waited for its client'
 
 const storeAway = (reason: string): LogEvent => ({ level: 'warn', event: 'state_store_unreachable', fields: { reason } })

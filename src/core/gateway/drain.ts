@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.ts'
 import { sendBack } from './find-session.ts'
 import { finish } from './finish.ts'
 import { endListen } from './pipe.ts'
-import { mayRepeat } from './repeatable.ts'
+import { mayHaveRun } from './repeatable.ts'
 
 /** Whoever still may opens them anew. */
 export function endStreams(context: GatewayContext): void {
@@ -54,9 +54,7 @@ function isPassing({ carried, session, era }: Exchange): boolean {
 
 function cutOff(context: GatewayContext, exchange: Exchange): void {
   if (isPassing(exchange)) return sendBack(context, exchange)
-  // A status that says "not executed" is for what nobody has been asked for yet (guarantee 1).
-  const mayHaveRun = exchange.carriage !== undefined && !mayRepeat(exchange)
-  const error = mayHaveRun ? new PortolanError('outcome_unknown', { message: CUT_OFF }) : new PortolanError('draining', { retryAfterSec: 1 })
+  const error = mayHaveRun(exchange) ? new PortolanError('outcome_unknown', { message: CUT_OFF }) : new PortolanError('draining', { retryAfterSec: 1 })
   exchange.carriage?.abort('shutting down')
   finish(context, exchange, { kind: 'refused', error })
 }

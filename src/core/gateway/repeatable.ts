@@ -13,3 +13,8 @@ export function mayRepeat({ message, text }: Pick<Exchange, 'message' | 'text'>)
   if (message === undefined) return text === ''
   return message.kind !== 'request' || REPEATABLE.has(message.method)
 }
+
+/** A server has it, and a second one would not be the same: a status that says "not executed" is not for it (guarantee 1). */
+export function mayHaveRun(exchange: Exchange): boolean {
+  return exchange.carriage !== undefined && !mayRepeat(exchange)
+}
