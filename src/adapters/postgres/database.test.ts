@@ -138,6 +138,16 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     expect(await Promise.all([1, 2, 3].map(() => durable.read('SELECT 1 AS one', [])))).toEqual([[{ one: 1 }], [{ one: 1 }], [{ one: 1 }]])
   })
 
+  it('keeps the connections that were made while a statement was slow, where only the client gives such up, as behind PgBouncer', async () => {
+    const { durable } = await open({ url: (await newUrl()).href, poolSize: 2, statementTimeoutMs: 1_000 })
+    const backend = (): Promise<unknown> => durable.read('SELECT pg_backend_pid() AS pid', [])
+    const slow = durable.writeAll([{ sql: 'SET LOCAL statement_timeout = 0', values: [] }, { sql: 'SELECT pg_sleep(4)', values: [] }])
+    const outcome = slow.then(() => 'done', (error: unknown) => (error instanceof Error ? String(error.cause) : error))
+    const madeSince = await backend()
+    expect(await outcome).toBe('Error: Query read timeout')
+    expect(await backend()).toEqual(madeSince)
+  })
+
   it('is away while what answers at its address only reads, at the start and later', async () => {
     const url = await newUrl()
     const name = url.pathname.slice(1)

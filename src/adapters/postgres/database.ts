@@ -102,8 +102,8 @@ async function connect(options: PostgresOptions, name: string): Promise<Connecti
 
 interface Connections {
   take(): Promise<PoolClient>
-  /** The server behind them is gone, or is another one by now: none that stands is used again. */
-  forget(): void
+  /** The server behind them is gone, or is another one by now: none that was made before then is used again. */
+  forget(madeBeforeMs: number): void
   end(): Promise<void>
 }
 
@@ -128,17 +128,18 @@ function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serv
   pool.on('error', () => undefined)
   // One that breaks between being taken and being asked would end the process: whoever asks it learns that it is broken.
   pool.on('connect', (client) => client.on('error', () => undefined))
-  let standing = new WeakSet<PoolClient>()
-  pool.on('connect', (client) => void standing.add(client))
+  const madeAtMs = new WeakMap<PoolClient, number>()
+  let forgottenMs = 0
+  pool.on('connect', (client) => void madeAtMs.set(client, performance.now()))
   return {
     async take() {
       for (;;) {
         const client = await pool.connect()
-        if (standing.has(client)) return client
+        if ((madeAtMs.get(client) ?? 0) >= forgottenMs) return client
         client.release(true)
       }
     },
-    forget: () => void (standing = new WeakSet()),
+    forget: (madeBeforeMs) => void (forgottenMs = Math.max(forgottenMs, madeBeforeMs)),
     end: () => pool.end(),
   }
 }
@@ -212,13 +213,15 @@ async function withClient<T>(pool: Connections, run: (client: PoolClient) => Pro
 
 async function tryWithClient<T>(pool: Connections, run: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.take()
+  const takenAtMs = performance.now()
   try {
     const value = await run(client)
     client.release()
     return value
   } catch (error) {
-    // Each of the others would be waited for as long as this one was.
-    if (isServerLost(error)) pool.forget()
+    // Each of the others would be waited for as long as this one was. Those made since are of a server that answered, and behind a
+    // pooler, which takes no time-out for the server, a statement that is merely slow looks the same: they stay.
+    if (isServerLost(error)) pool.forget(takenAtMs)
     client.release(isBroken(error))
     throw error
   }
