@@ -48,6 +48,8 @@ export interface TerminalProcess extends RenderedScreen {
   readonly waitFor: (wanted: string | RegExp, timeoutMs?: number) => Promise<string>
   readonly raw: () => string
   readonly resize: (columns: number, rows: number) => void
+  /** As closing the window does. */
+  readonly hangUp: () => void
   /** Ends the process, if it still runs. */
   readonly close: () => Promise<void>
 }
@@ -160,6 +162,8 @@ export function startInTerminal(command: readonly string[], options: TerminalPro
       pty.resize(newColumns, newRows)
       rendered.terminal.resize(newColumns, newRows)
     },
+    // Not in its types.
+    hangUp: () => (pty as typeof pty & { destroy(): void }).destroy(),
     close: async () => {
       if (exitCode === undefined) pty.kill('SIGKILL')
       await exited

@@ -2,9 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { REFERENCE_MAIN } from '../compiled.ts'
+import { CLI_MAIN, REFERENCE_MAIN } from '../compiled.ts'
 import { callModern, runPortolan, startPortolan, stopPortolan } from '../portolan-process.ts'
 import type { PortolanProcess } from '../portolan-process.ts'
+import { startInTerminal } from '../terminal-rig.ts'
 
 let folder = ''
 const running: PortolanProcess[] = []
@@ -103,6 +104,39 @@ describe('portolan up', () => {
     const exit = stopPortolan(portolan)
     expect(await call).toMatchObject({ status: 200, body: { result: { content: [{ text: 'done' }] } } })
     expect(await exit).toEqual({ code: 0, signal: null })
+  })
+
+  it.each([['alone', []], ['with workers', ['--workers', '2']]])('%s lets a call in flight finish on Ctrl+C though nobody reads its output any more', async (_how, flags) => {
+    const slow = join(folder, 'slow.mjs')
+    writeFileSync(slow, SLOW_SERVER)
+    const portolan = await start('--config', writeConfig({ mcpServers: { slow: { command: process.execPath, args: [slow] } } }), ...flags)
+    await callModern(`${portolan.baseUrl}/slow/mcp`, portolan.token, 'tools/list')
+    const call = callModern(`${portolan.baseUrl}/slow/mcp`, portolan.token, 'tools/call', { name: 'slow', arguments: {} })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    portolan.child.stdout.destroy()
+    portolan.child.stderr.destroy()
+    portolan.child.kill('SIGINT')
+    expect(await call).toMatchObject({ status: 200, body: { result: { content: [{ text: 'done' }] } } })
+    expect(await portolan.exited).toEqual({ code: 0, signal: null })
+  })
+
+  it.each([['alone', []], ['with workers', ['--workers', '2']]])('%s ends in order when its terminal is closed, and leaves nobody on its port', async (_how, flags) => {
+    const slow = join(folder, 'slow.mjs')
+    writeFileSync(slow, SLOW_SERVER)
+    const config = writeConfig({ mcpServers: { slow: { command: process.execPath, args: [slow] } } })
+    const terminal = startInTerminal([process.execPath, CLI_MAIN, 'up', '--port', '0', '--auth', 'none', '--data', data(), '--config', config, ...flags], { columns: 200 })
+    try {
+      const [, baseUrl = ''] = /all servers +(\S+)\/mcp/.exec(await terminal.waitFor(/all servers +\S+\/mcp/)) ?? []
+      await callModern(`${baseUrl}/slow/mcp`, '', 'tools/list')
+      const call = callModern(`${baseUrl}/slow/mcp`, '', 'tools/call', { name: 'slow', arguments: {} })
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      terminal.hangUp()
+      expect(await call).toMatchObject({ status: 200, body: { result: { content: [{ text: 'done' }] } } })
+      expect(await terminal.exited).toBe(0)
+      await expect(fetch(`${baseUrl}/healthz`)).rejects.toThrow()
+    } finally {
+      await terminal.close()
+    }
   })
 
   it('serves on after SIGTERM for as long as the drain delay says, not ready, and then ends', async () => {

@@ -1,5 +1,6 @@
 /** `portolan up`: the gateway, until a signal ends it. */
 
+import { isatty } from 'node:tty'
 import { Command, Option } from 'commander'
 import type { App, AppOptions } from '../gateway/create-app.ts'
 import { tuneCollector } from '../gateway/collector.ts'
@@ -24,16 +25,19 @@ interface UpOptions extends Flags, StateFlags, ReplicaFlags, DrainFlags {
   readonly logLevel: LogLevel
 }
 
-type StopSignal = 'SIGINT' | 'SIGTERM'
+type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 const GRACE_MS = 10_000
+/** SIGHUP says then that it was closed. Without one it can only be meant as a wish to reload. */
+const IS_IN_TERMINAL = isatty(0) || isatty(1)
 /** A terminal, npm and the start script each pass Ctrl+C on: what follows at once is the same one. */
 const SAME_SIGNAL_MS = 1_000
 
 const NOTES = `
 The token is made at the first start, shown once, and kept in the data folder.
 The configuration and the files it names are read again when they change, on SIGHUP, and by portolan reload; a bad one changes
-nothing, and calls in flight go on. SIGTERM and Ctrl+C finish what is in flight, a second one does not.
+nothing, and calls in flight go on. SIGTERM and Ctrl+C finish what is in flight, a second one does not. Started in a terminal, SIGHUP
+is that the terminal was closed, and ends it as Ctrl+C does.
 `
 
 export function upCommand(): Command {
@@ -56,6 +60,7 @@ export function upCommand(): Command {
     .addHelpText('after', NOTES)
     .action(async (options: UpOptions) => {
       tuneCollector()
+      outliveReaders()
       const worker = takeWorkerPlace(process.env, process.send !== undefined)
       if (worker !== undefined) leaveToSupervisor()
       const app: AppOptions = {
@@ -72,9 +77,15 @@ export function upCommand(): Command {
     })
 }
 
-/** A terminal sends Ctrl+C to each process of its group. A worker ends when its supervisor says so, or is gone: nobody would replace or end it then. */
+/** Who reads the log may go first (`| tee log` at Ctrl+C, a closed terminal): that is no failure, and the drain goes on. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+}
+
+/** A terminal sends Ctrl+C, and that it was closed, to each process of its group. A worker ends when its supervisor says so, or is gone: nobody would replace or end it then. */
 function leaveToSupervisor(): void {
   process.on('SIGINT', () => undefined)
+  if (IS_IN_TERMINAL) process.on('SIGHUP', () => undefined)
   process.once('disconnect', () => process.exit(1))
 }
 
@@ -84,9 +95,9 @@ async function serve(options: AppOptions): Promise<number> {
   const { createApp } = await import('../gateway/create-app.ts')
   const app = await createApp(options)
   // Before the banner: whoever reads it may send a signal at once.
-  process.on('SIGHUP', () => void app.reload())
+  if (!IS_IN_TERMINAL) process.on('SIGHUP', () => void app.reload())
   if (options.worker !== undefined) process.on('message', (message) => void (isLeave(message) && app.leave()))
-  const end = stopped(app, options.worker === undefined ? ['SIGINT', 'SIGTERM'] : ['SIGTERM'])
+  const end = stopped(app, options.worker === undefined ? stopSignals() : ['SIGTERM'])
   if (options.worker === undefined) process.stdout.write(app.banner)
   else process.send?.({ kind: 'ready', banner: app.banner, replicaId: app.replicaId ?? '' } satisfies ReadyMessage)
   await end
@@ -96,9 +107,13 @@ async function serve(options: AppOptions): Promise<number> {
 async function superviseWorkers(options: AppOptions, count: number): Promise<number> {
   const { supervise } = await import('../workers/supervisor.ts')
   const supervisor = await supervise({ ...options, count, graceMs: GRACE_MS, onReady: (banner) => void process.stdout.write(banner) })
-  process.on('SIGHUP', () => supervisor.signal('SIGHUP'))
-  onStopSignals(['SIGINT', 'SIGTERM'], supervisor.stop)
+  if (!IS_IN_TERMINAL) process.on('SIGHUP', () => supervisor.signal('SIGHUP'))
+  onStopSignals(stopSignals(), supervisor.stop)
   return supervisor.ended
+}
+
+function stopSignals(): readonly StopSignal[] {
+  return IS_IN_TERMINAL ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM']
 }
 
 /** Resolves when a signal came and everything is closed. */
@@ -106,14 +121,14 @@ function stopped(app: App, signals: readonly StopSignal[]): Promise<void> {
   return new Promise((resolve, reject) => onStopSignals(signals, () => void app.stop(GRACE_MS).then(resolve, reject)))
 }
 
-/** A second signal ends the process at once. */
+/** A second signal ends the process at once; a terminal that is closed after Ctrl+C asks for nothing more. */
 function onStopSignals(signals: readonly StopSignal[], stop: () => void): void {
   let firstAtMs: number | undefined
-  const onSignal = (): void => {
+  const onSignal = (signal: NodeJS.Signals): void => {
     if (firstAtMs === undefined) {
       firstAtMs = performance.now()
       stop()
-    } else if (performance.now() - firstAtMs > SAME_SIGNAL_MS) {
+    } else if (signal !== 'SIGHUP' && performance.now() - firstAtMs > SAME_SIGNAL_MS) {
       process.exit(1)
     }
   }
