@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { LedgerRecord } from '../../core/audit/ledger.ts'
 import { openLedgerFile } from './ledger-file.ts'
 
@@ -10,7 +10,10 @@ let folder = ''
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'portolan-ledger-'))
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+afterEach(() => {
+  vi.useRealTimers()
+  rmSync(folder, { recursive: true, force: true })
+})
 
 const record = (exchangeId: string): LedgerRecord => ({
   exchangeId, receivedAtMs: 1, durationMs: 2, transport: 'http', era: 'modern', revision: '2026-07-28', principal: 'token', endpoint: '',
@@ -18,7 +21,7 @@ const record = (exchangeId: string): LedgerRecord => ({
 })
 const path = (): string => join(folder, 'ledger.jsonl')
 const idsIn = (): string[] => readFileSync(path(), 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line).exchangeId)
-const open = (options: { batchMs?: number; maxWaiting?: number } = {}, failures: unknown[] = []) =>
+const open = (options: { path?: string; batchMs?: number; maxWaiting?: number } = {}, failures: unknown[] = []) =>
   openLedgerFile({ path: path(), ...options, onFailure: (failure) => failures.push(failure) })
 
 describe('the ledger file', () => {
@@ -64,6 +67,42 @@ describe('the ledger file', () => {
     ledger.append(record('b'))
     await ledger.close()
     expect(readFileSync(path(), 'utf8').split('\n')).toEqual(['{"exchangeId":"a"}', '{"exch', JSON.stringify(record('b')), ''])
+  })
+
+  describe.runIf(process.platform === 'linux')('on a disk that is full', () => {
+    it('counts what it still had at the end, and says so', async () => {
+      const failures: unknown[] = []
+      const ledger = await open({ path: '/dev/full', batchMs: 60_000 }, failures)
+      for (const id of ['a', 'b', 'c']) ledger.append(record(id))
+      await ledger.flush()
+      ledger.append(record('d'))
+      await ledger.close()
+      expect(ledger.lostCount).toBe(4)
+      expect(failures.at(-1)).toEqual({ reason: expect.stringContaining('ENOSPC'), lostCount: 4 })
+    })
+
+    it('counts the records of a batch that waits among those that it keeps', async () => {
+      const ledger = await open({ path: '/dev/full', batchMs: 60_000, maxWaiting: 3 })
+      for (const id of ['a', 'b']) ledger.append(record(id))
+      await ledger.flush()
+      for (const id of ['c', 'd', 'e']) ledger.append(record(id))
+      expect(ledger.lostCount).toBe(2)
+      await ledger.close()
+    })
+
+    it('is tried every 5 s, also where a record comes while a write fails', async () => {
+      const ledger = await open({ path: '/dev/full' })
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      ledger.append(record('a'))
+      const failed = ledger.flush()
+      ledger.append(record('b'))
+      await failed
+      vi.advanceTimersByTime(4_999)
+      expect(vi.getTimerCount()).toBe(1)
+      vi.advanceTimersByTime(1)
+      expect(vi.getTimerCount()).toBe(0)
+      await ledger.close()
+    })
   })
 
   it.runIf(process.platform === 'linux')('has each record once and whole when the disk was full for a while, in mid-line', () => {

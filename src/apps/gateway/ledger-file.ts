@@ -16,13 +16,13 @@ export interface LedgerFileOptions {
   readonly retryMs?: number
   /** Records kept in memory while the disk does not take them. */
   readonly maxWaiting?: number
-  /** Called for each failed write, with the number of records lost so far. */
+  /** Called for each failed write, and where records are lost at the end, with the number of records lost so far. */
   readonly onFailure: (failure: { readonly reason: string; readonly lostCount: number }) => void
 }
 
 export interface LedgerFile extends Ledger {
   readonly lostCount: number
-  /** Writes what is left. */
+  /** Writes what is left; what the disk does not take then is lost. */
   close(): Promise<void>
 }
 
@@ -31,8 +31,11 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
   const { path, batchMs = 200, retryMs = 5_000, maxWaiting = 100_000, onFailure } = options
   const file: FileHandle = await open(path, 'a+', 0o600)
   let rest: Buffer = Buffer.from((await endsWithinLine(file)) ? '\n' : '')
+  /** Records of which it has the end. */
+  let restCount = 0
   let waiting: LedgerRecord[] = []
   let lostCount = 0
+  let reason = ''
   let timer: NodeJS.Timeout | undefined
   let writing: Promise<void> = Promise.resolve()
 
@@ -54,15 +57,22 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
     try {
       while (rest.length > 0) rest = rest.subarray((await file.write(rest)).bytesWritten)
     } catch (error) {
-      onFailure({ reason: error instanceof Error ? error.message : String(error), lostCount })
+      reason = error instanceof Error ? error.message : String(error)
+      restCount = Math.min(restCount, linesIn(rest))
+      onFailure({ reason, lostCount })
+      // A record that came meanwhile does not make it sooner.
+      clearTimeout(timer)
+      timer = undefined
       return schedule(retryMs)
     }
+    restCount = 0
     if (isLeftOver) await writeBatch()
   }
 
   function takeWaiting(): Buffer {
     const batch = waiting
     waiting = []
+    restCount = batch.length
     return Buffer.from(batch.map((record) => `${JSON.stringify(record)}\n`).join(''))
   }
 
@@ -72,7 +82,7 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
     },
     append(record) {
       // The newest are lost, so that the rest has no gap.
-      if (waiting.length >= maxWaiting) lostCount += 1
+      if (restCount + waiting.length >= maxWaiting) lostCount += 1
       else waiting.push(record)
       schedule(batchMs)
     },
@@ -83,9 +93,18 @@ export async function openLedgerFile(options: LedgerFileOptions): Promise<Ledger
     async close() {
       await write()
       clearTimeout(timer)
+      const unwritten = restCount + waiting.length
+      lostCount += unwritten
+      if (unwritten > 0) onFailure({ reason, lostCount })
       await file.close()
     },
   }
+}
+
+function linesIn(text: Buffer): number {
+  let lines = 0
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) lines += 1
+  return lines
 }
 
 /** As a loss of power may leave it: the next record must not become part of that line. */
