@@ -1,11 +1,17 @@
 /** A drain whose time is over: what a server may have run is never said not to have been (guarantee 1). */
+import { request } from 'node:http'
 import { describe, expect, it } from 'vitest'
+import { createTaskStore } from '../src/adapters/memory/task-store.ts'
+import { createSystemClock } from '../src/adapters/node/clock.ts'
+import { sha256 } from '../src/adapters/node/digest.ts'
+import { TERMS } from './contracts/task-store.contract.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { ActorCall } from './fixtures/upstream/actor.ts'
 import { http, sendJson, startHttp, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
-import { codeOf, legacy, legacyRequest, messageOf, modern, openSession, openStream } from './mcp-client.ts'
+import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
+import { DECLARED } from './task-rig.ts'
 
 const STEPS = { name: 'actor__steps', arguments: {}, _meta: { progressToken: 'p' } }
 const UNKNOWN = -31_024
@@ -68,6 +74,90 @@ describe('a call that is still at its server when the drain\'s time is over', ()
     const answer = await answering
     const answers: { id: number; error?: { code: number } }[] = JSON.parse(answer.text)
     expect([answer.status, answers.map(({ id, error }) => `${id} ${error?.code ?? 0}`).toSorted()]).toEqual([200, ['1 0', `2 ${UNKNOWN}`]])
+  })
+})
+
+describe('a call of which a task is being made', () => {
+  async function playTask() {
+    const { calls, begun, options } = await play()
+    const store = createTaskStore(createSystemClock())
+    const rig = await startRig({
+      ...options, server: { tasks: [{ pattern: '*', mode: 'always', afterMs: 150, terms: TERMS }] },
+      limits: { taskAttempts: 4, taskAttemptsPerPrincipal: 1 }, deps: { tasks: { store, sha256 } },
+    })
+    const wire = { path: '/actor/mcp', meta: { 'io.modelcontextprotocol/clientCapabilities': DECLARED } }
+    const params = { name: 'steps', arguments: {} }
+    // Whoever made it has no room for more: the next one waits.
+    await modern(rig.port, 'tools/call', params, wire)
+    await begun()
+    const gone: string[] = []
+    const { drop } = store
+    store.drop = async (id, tombstoneMs) => (gone.push(id), drop(id, tombstoneMs))
+    function askUntilLeft(): () => void {
+      const { path, headers, body } = modernRequest('tools/call', params, wire)
+      const outgoing = request({ host: '127.0.0.1', port: rig.port, method: 'POST', path, headers, agent: false })
+      outgoing.on('error', () => undefined).end(body)
+      return () => void outgoing.destroy()
+    }
+    return { rig, store, calls, gone, ask: () => modern(rig.port, 'tools/call', params, wire), askUntilLeft }
+  }
+
+  function held<T>(): { readonly reached: Promise<void>; readonly wait: (value: T) => Promise<T>; letGo(): void } {
+    const reached = Promise.withResolvers<void>()
+    const released = Promise.withResolvers<void>()
+    return { reached: reached.promise, wait: (value) => (reached.resolve(), released.promise.then(() => value)), letGo: released.resolve }
+  }
+
+  it('is of unknown outcome while the store has not acknowledged it, and is withdrawn as soon as it has', async () => {
+    const { rig, store, calls, gone, ask } = await playTask()
+    const { create } = store
+    const acknowledgement = held<Awaited<ReturnType<typeof create>>>()
+    let id = ''
+    store.create = async (task) => ((id = task.id), acknowledgement.wait(await create(task)))
+    const answering = ask()
+    await acknowledgement.reached
+    await rig.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer), answer.headers['retry-after']]).toEqual([200, UNKNOWN, undefined])
+    acknowledgement.letGo()
+    await until(() => gone.includes(id))
+    expect((await store.find(id)).kind).not.toBe('found')
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is of unknown outcome while another replica is let have it, and is cancelled', async () => {
+    const { rig, store, calls, ask } = await playTask()
+    const { write } = store
+    const acknowledgement = held<Awaited<ReturnType<typeof write>>>()
+    let id = ''
+    store.write = async (tasks) => {
+      const released = tasks.find(({ phase }) => phase === 'queued')
+      if (released === undefined || id !== '') return write(tasks)
+      id = released.id
+      return acknowledgement.wait(await write(tasks))
+    }
+    const answering = ask()
+    await acknowledgement.reached
+    await rig.gateway.drain(50)
+    expect(codeOf(await answering)).toBe(UNKNOWN)
+    acknowledgement.letGo()
+    await expect.poll(() => store.find(id)).toMatchObject({ task: { phase: 'cancelled' } })
+    expect(calls).toHaveLength(1)
+  })
+
+  it('is withdrawn where its client goes away meanwhile', async () => {
+    const { store, rig, calls, gone, askUntilLeft } = await playTask()
+    const { create } = store
+    const acknowledgement = held<Awaited<ReturnType<typeof create>>>()
+    let id = ''
+    store.create = async (task) => ((id = task.id), acknowledgement.wait(await create(task)))
+    const leave = askUntilLeft()
+    await acknowledgement.reached
+    leave()
+    await until(() => rig.records().some(({ outcome }) => outcome === 'disconnected'))
+    acknowledgement.letGo()
+    await until(() => gone.includes(id))
+    expect(calls).toHaveLength(1)
   })
 })
 

@@ -18,14 +18,14 @@ import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import type { ToolTasks } from '../gateway/snapshot.ts'
 import type { NewTask } from '../task/task-store.ts'
-import type { TaskIdempotency, TaskOrigin } from '../task/stored-task.ts'
+import type { StoredTask, TaskIdempotency, TaskOrigin } from '../task/stored-task.ts'
 import { canonicalJson } from './canonical-json.ts'
 import { createdOutcome, responseFor } from './owned-view.ts'
 import { attemptExchange, launch } from './owned-flight.ts'
 import type { Flight } from './owned-flight.ts'
 import { idempotencyKey, legacyAttempt, modernAttempt } from './owned-request.ts'
 import { LEASE_MS } from '../task/task-runner.ts'
-import type { Making } from '../task/tasks.ts'
+import type { Made, Making } from '../task/tasks.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
 import { partyOf, sourceOf } from './party.ts'
 import { isSafe } from './repetition.ts'
@@ -65,6 +65,8 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
   const { context, owned, exchange } = call
   // Of whoever has enough under way here already it waits its turn, at any replica.
   const hasRoom = owned.runner.hasRoom(partyOf(exchange).principal.ownerKey)
+  // With a key whoever asks again gets the same task.
+  exchange.becomesTask = call.key === undefined
   const making = await make(call, hasRoom ? 'begun' : 'waiting')
   switch (making.kind) {
     case 'full':
@@ -73,13 +75,27 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
       throw new PortolanError('invalid_params', { message: 'Invalid params: the idempotency key was used with other arguments' })
     case 'same':
       return createdOutcome(context, exchange, making.task)
-    case 'made': {
-      if (hasRoom) owned.runner.take(making, (task, sink) => owned.begin(task, sink, exchange))
-      // Where that cannot be written now, its lease ends by itself.
-      else await owned.tasks.move(making.task, { kind: 'release', epoch: making.task.epoch }).catch(() => undefined)
-      return createdOutcome(context, exchange, making.task)
-    }
+    case 'made':
+      return exchange.outcome !== undefined && exchange.becomesTask ? unwanted(call, making.task, exchange.outcome) : goOn(call, making, hasRoom)
   }
+}
+
+async function goOn(call: OwnCall, making: Made, hasRoom: boolean): Promise<Outcome> {
+  const { context, owned, exchange } = call
+  const { task } = making
+  if (hasRoom) owned.runner.take(making, (taken, sink) => owned.begin(taken, sink, exchange))
+  // Where that cannot be written now, its lease ends by itself.
+  else await owned.tasks.move(task, { kind: 'release', epoch: task.epoch }).catch(() => undefined)
+  if (exchange.outcome === undefined || !exchange.becomesTask) return createdOutcome(context, exchange, task)
+  // Too late to withdraw it: another replica may try it by now.
+  void owned.tasks.cancel(task.origin.ownerKey, task.id).catch(() => undefined)
+  return exchange.outcome
+}
+
+/** Its client went away while it was made, or was told something else: nobody has its handle. */
+function unwanted(call: OwnCall, { id }: StoredTask, outcome: Outcome): Outcome {
+  withdraw(call, { id, idempotency: undefined })
+  return outcome
 }
 
 const FULL = { live: 'wait until some of yours have ended', total: 'the results of yours take all the room that there is', bytes: 'the results of yours take all the room that there is' } as const

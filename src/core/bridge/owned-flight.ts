@@ -52,7 +52,7 @@ export function attemptExchange(context: GatewayContext, id: string, requestText
     snapshot: { ...current, limits: { ...current.limits, requestStateMs: waitMs } },
     http: undefined, response: undefined, carried: undefined, isRelayed: false, era: 'modern', revision: LATEST_MODERN, text: '', message: scan.value, principal: from.principal, session: undefined,
     route: route === undefined ? undefined : unmarked(route),
-    credential: from.credential ?? [], release, carriage: undefined, awaitsInput: false, lastActivityTicks: ticks, reply: SILENT, onSession: undefined, outcome: undefined,
+    credential: from.credential ?? [], release, carriage: undefined, becomesTask: false, awaitsInput: false, lastActivityTicks: ticks, reply: SILENT, onSession: undefined, outcome: undefined,
     // What was held for the call is given back when the call is over, not when its client has an answer.
     onFinished: onFinished?.splice(0) ?? [],
   }

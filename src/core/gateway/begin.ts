@@ -41,6 +41,7 @@ export function beginExchange(context: GatewayContext, { transport, endpoint, er
     credential: [],
     release: undefined,
     carriage: undefined,
+    becomesTask: false,
     awaitsInput: false,
     lastActivityTicks: ticks,
     reply,

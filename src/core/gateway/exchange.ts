@@ -70,6 +70,8 @@ export interface Exchange {
   release: (() => void) | undefined
   /** The upstream call in flight, where there is one. */
   carriage: CallControl | undefined
+  /** A task is being made of it that no repetition would find: it may be tried whatever becomes of the exchange. */
+  becomesTask: boolean
   /** A person is asked something: quiet is no sign of trouble. */
   awaitsInput: boolean
   /** Ticks of the last sign of life, for the idle timeout. */

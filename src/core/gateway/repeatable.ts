@@ -14,7 +14,7 @@ export function mayRepeat({ message, text }: Pick<Exchange, 'message' | 'text'>)
   return message.kind !== 'request' || REPEATABLE.has(message.method)
 }
 
-/** A server has it, and a second one would not be the same: a status that says "not executed" is not for it (guarantee 1). */
+/** A server has it, or a store a task of it, and a second one would not be the same: a status that says "not executed" is not for it (guarantee 1). */
 export function mayHaveRun(exchange: Exchange): boolean {
-  return exchange.carriage !== undefined && !mayRepeat(exchange)
+  return (exchange.carriage !== undefined || exchange.becomesTask) && !mayRepeat(exchange)
 }
