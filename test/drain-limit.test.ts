@@ -63,6 +63,22 @@ describe('a call that is still at its server when the drain\'s time is over', ()
     expect(calls).toHaveLength(1)
   })
 
+  it('is so where it was brought to another replica, which has not said yet that it has it', async () => {
+    const { calls, begun, options } = await play()
+    const { all: [a, b] } = await startReplicas(2, options)
+    if (a === undefined || b === undefined) throw new Error('two were started')
+    const session = await openSession(a.port)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    b.deafen(promise)
+    const answering = legacy(b.port, session, 'tools/call', STEPS)
+    await begun()
+    await b.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer), answer.headers['retry-after']]).toEqual([200, UNKNOWN, undefined])
+    resolve()
+    expect(calls).toHaveLength(1)
+  })
+
   it('is so within a batch, whose other answers stand', async () => {
     const { begun, options } = await play()
     const rig = await startRig(options)

@@ -29,6 +29,8 @@ export interface ReplicaRig extends OpenRig {
   cut(isCut: boolean): void
   /** Its link to peers takes no longer texts. */
   narrow(maxTextChars: number): void
+  /** What its peers have taken it learns no sooner than this. */
+  deafen(until: Promise<void>): void
   /** Reads and writes of stores, hints, and messages to peers, since the last call. */
   trips(): number
 }
@@ -65,8 +67,15 @@ interface Shared {
   readonly leases: LeaseStore
 }
 
+interface Gate {
+  isCut: boolean
+  trips: number
+  maxTextChars: number
+  deafUntil: Promise<void> | undefined
+}
+
 async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept, leases }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
-  const gate = { isCut: false, trips: 0, maxTextChars: Number.POSITIVE_INFINITY }
+  const gate: Gate = { isCut: false, trips: 0, maxTextChars: Number.POSITIVE_INFINITY, deafUntil: undefined }
   const clock = createSystemClock()
   const stopped = { forMs: 0, isStopped: false }
   const peers = rejoining(network, id, gate)
@@ -105,6 +114,7 @@ async function startReplica(id: string, { network, hints, replayGuard, sessions,
     },
     cut: (isCut) => void (gate.isCut = isCut),
     narrow: (maxTextChars) => void (gate.maxTextChars = maxTextChars),
+    deafen: (until) => void (gate.deafUntil = until),
     trips() {
       const { trips } = gate
       gate.trips = 0
@@ -120,7 +130,7 @@ export const SINGLETON_LEASE_MS = 3_000
 const LEASE_METHODS = ['acquire', 'find', 'renew', 'release']
 const TASK_METHODS = ['claim', 'homes', 'renew', 'overdue', 'sweep', 'counts']
 
-function rejoining(network: Shared['network'], id: string, gate: { trips: number; maxTextChars: number }): { readonly link: PeerLink; rejoin(): void } {
+function rejoining(network: Shared['network'], id: string, gate: Gate): { readonly link: PeerLink; rejoin(): void } {
   let joined = network.join(id)
   const services = new Map<string, PeerService>()
   return {
@@ -129,7 +139,9 @@ function rejoining(network: Shared['network'], id: string, gate: { trips: number
       async send(...sent) {
         gate.trips += 1
         if (sent[2].length > gate.maxTextChars) throw new PortolanError('body_too_large')
-        return joined.send(...sent)
+        const answer = await joined.send(...sent)
+        await gate.deafUntil
+        return answer
       },
       serve(topic, service) {
         services.set(topic, service)

@@ -31,11 +31,16 @@ export async function carryExchange(context: GatewayContext, exchange: Exchange,
   const text = writeRequest({
     exchangeId: exchange.id, verb, path, query: query.size === 0 ? '' : query.toString(), headers: http.headersWith(''), remoteAddress, principal, body: exchange.text,
   })
-  let answer: PeerAnswer
+  let answer: PeerAnswer | undefined
+  // No sign of life may begin an answer here that the owner's is to be: however long the request took to arrive, its quiet begins now.
+  exchange.lastActivityTicks = context.deps.clock.ticksMs()
+  // From here on the owner may have it, whenever that is heard of.
+  exchange.carriage = { abort: () => answer?.cancel(), resume: () => undefined }
   try {
     answer = await context.deps.peers.send(replicaId, EXCHANGE_TOPIC, text)
   } catch (error) {
     if (exchange.outcome !== undefined) return 'done'
+    exchange.carriage = undefined
     const code = error instanceof PortolanError ? error.code : undefined
     if (code === 'upstream_unavailable') return 'undelivered'
     return code === 'body_too_large' ? refuse(context, exchange) : failed(context, exchange)
@@ -61,7 +66,6 @@ async function relay(context: GatewayContext, exchange: Exchange, response: Http
   const reply = createRelayReply(response)
   exchange.reply = reply
   exchange.isRelayed = true
-  exchange.carriage = { abort: () => answer.cancel(), resume: () => undefined }
   exchange.onFinished.push(() => {
     if (!isAnswered(exchange)) answer.cancel()
   })
