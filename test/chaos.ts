@@ -70,8 +70,14 @@ export interface Choice {
   pick<T>(among: readonly T[]): T
 }
 
-/** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. Gives the stream on which it listens at the end. */
-export async function legacyWorker(name: string, session: string, work: Work): Promise<Stream | undefined> {
+/** A client that listens: it opens its stream anew when that ends, as official clients do. */
+export interface Listener {
+  readonly streams: Stream[]
+  open(): Promise<void>
+}
+
+/** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. It listens at the end. */
+export async function legacyWorker(name: string, session: string, work: Work): Promise<Listener> {
   const { cluster, tally, isOver } = work
   for (let count = 0; !isOver(); count += 1) {
     const key = `${name}-${count}`
@@ -84,26 +90,34 @@ export async function legacyWorker(name: string, session: string, work: Work): P
   }
   const alive = await exchange(work, legacyRequest(session, 'ping', {}, { path: PATH, token: cluster.token }))
   if (alive?.status !== 200) tally.wrong.push(`the session of ${name} is gone: ${alive?.status}`)
-  for (let tries = 0; tries < 20; tries += 1) {
-    const stream = await connect(work, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
-    if (stream?.status === 200) return stream
-    await sleep(100)
+  const streams: Stream[] = []
+  const open = async (): Promise<void> => {
+    for (let tries = 0; tries < 20; tries += 1) {
+      const stream = await connect(work, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
+      if (stream?.status === 200) return void streams.push(stream)
+      await sleep(100)
+    }
   }
-  return undefined
+  await open()
+  return { streams, open }
 }
 
 /** What the server announces now is told on each of these, as was asked for when the sessions began, and once. */
-export async function judgeAnnouncements(tally: Tally, actor: Actor, streams: readonly (Stream | undefined)[]): Promise<void> {
+export async function judgeAnnouncements(tally: Tally, actor: Actor, listeners: readonly Listener[]): Promise<void> {
   // That what is watched may have changed is told of itself, whenever its session has moved.
   const heard = (): string[][] =>
-    streams.map((stream) => stream?.messages().flatMap(({ method, params }) => (method === UPDATED && (params as Json)['uri'] !== WATCHED ? [String((params as Json)['uri'])] : [])) ?? [])
+    listeners.map(({ streams }) => streams.flatMap((stream) => stream.messages()).flatMap(({ method, params }) => (method === UPDATED && (params as Json)['uri'] !== WATCHED ? [String((params as Json)['uri'])] : [])))
   // The way from the server stands some time after the stream.
   for (let tries = 0; tries < 40 && heard().some((uris) => uris.length === 0); tries += 1) {
+    for (const { streams, open } of listeners) if (streams.at(-1)?.ended !== false) await open()
     actor.announce(UPDATED, { uri: `${WATCHED}/${tries}` })
     await sleep(500)
   }
-  for (const uris of heard()) if (uris.length === 0 || new Set(uris).size < uris.length) tally.wrong.push(`announcements were heard so: ${uris.join(' ')}`)
-  for (const stream of streams) stream?.drop()
+  for (const [at, uris] of heard().entries()) {
+    if (uris.length > 0 && new Set(uris).size === uris.length) continue
+    tally.wrong.push(`announcements were heard so, on ${listeners[at]?.streams.length} streams, with ${actor.streamCount} to the server: ${uris.join(' ')}`)
+  }
+  for (const { streams } of listeners) for (const stream of streams) stream.drop()
 }
 
 const UPDATED = 'notifications/resources/updated'

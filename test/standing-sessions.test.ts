@@ -9,7 +9,7 @@ import { configOf, http, sleep, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
-import { legacy, openSession } from './mcp-client.ts'
+import { getRequest, legacy, openSession, openStream } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 import { INPUT, resultOf } from './task-rig.ts'
@@ -25,8 +25,8 @@ interface Scene {
   forget(replica: ReplicaRig): Promise<void>
 }
 
-async function play(acts: Readonly<Record<string, Act>> = {}): Promise<Scene> {
-  const actor = closeAfter(await startActor(['legacy'], acts))
+async function play(acts: Readonly<Record<string, Act>> = {}, subscribing: Readonly<Record<string, Act>> = {}): Promise<Scene> {
+  const actor = closeAfter(await startActor(['legacy'], acts, { methods: subscribing }))
   const { all: [a, b, c], stores } = await startReplicas(3, { servers: { actor: http(actor.url) } })
   if (a === undefined || b === undefined || c === undefined) throw new Error('three were started')
   return { a, b, c, actor, forget: ({ id }) => stores.replicas.leave(id) }
@@ -118,6 +118,45 @@ describe('a session at an HTTP server', () => {
     await atB
     await sleep(50)
     expect(actor.sessions.has(id)).toBe(true)
+  })
+
+  it('is not ended by a replica that ends while it tells there again what the client asked for', async () => {
+    const held: ActorCall[] = []
+    const scene = await play({}, { 'resources/subscribe': (call) => void held.push(call) })
+    const { a, b, actor } = scene
+    const session = await openSession(a.port)
+    const subscribing = legacy(a.port, session, 'resources/subscribe', { uri: 'actor+test://one' })
+    await until(() => held.length === 1)
+    held[0]?.answer()
+    await subscribing
+    await legacy(a.port, session, 'tools/call', ECHO)
+    const [id = ''] = used(actor)
+    await a.gateway.drain(500)
+    // It takes the session up, and tells the server again what is subscribed to, which takes long.
+    await legacy(b.port, session, 'ping')
+    await until(() => held.length === 2)
+    await b.gateway.close()
+    held[1]?.answer()
+    await sleep(50)
+    expect(actor.sessions.has(id)).toBe(true)
+  })
+
+  it('is listened to again also where the server was away for a moment when the client\'s session was taken up', async () => {
+    const scene = await play()
+    const { a, b, actor } = scene
+    const session = await openSession(a.port)
+    await legacy(a.port, session, 'resources/subscribe', { uri: 'actor+test://one' })
+    await a.gateway.drain(500)
+    actor.refuse(true)
+    await legacy(b.port, session, 'ping')
+    const stream = await openStream(b.port, getRequest(session))
+    await sleep(100)
+    actor.refuse(false)
+    await until(() => {
+      actor.announce('notifications/resources/updated', { uri: 'test://one/sub' })
+      return stream.messages().some(({ params }) => JSON.stringify(params ?? {}).includes('one/sub'))
+    })
+    stream.drop()
   })
 
   it('is not ended by a replica that the others took for dead, and that lives', async () => {

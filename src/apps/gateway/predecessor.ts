@@ -1,6 +1,7 @@
 /**
- * The replica whose place this process takes: the one before it over the same data folder, or in the same worker's slot. That it is over is
- * certain, so what it owned need not wait until its lifetime has passed.
+ * The replica whose place this process takes: the one before it over the same data folder, or in the same worker's slot. It is over, so what
+ * it owned need not wait until its lifetime has passed. Accepted: of two that are started over one stale socket in the same moment, the second
+ * takes the first for over; that one learns it with its next heartbeat, and has its sessions looked up again.
  */
 
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'

@@ -75,6 +75,8 @@ function mayHaveTasks({ isTakenUp, data }: LiveSession, upstreamId: string): boo
 export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
   const end = createPacer(ENDING_AT_ONCE)
   const shared = new Map<string, Promise<LegacyChannel>>()
+  /** Of client sessions, from when they are open: before what they asked for is told there again. */
+  const owned = new WeakMap<LiveSession, Set<LegacyChannel>>()
   /** Those of `shared` that are open. */
   const ready = new Map<string, LegacyChannel>()
 
@@ -130,6 +132,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       },
     })
     opened.channel = channel
+    const ofSession = owned.get(session) ?? new Set<LegacyChannel>()
+    for (const one of ofSession) if (one.closed) ofSession.delete(one)
+    owned.set(session, ofSession.add(channel))
     if (session.ended) {
       if (session.isLeft && standing?.sessionId === channel.standing?.sessionId) channel.disown?.()
       void channel.close()
@@ -208,7 +213,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       }
     },
     disown(session) {
-      for (const { channel } of session.opened.values()) channel.disown?.()
+      for (const channel of owned.get(session) ?? []) channel.disown?.()
     },
     endSession(session) {
       const elsewhere = session.isLeft ? [] : Object.keys(session.data.atServers).filter((id) => !session.own.has(id))

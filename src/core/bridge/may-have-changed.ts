@@ -36,8 +36,16 @@ export async function tellMissed(context: GatewayContext, session: LiveSession, 
   const { clock, random } = context.deps
   const { takenUp } = session
   session.takenUp = undefined
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.after(ms, resolve))
-  await Promise.race([Promise.allSettled([takenUp, ...listening]), pause(LISTENING_MS)])
+  const pause = (ms: number): Promise<'waiting'> => new Promise((resolve) => clock.after(ms, () => resolve('waiting')))
+  const tell = async (): Promise<void> => {
+    for (const text of await mayHaveChanged(context, session)) if (!session.ended) context.deliver(session, text)
+  }
+  const all = Promise.allSettled([takenUp, ...listening])
+  const first = await Promise.race([all, pause(LISTENING_MS)])
   await pause(SPREAD_MS * random.fraction())
-  for (const text of await mayHaveChanged(context, session)) if (!session.ended) context.deliver(session, text)
+  await tell()
+  if (first !== 'waiting') return
+  // What the slow one announced since then nobody has heard.
+  await all
+  await tell()
 }

@@ -3,6 +3,7 @@
 import { isMerged, slugAt, upstreamsAt } from '../catalog/endpoint-scope.ts'
 import type { GatewayContext } from '../gateway/context.ts'
 import type { LiveSession } from '../session/live-session.ts'
+import { backoffMs } from '../upstream/backoff.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { announceLists, watchShared } from './answers.ts'
 import { ensureLists, sourceOf } from './party.ts'
@@ -20,8 +21,7 @@ export function takeUpSession(context: GatewayContext, session: LiveSession): bo
   announceLists(context, session, party)
   session.takenUp = Promise.allSettled(
     upstreamsAt(context, data.endpoint).map(async (upstream) => {
-      const uris = data.subscriptions[upstream.id] ?? []
-      if (uris.length > 0) await watchAgain(context, session, upstream, uris)
+      await watchAgain(context, session, upstream)
     }),
   )
   return true
@@ -32,12 +32,26 @@ function partyOfSession(session: LiveSession): Party {
   return { era: 'legacy', revision, principal: { ownerKey, bindingKey, label: '', scopes: new Set() }, session, message: undefined }
 }
 
+/** A server that is away just now would be listened to by nobody until the client's next call there, which may never come. */
+const AGAIN = { firstMs: 500, maxMs: 30_000 }
+const MAX_TRIES = 10
+
+async function watchAgain(context: GatewayContext, session: LiveSession, upstream: Upstream): Promise<void> {
+  const { clock, random } = context.deps
+  for (let tries = 1; tries <= MAX_TRIES && !session.ended && !context.draining; tries += 1) {
+    const uris = session.data.subscriptions[upstream.id] ?? []
+    if (uris.length === 0 || (await isWatched(context, session, upstream, uris).catch(() => false))) return
+    await new Promise<void>((resolve) => clock.after(backoffMs(tries, AGAIN, random), resolve))
+  }
+}
+
 /** Where the session has a session of its own at the server, that one subscribes when it is opened: now. */
-async function watchAgain(context: GatewayContext, session: LiveSession, upstream: Upstream, uris: readonly string[]): Promise<void> {
+async function isWatched(context: GatewayContext, session: LiveSession, upstream: Upstream, uris: readonly string[]): Promise<boolean> {
   const party = partyOfSession(session)
   const source = await sourceOf(context, party, upstream)
   void ensureLists(context, party, upstream)
-  if (source.isOwn) return void (await source.channel())
+  if (source.isOwn) return (await source.channel()).closed === false
   const marked = slugAt(context, session.data.endpoint, upstream) !== undefined
-  await Promise.allSettled(uris.map((uri) => watchShared(context, session, source, { uri, marked, subscribes: true })))
+  const watched = await Promise.allSettled(uris.map((uri) => watchShared(context, session, source, { uri, marked, subscribes: true })))
+  return watched.every(({ status }) => status === 'fulfilled')
 }

@@ -12,11 +12,12 @@ async function createRig() {
   const own = createManualClock()
   const stored = createManualClock()
   const store = createReplicaStore(stored)
-  const state = { fails: false, hangs: false }
+  const state = { fails: false, hangs: false, lateMs: 0 }
   const failing: ReplicaStore = {
     ...store,
     announce(...given) {
       if (state.hangs) return new Promise(() => undefined)
+      if (state.lateMs > 0) return store.announce(...given).then((wasAlive) => new Promise((resolve) => own.after(state.lateMs, () => resolve(wasAlive))))
       return state.fails ? Promise.reject(new PortolanError('state_unavailable', { cause: new Error('too many clients') })) : store.announce(...given)
     },
   }
@@ -55,6 +56,17 @@ describe('a replica among others', () => {
     expect([membership.isCertain(), membership.generation()]).toEqual([true, before + 1])
     await pass(5_000)
     expect(membership.generation()).toBe(before + 1)
+  })
+
+  it('learns so also where the answer that says it comes too late for its heartbeat', async () => {
+    const { membership, pass, store, state } = await createRig()
+    const before = membership.generation()
+    await store.leave('a')
+    state.lateMs = 1_200
+    await pass(1_900)
+    state.lateMs = 0
+    await pass(1_000)
+    expect([membership.isCertain(), membership.generation()]).toEqual([true, before + 1])
   })
 
   it('is doubtful before anybody takes it for dead', async () => {

@@ -70,6 +70,7 @@ export function startMembership({ clock, store, self, onGeneration, onReachable 
   let beating: Promise<boolean> | undefined
   let unreachableSinceTicks: number | undefined
   let hasLeft = false
+  let wasTakenOut = false
   let stopTimer = (): void => {}
 
   const isCertain = (): boolean => clock.ticksMs() < certainUntilTicks
@@ -84,10 +85,13 @@ export function startMembership({ clock, store, self, onGeneration, onReachable 
   const beat = async (): Promise<boolean> => {
     // The store counts from when it hears this, which is later: here it ends first.
     const sentTicks = clock.ticksMs()
-    const announced = await answerOf(clock, store.announce(self, LIFETIME_MS))
+    const announcing = store.announce(self, LIFETIME_MS)
+    // Somebody took it out, wrongly perhaps: its heartbeat is how it learns so, also where the answer comes too late for this one.
+    announcing.then((wasAlive) => (wasTakenOut ||= !wasAlive), () => undefined)
+    const announced = await answerOf(clock, announcing)
     if (!announced.ok) return reached(announced.fault)
-    // Somebody took it out, wrongly perhaps: its heartbeat is how it learns so.
-    const isNew = !isCertain() || !announced.value
+    const isNew = !isCertain() || wasTakenOut
+    wasTakenOut = false
     if (isNew) generation += 1
     certainUntilTicks = sentTicks + LIFETIME_MS
     if (isNew) onGeneration?.()

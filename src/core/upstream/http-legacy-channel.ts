@@ -68,8 +68,6 @@ export async function openHttpLegacyChannel(options: HttpLegacyOptions): Promise
   return ok(channel)
 }
 
-/** A server that lives answers by then; one that does not answer `ping` at all is said hello to. */
-const PING_MS = 3_000
 const METHOD_NOT_FOUND = -32601
 
 /**
@@ -85,12 +83,13 @@ export async function resumeHttpLegacyChannel(options: HttpLegacyOptions, standi
   const channel = standingChannel({ ...options, open }, standing, random.id())
   const idText = channel.nextId()
   const text = `{"jsonrpc":"2.0","id":${idText},"method":"ping"}`
-  const answer = await requestOnce(channel, clock, { text, idText, method: 'ping', headers: [], timeoutMs: Math.min(PING_MS, requestTimeoutMs) })
+  const answer = await requestOnce(channel, clock, { text, idText, method: 'ping', headers: [], timeoutMs: requestTimeoutMs })
   // Some say of an unknown session by a JSON-RPC error that it is one.
   isOpen = answer.ok && (answer.message.kind === 'result' || readCode(answer.message) === METHOD_NOT_FOUND)
   if (isOpen) return ok(channel)
   channel.disown?.()
   await channel.close()
+  // As patient as a handshake: a server that is busy may remember. One that has no answer to `ping` at all is said hello to.
   if (answer.ok || answer.failure.reason === 'timeout') return ok(undefined)
   const fault = toOpenFault(answer.failure)
   return fault.reason === 'refused' ? ok(undefined) : fail(fault)
