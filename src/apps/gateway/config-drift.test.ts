@@ -34,8 +34,7 @@ describe('replicas with different configurations', () => {
   it('are told apart, each says so once, and once that they agree again', async () => {
     const { replica, pass } = rig()
     const [old, next] = [replica('one'), replica('two')]
-    await pass()
-    await pass()
+    for (let looks = 0; looks < 3; looks += 1) await pass()
     expect([old.drift.elsewhere(), next.drift.elsewhere()]).toEqual(['two', ''])
     expect(old.lines.join('').match(/Another replica serves another configuration/g)).toHaveLength(1)
     old.serve('two')
@@ -49,6 +48,18 @@ describe('replicas with different configurations', () => {
     const [first, second] = [replica('one'), replica('one')]
     first.serve('two')
     second.serve('two')
+    await pass()
+    expect([first.lines, second.lines]).toEqual([[], []])
+  })
+
+  it('may do so while one of them looks, too', async () => {
+    const { replica, pass } = rig()
+    const [first, second] = [replica('one'), replica('one')]
+    for (const next of ['two', 'three']) {
+      first.serve(next)
+      await pass()
+      second.serve(next)
+    }
     await pass()
     expect([first.lines, second.lines]).toEqual([[], []])
   })

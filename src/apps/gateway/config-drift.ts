@@ -25,18 +25,22 @@ export interface ConfigDrift {
   close(): void
 }
 
-/** A rolling change of configuration is no fault: replicas get this long to follow. */
+/** A rolling change of configuration is no fault: replicas get this long to follow, and what two looks in a row have found is told. */
 const LOOK_MS = 30_000
 
 /** Reads and writes the store by itself; where that fails nothing is said. */
 export function watchConfigDrift({ store, clock, log, own }: ConfigDriftOptions): ConfigDrift {
   let elsewhere = ''
+  /** By the last look. */
+  let seen = ''
   let cancel = (): void => undefined
 
   const look = async (): Promise<void> => {
     const other = (await store.current())?.digest ?? ''
     const { digest } = own()
-    const found = other === digest ? '' : other
+    const last = seen
+    seen = other === digest ? '' : other
+    const found = last === '' ? '' : seen
     if (found === elsewhere) return
     elsewhere = found
     if (found === '') log.info({ digest }, 'All replicas serve the same configuration again')
@@ -52,7 +56,7 @@ export function watchConfigDrift({ store, clock, log, own }: ConfigDriftOptions)
   return {
     announce() {
       const { digest, text } = own()
-      elsewhere = ''
+      elsewhere = seen = ''
       store.put(digest, text).catch(() => undefined)
     },
     elsewhere: () => elsewhere,

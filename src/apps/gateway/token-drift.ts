@@ -30,11 +30,13 @@ export interface TokenDrift {
 
 const TOPIC = 'token'
 const USE = 'token-digest'
-/** To give all of them another one takes a while, and is no fault. */
+/** To give all of them another one takes a while, and is no fault: what two looks in a row have found is told. */
 const LOOK_MS = 30_000
 
 export function watchTokenDrift({ peers, replicas, keyring, clock, log, token }: TokenDriftOptions): TokenDrift {
   let others: ReadonlySet<string> = new Set()
+  /** By the last look. */
+  let seen: ReadonlySet<string> = new Set()
   let cancel = (): void => undefined
   let isClosed = false
 
@@ -44,20 +46,22 @@ export function watchTokenDrift({ peers, replicas, keyring, clock, log, token }:
     const secret = typeof keyId === 'string' ? keyring.secretOf(keyId, USE) : undefined
     yield secret === undefined || typeof digest !== 'string' ? 'unknown' : verdict(digest, digestOf(secret, token()))
   })
-  const isOther = async (replicaId: string): Promise<boolean> => {
+  /** Undefined for one that is of a version that is not asked so. */
+  const isOther = async (replicaId: string): Promise<boolean | undefined> => {
     const { keyId, secret } = keyring.secret(USE)
     const answer = await peers.send(replicaId, TOPIC, asciiJson({ keyId, digest: digestOf(secret, token()) }))
     let said = 'unknown'
     for await (const text of answer.messages) said = text
-    return said === 'unknown' ? others.has(replicaId) : said === 'other'
+    return said === 'unknown' ? undefined : said === 'other'
   }
   const look = async (): Promise<void> => {
     const ids = (await replicas.live()).map(({ id }) => id).filter((id) => id !== peers.replicaId)
-    // One that cannot be reached, or is of a version that is not asked so, says nothing new.
-    const found = await Promise.all(ids.map((id) => isOther(id).catch(() => others.has(id))))
+    const found = await Promise.all(ids.map((id) => isOther(id).catch(() => undefined)))
     if (isClosed) return
-    const before = others
-    others = new Set(ids.filter((_, at) => found[at] === true))
+    const [before, last] = [others, seen]
+    // One that did not say leaves all as it is known.
+    seen = new Set(ids.filter((id, at) => found[at] ?? last.has(id)))
+    others = new Set(ids.filter((id, at) => seen.has(id) && (found[at] === undefined ? before : last).has(id)))
     for (const peer of others) if (!before.has(peer)) log.warn({ peer }, 'Another replica lets in another token, and refuses what is let in here: give all of them the same file "token"')
     if (before.size > 0 && others.size === 0) log.info({}, 'All replicas let in the same token again')
   }
