@@ -66,6 +66,17 @@ describe('portolan add', () => {
     for (const pid of pids) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
   }, 60_000)
 
+  it('writes nothing with --check on Ctrl+C either where the server has answered, and takes its time to end', async () => {
+    const server = join(folder, 'lingers.mjs')
+    writeFileSync(server, LINGERING_SERVER)
+    const checked = runPortolan(['add', 'lingers', '--check', '--data', data, '--', process.execPath, server], { cwd: folder })
+    await expect.poll(() => readdirSync(folder), { timeout: 15_000 }).toContain('ends')
+    checked.child.kill('SIGINT')
+    expect(await checked.exited).toEqual({ code: 130, signal: null })
+    expect(checked.stderr()).toContain('The trial of lingers was stopped.\nNothing was written.\n')
+    expect(readdirSync(folder)).not.toContain('portolan.json')
+  })
+
   it('keeps a server that does not answer, and says what to do; with --check it writes nothing and fails', async () => {
     const kept = await edit('add', 'a', '--', 'no-such-command-at-all', '--flag')
     expect(kept).toMatchObject({ code: 0, err: expect.stringMatching(/a does not answer: command not found: no-such-command-at-all\n {2}Install the program[^]*a stays in portolan\.json/) })
@@ -247,3 +258,18 @@ describe('portolan config', () => {
     expect(await portolan('config', 'check')).toMatchObject({ code: 0 })
   })
 })
+
+/** Has answered all when it is told to end, and then does not. */
+const LINGERING_SERVER = `
+import { writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+let isAnswered = false
+process.on('SIGTERM', () => undefined)
+setInterval(() => undefined, 1000)
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method } = JSON.parse(line)
+  const result = { initialize: { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'lingers', version: '1' } }, 'tools/list': { tools: [] } }[method]
+  if (method === 'tools/list') isAnswered = true
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, ...(result === undefined ? { error: { code: -32601, message: 'no' } } : { result }) }))
+}).on('close', () => isAnswered && writeFileSync('ends', ''))
+`

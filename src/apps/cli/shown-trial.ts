@@ -24,12 +24,14 @@ export async function tryShown(server: TriedServer): Promise<ServerTrial | undef
     }, PATIENCE_MS)
   }
   try {
-    return await tryAdded(server, { signal: interrupt.signal, onBegin })
+    const trial = await tryAdded(server, { signal: interrupt.signal, onBegin })
+    // Once it has answered, its end is waited for, and heeds no signal.
+    return interrupt.signal.aborted ? undefined : trial
   } catch (error) {
-    process.exitCode = interrupt.exitCode()
     if (interrupt.signal.aborted) return undefined
     throw error
   } finally {
+    if (interrupt.signal.aborted) process.exitCode = interrupt.exitCode()
     clearTimeout(timer)
     progress.close()
     interrupt.close()
