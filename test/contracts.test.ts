@@ -69,7 +69,10 @@ const inMemory = <S>(create: (clock: Clock) => S) => async (): Promise<StoreRig<
 }
 
 testSessionStore('memory', inMemory(createSessionStore))
-testEventStore('memory', inMemory(createEventStore))
+testEventStore('memory', inMemory((clock) => {
+  const sessions = createSessionStore(clock)
+  return { ...createEventStore(clock, sessions), sessions }
+}))
 testReplicaStore('memory', inMemory(createReplicaStore))
 testLeaseStore('memory', inMemory(createLeaseStore))
 testKeyStore('memory', inMemory(createKeyStore))

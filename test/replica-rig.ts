@@ -43,7 +43,8 @@ export interface Replicas {
 /** `skewMs`: by how much each one's wall clock is wrong. */
 export async function startReplicas(count: number, options: RigOptions = {}, skewMs: readonly number[] = []): Promise<Replicas> {
   const clock = createSystemClock()
-  const stores = { sessions: createSessionStore(clock), replicas: createReplicaStore(clock), kept: createEventStore(clock) }
+  const sessions = createSessionStore(clock)
+  const stores = { sessions, replicas: createReplicaStore(clock), kept: createEventStore(clock, sessions) }
   const leases = createLeaseStore(clock)
   const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), leases, ...stores }
   const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options, skewMs[index] ?? 0)))

@@ -87,7 +87,7 @@ async function useSessions({ durable, cache }: StateDatabases): Promise<void> {
   await sessions.release('s5', 'r', 1)
   await sessions.delete('s5')
   await events.keep('s7', [{ streamId: 'a', eventId: 'z_1', text: '', isFinal: true }], 600_000, { events: 100, bytes: 10_000 })
-  await events.replace('s7', [{ streamId: 'a', eventId: 'z_1', text: '', isFinal: true }], 600_000)
+  await events.replace('s7', 1, [{ streamId: 'a', eventId: 'z_1', text: '', isFinal: true }], 600_000)
   await events.load('s7')
   await events.dropSession('s7')
   await createReplayGuard(durable).firstUse('k3', 600_000)

@@ -24,7 +24,7 @@ import { findPostgres } from './services/postgres.ts'
 
 function testStores(name: string, rig: OpenRig): void {
   testSessionStore(name, rig(({ cache }) => createSessionStore(cache)))
-  testEventStore(name, rig(({ cache }) => createEventStore(cache)))
+  testEventStore(name, rig(({ cache }) => ({ ...createEventStore(cache), sessions: createSessionStore(cache) })))
   testReplicaStore(name, rig(({ cache }) => createReplicaStore(cache)))
   testLeaseStore(name, rig(({ durable }) => createLeaseStore(durable)))
   testKeyStore(name, rig(({ durable }) => createKeyStore(durable)))

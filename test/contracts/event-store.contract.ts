@@ -1,12 +1,19 @@
 /** What every EventStore must do. */
 import { describe, expect, it } from 'vitest'
 import type { EventStore, KeptBounds, KeptEvent } from '../../src/core/session/event-store.ts'
+import type { SessionStore } from '../../src/core/session/session-store.ts'
+import type { Session } from '../../src/core/session/session.ts'
 import type { StoreRig } from './store-rig.ts'
 
 const ROOM: KeptBounds = { events: 10_000, bytes: 1_000_000 }
 const event = (eventId: string, more: Partial<KeptEvent> = {}): KeptEvent => ({ streamId: 'stream', eventId, text: '{"n":1}', isFinal: false, ...more })
+const session = (id: string): Session => ({
+  id, bindingKey: 'b', ownerKey: 'o', endpoint: '', revision: '2025-11-25', clientInfo: '{}', clientCapabilities: '{}',
+  createdAtMs: 1, lastUsedAtMs: 1, initialized: true, logLevel: '', subscriptions: {}, tasks: {}, holds: [], atServers: {},
+})
 
-export function testEventStore(name: string, open: () => Promise<StoreRig<EventStore>>): void {
+/** Events are of sessions, which stand in the same database. */
+export function testEventStore(name: string, open: () => Promise<StoreRig<EventStore & { readonly sessions: SessionStore }>>): void {
   describe(`EventStore contract: ${name}`, () => {
     it('loads what was kept, whole and in order, from everywhere', async () => {
       const { store, second } = await open()
@@ -59,14 +66,30 @@ export function testEventStore(name: string, open: () => Promise<StoreRig<EventS
 
     it('puts events in the place of all that was kept of a session', async () => {
       const { store, second } = await open()
+      await store.sessions.save(session('s1'), 60_000)
       await store.keep('s1', [event('a'), event('b')], 60_000, ROOM)
       await store.keep('s2', [event('a')], 60_000, ROOM)
       const many = [event('b', { text: 'changed' }), ...Array.from({ length: 700 }, (_, at) => event(`e${at}`))]
-      await store.replace('s1', many, 60_000)
+      expect(await store.replace('s1', 0, many, 60_000)).toBe(true)
       expect(await (await second()).load('s1')).toEqual(many)
-      await store.replace('s1', [], 60_000)
+      expect(await store.replace('s1', 0, [], 60_000)).toBe(true)
       expect(await store.load('s1')).toEqual([])
       expect(await store.load('s2')).toEqual([event('a')])
+    })
+
+    it('leaves alone what is kept of a session that was claimed since, and keeps nothing of one that was ended', async () => {
+      const { store, second } = await open()
+      await store.sessions.save(session('s1'), 60_000)
+      await store.keep('s1', [event('a')], 60_000, ROOM)
+      await (await second()).sessions.claim('s1', 'other', 0)
+      expect(await store.replace('s1', 0, [event('late')], 60_000)).toBe(false)
+      expect(await store.load('s1')).toEqual([event('a')])
+      expect(await store.replace('s1', 1, [event('b')], 60_000)).toBe(true)
+      expect(await store.load('s1')).toEqual([event('b')])
+      await (await second()).sessions.delete('s1')
+      await store.dropSession('s1')
+      expect(await store.replace('s1', 1, [event('late')], 60_000)).toBe(false)
+      expect(await store.load('s1')).toEqual([])
     })
 
     it('forgets events after their lifetime', async () => {

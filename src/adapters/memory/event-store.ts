@@ -1,13 +1,15 @@
 /** Events kept in one process, for replicas that live in it. */
 import type { Clock } from '../../core/clock.ts'
 import type { EventStore, KeptBounds, KeptEvent } from '../../core/session/event-store.ts'
+import type { SessionStore } from '../../core/session/session-store.ts'
 import { createExpiringMap } from './expiring-map.ts'
 import type { ExpiringMap } from './expiring-map.ts'
 
 /** How many of the oldest sessions each `keep` looks at. */
 const SWEEP_COUNT = 4
 
-export function createEventStore(clock: Clock): EventStore {
+/** `stored`: whose sessions they are of. */
+export function createEventStore(clock: Clock, stored: Pick<SessionStore, 'find'>): EventStore {
   const sessions = new Map<string, ExpiringMap<KeptEvent>>()
 
   function eventsOf(sessionId: string): ExpiringMap<KeptEvent> {
@@ -38,9 +40,11 @@ export function createEventStore(clock: Clock): EventStore {
       sweep()
       trim(add(sessionId, events, lifetimeMs), bounds)
     },
-    async replace(sessionId, events, lifetimeMs) {
+    async replace(sessionId, epoch, events, lifetimeMs) {
+      if ((await stored.find(sessionId))?.epoch !== epoch) return false
       sessions.delete(sessionId)
       add(sessionId, events, lifetimeMs)
+      return true
     },
     async load(sessionId) {
       return sessions.get(sessionId)?.values() ?? []

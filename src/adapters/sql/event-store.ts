@@ -2,7 +2,7 @@
 
 import type { EventStore, KeptEvent } from '../../core/session/event-store.ts'
 import { numberOf, textOf } from './sql-database.ts'
-import type { SqlDatabase, Statement } from './sql-database.ts'
+import type { SqlDatabase, SqlValue, Statement } from './sql-database.ts'
 
 /** One owner at a time keeps a session's events; should two do so at once, their events may share ordinals. */
 const NEWEST = 'SELECT COALESCE(MAX(ordinal), 0) AS newest FROM portolan_event WHERE session_id = $1'
@@ -17,6 +17,10 @@ const TRIM = `
     ) AS own WHERE place > $2 OR bytes > $3
   )`
 const DROP = 'DELETE FROM portolan_event WHERE session_id = $1'
+/** Takes the row's lock, so that nobody claims or ends the session before the transaction is over. */
+const HOLD = 'UPDATE portolan_session SET epoch = epoch WHERE id = $1 AND epoch = $2 RETURNING epoch'
+const isHeld = (epoch: string): string => `EXISTS (SELECT 1 FROM portolan_session WHERE id = $1 AND epoch = ${epoch})`
+const DROP_HELD = `${DROP} AND ${isHeld('$2')}`
 
 /** Events of one statement: both databases bound the number of parameters. */
 const CHUNK = 500
@@ -27,8 +31,10 @@ export function createEventStore(database: SqlDatabase): EventStore {
       if (events.length === 0) return
       await database.writeAll([...keepStatements(sessionId, events, lifetimeMs), { sql: TRIM, values: [sessionId, bounds.events, bounds.bytes] }])
     },
-    async replace(sessionId, events, lifetimeMs) {
-      await database.writeAll([{ sql: DROP, values: [sessionId] }, ...keepStatements(sessionId, events, lifetimeMs)])
+    async replace(sessionId, epoch, events, lifetimeMs) {
+      const seen = [sessionId, epoch]
+      const [held] = await database.writeAll([{ sql: HOLD, values: seen }, { sql: DROP_HELD, values: seen }, ...keepStatements(sessionId, events, lifetimeMs, epoch)])
+      return held?.length === 1
     },
     async load(sessionId) {
       const rows = await database.read(LOAD, [sessionId])
@@ -45,23 +51,26 @@ export function createEventStore(database: SqlDatabase): EventStore {
   }
 }
 
-function keepStatements(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): readonly Statement[] {
+/** With `epoch` only where the session still has it. */
+function keepStatements(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number, epoch?: number): readonly Statement[] {
   const chunks = Array.from({ length: Math.ceil(events.length / CHUNK) }, (_, at) => events.slice(at * CHUNK, (at + 1) * CHUNK))
-  return chunks.map((chunk) => keepStatement(sessionId, chunk, lifetimeMs))
+  return chunks.map((chunk) => keepStatement(sessionId, chunk, lifetimeMs, epoch))
 }
 
 /** What stands there already is looked at once for all: asked for each event, 1,000 of them took seconds, and a drain lost its session. */
-function keepStatement(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): Statement {
+function keepStatement(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number, epoch?: number): Statement {
   const rows = events.map((_, index) => {
     const first = 3 + index * 4
     return `($${first}, $${first + 1}, $${first + 2}, $${first + 3}, ${index + 1})`
   })
+  const values: SqlValue[] = [sessionId, Math.ceil(lifetimeMs)]
+  for (const { eventId, streamId, text, isFinal } of events) values.push(eventId, streamId, text, isFinal ? 1 : 0)
+  const condition = epoch === undefined ? 'true' : isHeld(`$${values.push(epoch)}`)
   // Without WHERE, SQLite takes ON for the condition of a join.
   const sql = `
     INSERT INTO portolan_event (session_id, event_id, stream_id, body, is_final, ordinal, expires_at_ms)
     SELECT $1, column1, column2, column3, CAST(column4 AS BIGINT), newest + column5, portolan_now_ms() + $2
     FROM (VALUES ${rows.join(', ')}) AS event CROSS JOIN (${NEWEST}) AS kept
-    WHERE true ON CONFLICT (session_id, event_id) DO NOTHING`
-  const values = events.flatMap(({ eventId, streamId, text, isFinal }) => [eventId, streamId, text, isFinal ? 1 : 0])
-  return { sql, values: [sessionId, Math.ceil(lifetimeMs), ...values] }
+    WHERE ${condition} ON CONFLICT (session_id, event_id) DO NOTHING`
+  return { sql, values }
 }

@@ -23,8 +23,11 @@ export interface KeptBounds {
 export interface EventStore {
   /** Adds to what is kept, in this order, all or none; an event that is there already stays as it was. They live `lifetimeMs`. */
   keep(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number, bounds: KeptBounds): Promise<void>
-  /** These in place of all that is kept of the session, at once: where it fails, everything is as it was. */
-  replace(sessionId: string, events: readonly KeptEvent[], lifetimeMs: number): Promise<void>
+  /**
+   * These in place of all that is kept of the session, at once: where it fails, everything is as it was. False, and nothing is
+   * done, where the session is stored with another epoch, or no more: another has claimed it, and keeps events of its own, or it was ended.
+   */
+  replace(sessionId: string, epoch: number, events: readonly KeptEvent[], lifetimeMs: number): Promise<boolean>
   /** All that is kept, in the order of keeping. */
   load(sessionId: string): Promise<readonly KeptEvent[]>
   dropSession(sessionId: string): Promise<void>

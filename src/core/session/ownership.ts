@@ -37,6 +37,7 @@ export interface Ownership {
   release(session: LiveSession): Promise<void>
 }
 
+/** What was claimed when there were others keeps its epoch. */
 const ALONE: Owned = { epoch: 0, generation: 0 }
 
 /** Of the only replica there is: everything is its own. */
@@ -54,7 +55,7 @@ export function ownAll(store: SessionStore): Ownership {
     },
     async locate(id, mayBe) {
       const stored = await store.find(id)
-      return stored === undefined || !mayBe(stored.session) ? undefined : { ...stored, ...ALONE }
+      return stored === undefined || !mayBe(stored.session) ? undefined : { ...ALONE, ...stored }
     },
     release: () => Promise.resolve(),
   }

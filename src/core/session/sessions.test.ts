@@ -214,7 +214,7 @@ describe('the end', () => {
 describe('a session that another replica claimed meanwhile', () => {
   it('is let go, with what that one has kept of it left alone', async () => {
     const { clock, store, replica } = createRig()
-    const kept = createEventStore(clock)
+    const kept = createEventStore(clock, store)
     const sessions = replica({ kept, ownership: { ...ownAll(store), isCertain: () => false, recheck: () => Promise.resolve(false) } })
     const session = await sessions.open(alice, FIELDS)
     const event = { streamId: 'post_1', eventId: 'post_1_1', text: '{}', isFinal: true }
@@ -226,7 +226,7 @@ describe('a session that another replica claimed meanwhile', () => {
 
   it('is not given back with events in the place of that one\'s, where it was claimed while it was handed over', async () => {
     const { clock, store, replica } = createRig()
-    const [kept, events] = [createEventStore(clock), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
+    const [kept, events] = [createEventStore(clock, store), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
     const sessions = replica({ kept, events, ownership: { ...ownAll(store), save: () => Promise.resolve(false) } })
     const session = await sessions.open(alice, FIELDS)
     events.append(session.data.id, 'post_1', '{"jsonrpc":"2.0","id":1,"result":{}}')
@@ -234,6 +234,41 @@ describe('a session that another replica claimed meanwhile', () => {
     await kept.keep(session.data.id, [event], IDLE_MS, BOUNDS)
     await sessions.handOver(session, 0)
     expect(await kept.load(session.data.id)).toEqual([event])
+  })
+})
+
+describe('a session that was claimed between two writes of its hand-over', () => {
+  it('has what its new owner keeps left alone', async () => {
+    const { clock, store, replica } = createRig()
+    const [kept, events] = [createEventStore(clock, store), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
+    const event = { streamId: 'post_2', eventId: 'post_2_1', text: '{}', isFinal: true }
+    const ownership = ownAll(store)
+    const claimedAfter: typeof ownership.save = async (session, lifetimeMs) => {
+      await ownership.save(session, lifetimeMs)
+      await store.claim(session.data.id, 'other', session.epoch)
+      await kept.keep(session.data.id, [event], lifetimeMs, BOUNDS)
+      return true
+    }
+    const sessions = replica({ kept, events, ownership: { ...ownership, save: claimedAfter } })
+    const session = await sessions.open(alice, FIELDS)
+    events.append(session.data.id, 'post_1', '{"jsonrpc":"2.0","id":1,"result":{}}')
+    await sessions.handOver(session, 0)
+    expect(await kept.load(session.data.id)).toEqual([event])
+  })
+})
+
+describe('a session of former replicas, served by the only one that is left', () => {
+  it('is handed over with what it has to say', async () => {
+    const { clock, store, replica } = createRig()
+    const [kept, events] = [createEventStore(clock, store), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
+    const { handle, data } = await replica().open(alice, FIELDS)
+    await store.claim(data.id, 'former', 0)
+    const sessions = replica({ kept, events })
+    const session = await sessions.find(alice, 'files', handle)
+    if (session === undefined || 'replicaId' in session) throw new TypeError('it is not here')
+    events.append(data.id, 'post_1', '{"jsonrpc":"2.0","id":1,"result":{}}')
+    await sessions.handOver(session, 0)
+    expect((await kept.load(data.id)).map(({ streamId }) => streamId)).toEqual(['post_1'])
   })
 })
 
@@ -258,8 +293,8 @@ describe('what a client was not there to hear', () => {
   const answer = (id: number): string => `{"jsonrpc":"2.0","id":${id},"result":{}}`
 
   it('is kept within bounds, however often it goes away', async () => {
-    const { clock, replica } = createRig()
-    const kept = createEventStore(clock)
+    const { clock, store, replica } = createRig()
+    const kept = createEventStore(clock, store)
     const events = createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })
     const sessions = replica({ kept, events })
     const session = await sessions.open(alice, FIELDS)
@@ -271,8 +306,8 @@ describe('what a client was not there to hear', () => {
   })
 
   it('stays where it was kept by a hand-over that the store does not take', async () => {
-    const { clock, replica } = createRig()
-    const store = createEventStore(clock)
+    const { clock, store: stored, replica } = createRig()
+    const store = createEventStore(clock, stored)
     const kept = { ...store, keep: () => Promise.reject(new Error('full')), replace: () => Promise.reject(new Error('full')) }
     const sessions = replica({ kept })
     const session = await sessions.open(alice, FIELDS)

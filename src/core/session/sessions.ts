@@ -203,8 +203,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const saved = await save(session)
       // Whoever claimed it meanwhile keeps events of its own.
       if (saved !== 'saved') return saved === 'lost'
-      // All that it kept is among these.
-      await deps.kept?.replace(session.data.id, events, deps.idleMs())
+      // All that it kept is among these. It may have been claimed since, too, or ended.
+      if ((await deps.kept?.replace(session.data.id, session.epoch, events, deps.idleMs())) === false) return true
       // Given back only under the epoch that it was owned by.
       await ownership.release(session)
       return true
