@@ -177,6 +177,25 @@ describe('a call of which a task is being made', () => {
   })
 })
 
+describe('a call whose server did not know the session, when the drain\'s time is over', () => {
+  it('may be sent again while another is being opened: it is refused as not executed', async () => {
+    let opensBefore: number | undefined
+    const silence = new Promise(() => undefined)
+    const opens = (): number => actor.requests.filter(({ json }) => json.method === 'initialize').length
+    const lose = ({ response }: ActorCall): void => {
+      opensBefore = opens()
+      response.writeHead(404).end()
+    }
+    const actor = closeAfter(await startActor(['legacy'], { steps: lose }, { get gate() { return opensBefore === undefined ? Promise.resolve() : silence } }))
+    const rig = await startRig({ servers: { actor: http(actor.url) } })
+    const answering = legacy(rig.port, await openSession(rig.port), 'tools/call', STEPS)
+    await until(() => opensBefore !== undefined && opens() > opensBefore)
+    await rig.gateway.drain(50)
+    const answer = await answering
+    expect([answer.status, codeOf(answer), answer.headers['retry-after']]).toEqual([503, -31_018, '1'])
+  })
+})
+
 describe('a read that is still at its server when the drain\'s time is over', () => {
   it('may be asked again: it is refused as not executed', async () => {
     let isAsked = false

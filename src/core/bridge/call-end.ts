@@ -141,7 +141,10 @@ export function fail(call: Call, channel: Channel, failure: ChannelFailure): voi
   }
   if (!mayRepeat || lasting) return refuse()
   if (failure.reason === 'session_gone' && channel.era === 'legacy') dropSession(call, channel)
-  again(call, refuse)
+  again(call, refuse, () => {
+    // Until it is sent again no server has it.
+    if (!failure.sent) exchange.carriage = undefined
+  })
 }
 
 /** Not closed: other calls that are in flight there may still be answered. The first to find it gone opens its successor for all. */
