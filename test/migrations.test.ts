@@ -197,6 +197,23 @@ describe.skipIf(postgres === undefined)('with a server', () => {
     expect(new Set(waits.slice(first)).size, waits.join('\n')).toBe(1)
   })
 
+  it('is migrated once whoever stands in its way, and waits for it in turn, has had its way', async () => {
+    const url = (await postgres?.newDatabase()) ?? ''
+    closing(await openPostgres({ url }))
+    const other = new Client({ connectionString: url })
+    await other.connect()
+    closers.push(() => other.end())
+    // The migration finds it, and the other does not.
+    await other.query(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 50', current_database()); END $$; SET deadlock_timeout = '1min'`)
+    await other.query('BEGIN; LOCK TABLE portolan_session')
+    const slow = { ...next(1), durable: [...next(1).durable, 'SELECT pg_sleep(0.5)'] }
+    const opening = openPostgres({ url, migrations: [...MIGRATIONS, slow] })
+    const altered = `SELECT COUNT(*)::int AS held FROM pg_locks WHERE relation = 'portolan_key'::regclass AND mode = 'AccessExclusiveLock' AND granted`
+    await expect.poll(async () => (await other.query(altered)).rows, { timeout: 10_000, interval: 20 }).toEqual([{ held: 1 }])
+    await other.query('LOCK TABLE portolan_key; COMMIT')
+    await closing(await opening).cache.write('UPDATE portolan_session SET note = $1', ['x'])
+  })
+
   it('is migrated by one of many replicas that start at once', async () => {
     const url = (await postgres?.newDatabase()) ?? ''
     const opened = await Promise.all(Array.from({ length: 8 }, () => openPostgres({ url, poolSize: 1 })))

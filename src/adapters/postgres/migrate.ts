@@ -5,7 +5,7 @@ import type { ClientBase } from 'pg'
 import { SCHEMA_INSERT, SCHEMA_TABLE, SCHEMA_VERSION, pendingMigrations } from '../sql/migration.ts'
 import type { Migration, SchemaVersion } from '../sql/migration.ts'
 import { StateOpenError } from '../sql/sql-database.ts'
-import { isLocked } from './fault.ts'
+import { isLocked, isUndone } from './fault.ts'
 
 const OLDEST_SERVER = 150_000
 
@@ -39,7 +39,8 @@ export async function migrate(client: ClientBase, name: string, { migrations, on
     try {
       await applyAlone(client, name, { migrations, onWait: tell })
     } catch (error) {
-      if (!isLocked(error)) throw error
+      // A deadlock may be found before the lock's time is over: the server looks after 1 s, too.
+      if (!isLocked(error) && !isUndone(error)) throw error
       await client.query('ROLLBACK')
       if (performance.now() > untilMs) throw new StateOpenError(`Something keeps tables of ${name} from being migrated: a backup that runs, or a transaction that was forgotten. See pg_stat_activity, and start again when it has ended.`, { cause: error })
       onWait(`what keeps tables of ${name} from being migrated, such as a backup`)
