@@ -61,6 +61,9 @@ export function testEventStore(name: string, open: () => Promise<StoreRig<EventS
       expect(await ids('s1')).toEqual(['c2', 'd1'])
       await store.keep('s1', [event('e1', { text: 'x'.repeat(98) })], 60_000, { events: 3, bytes: 97 })
       expect(await ids('s1')).toEqual([])
+      // A byte a character, whatever it takes in the store.
+      await store.keep('s1', [event('f1', { text: '\u00e9'.repeat(97) })], 60_000, { events: 3, bytes: 97 })
+      expect(await ids('s1')).toEqual(['f1'])
       expect(await ids('other')).toEqual(['z1', 'z2'])
     })
 

@@ -9,10 +9,11 @@ const NEWEST = 'SELECT COALESCE(MAX(ordinal), 0) AS newest FROM portolan_event W
 const LOAD = `
   SELECT stream_id, event_id, body, is_final FROM portolan_event
   WHERE session_id = $1 AND expires_at_ms > portolan_now_ms() ORDER BY ordinal, event_id`
+/** Wire text is a byte a character, which takes two here where it is not ASCII. */
 const TRIM = `
   DELETE FROM portolan_event WHERE session_id = $1 AND event_id IN (
     SELECT event_id FROM (
-      SELECT event_id, ROW_NUMBER() OVER newest AS place, SUM(octet_length(body)) OVER newest AS bytes
+      SELECT event_id, ROW_NUMBER() OVER newest AS place, SUM(LENGTH(body)) OVER newest AS bytes
       FROM portolan_event WHERE session_id = $1 WINDOW newest AS (ORDER BY ordinal DESC, event_id DESC)
     ) AS own WHERE place > $2 OR bytes > $3
   )`
