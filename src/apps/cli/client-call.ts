@@ -33,7 +33,7 @@ export async function callTool(session: Session, flags: CallFlags & TaskFlags): 
   const label = fullName(session, source, name)
   const asked = taskAsked(session, connection, tool, flags)
   const result = await request(session, label, (options) => connection.request('tools/call', { name, arguments: args }, { ...options, ...asked, tool }))
-  if (leaveTask(session, { source, connection, result, flags })) return
+  if (leaveTask(session, { source, connection, result, asked, flags })) return
   await showOutcome(session, result, { flags, name, label })
 }
 

@@ -48,9 +48,9 @@ function supportOf({ execution }: JsonObject): unknown {
 }
 
 /** Says what was left behind, and how to follow it; false where there is a result instead. */
-export function leaveTask(session: Session, { source, connection, result, flags }: { readonly source: Source; readonly connection: Connection; readonly result: RawResult; readonly flags: ClientFlags & TaskFlags }): boolean {
+export function leaveTask(session: Session, { source, connection, result, asked, flags }: { readonly source: Source; readonly connection: Connection; readonly result: RawResult; readonly asked: Asked; readonly flags: ClientFlags & TaskFlags }): boolean {
   if (flags.detach !== true) return false
-  const taskId = createdTaskId('tools/call', result, connection.era)
+  const taskId = createdTaskId('tools/call', result, connection.era, asked.task !== undefined)
   if (taskId === undefined) {
     if (connection.era === 'modern') session.note('The server made no task of the call: this is its result.')
     return false

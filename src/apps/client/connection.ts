@@ -93,7 +93,7 @@ export function createConnection(parts: ConnectionParts): Connection {
 
   /** What came, or what comes of the task that came. */
   async function settle(method: string, result: RawResult, options: RequestOptions): Promise<RawResult> {
-    const taskId = createdTaskId(method, result, era)
+    const taskId = createdTaskId(method, result, era, options.task !== undefined)
     return taskId === undefined || options.isDetached === true ? result : followCall(taskId, era, followOf(options))
   }
 

@@ -31,13 +31,14 @@ function play(states: readonly string[], input?: InputHandler, signal?: AbortSig
 
 describe('a call that its server made a task of', () => {
   it('is told from a result, and only tools may answer so', () => {
-    expect(createdTaskId('tools/call', created, 'modern')).toBe('t1')
-    expect(createdTaskId('prompts/get', created, 'modern')).toBeUndefined()
-    expect(createdTaskId('tools/call', raw('{"resultType":"complete","taskId":"t1"}'), 'modern')).toBeUndefined()
+    expect(createdTaskId('tools/call', created, 'modern', false)).toBe('t1')
+    expect(createdTaskId('prompts/get', created, 'modern', true)).toBeUndefined()
+    expect(createdTaskId('tools/call', raw('{"resultType":"complete","taskId":"t1"}'), 'modern', true)).toBeUndefined()
     const nested = raw('{"task":{"taskId":"t1","status":"working"}}')
-    expect(createdTaskId('tools/call', nested, 'legacy')).toBe('t1')
-    expect(createdTaskId('tools/call', nested, 'modern')).toBeUndefined()
-    expect(createdTaskId('tools/call', created, 'legacy')).toBeUndefined()
+    expect(createdTaskId('tools/call', nested, 'legacy', true)).toBe('t1')
+    expect(createdTaskId('tools/call', nested, 'modern', true)).toBeUndefined()
+    expect(createdTaskId('tools/call', created, 'legacy', true)).toBeUndefined()
+    expect(createdTaskId('tools/call', nested, 'legacy', false)).toBeUndefined()
   })
 
   it('gives its result as the server wrote it, and says meanwhile what it is about', async () => {

@@ -32,9 +32,13 @@ const MIN_POLL_MS = 50
 const MAX_POLL_MS = 30_000
 const DEFAULT_POLL_MS = 1_000
 
-/** The id of the task that this is instead of a result; undefined for a result. Only tools may answer so (ext-tasks, Capability Negotiation). */
-export function createdTaskId(method: string, { value }: RawResult, era: Era): string | undefined {
-  const { taskId } = era === 'modern' && value['resultType'] !== 'task' ? {} : taskIn(value, era)
+/**
+ * The id of the task that this is instead of a result; undefined for a result. Only tools may answer so (ext-tasks, Capability
+ * Negotiation), and a legacy one only where it was asked to: else a member `task` is the tool's own (S25 tasks, Creating Tasks).
+ */
+export function createdTaskId(method: string, { value }: RawResult, era: Era, isAsked: boolean): string | undefined {
+  const isOne = era === 'modern' ? value['resultType'] === 'task' : isAsked
+  const { taskId } = isOne ? taskIn(value, era) : {}
   return method === 'tools/call' && typeof taskId === 'string' ? taskId : undefined
 }
 
