@@ -106,7 +106,7 @@ export function createConnection(parts: ConnectionParts): Connection {
         allowInputRequired: true,
         ...(options.signal !== undefined && { signal: options.signal }),
         ...(options.onProgress !== undefined && { onprogress: options.onProgress }),
-        ...(era === 'modern' && isHttp && { headers: { ...paramHeadersOf(options.tool, params), ...nameHeader(method, params) } }),
+        ...(era === 'modern' && isHttp && { headers: paramHeadersOf(options.tool, params) }),
       },
     ))
     try {
@@ -152,11 +152,6 @@ export function createConnection(parts: ConnectionParts): Connection {
 
 function legacyParams(params: JsonObject, { task }: RequestOptions): JsonObject {
   return task === undefined ? params : { ...params, task: task.ttlMs === undefined ? {} : { ttl: task.ttlMs } }
-}
-
-/** Requests about a task name it (ext-tasks, Routing Headers): the SDK does so for some of them only. */
-function nameHeader(method: string, { taskId }: JsonObject): Record<string, string> {
-  return method.startsWith('tasks/') && typeof taskId === 'string' ? { 'Mcp-Name': taskId } : {}
 }
 
 function toJson(value: unknown): JsonObject {

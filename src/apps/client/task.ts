@@ -20,7 +20,7 @@ import type { RawResult } from './tap.ts'
 export const TASK_CAPABILITIES = { extensions: { [TASKS_EXTENSION]: {} } }
 
 export interface FollowOptions {
-  /** One request about the task; `headers` name it (ext-tasks, Routing Headers). */
+  /** One request about the task; the SDK names it in a header (ext-tasks, Routing Headers). */
   readonly ask: (method: string, params: JsonObject, signal: AbortSignal | undefined) => Promise<RawResult>
   readonly input: InputHandler | undefined
   readonly signal: AbortSignal | undefined
