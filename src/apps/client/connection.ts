@@ -12,7 +12,7 @@ import type { JsonObject } from '../../protocol/json-value.ts'
 import { META } from '../../protocol/meta.ts'
 import type { Era } from '../../protocol/revision.ts'
 import { ClientError, RpcError } from './client-error.ts'
-import { answerRound } from './input.ts'
+import { MAX_ROUNDS, answerRound, tooManyRounds } from './input.ts'
 import type { InputHandler } from './input.ts'
 import { createdTaskId, followCall, followTask } from './task.ts'
 import type { FollowOptions } from './task.ts'
@@ -70,7 +70,6 @@ export interface ConnectionParts {
 
 /** The SDK's timers take no more; whoever waits can press Ctrl+C. */
 const NO_TIMEOUT_MS = 2_147_483_647
-const MAX_ROUNDS = 64
 /** Between rounds that ask for nothing: the server only wants to be asked again. */
 const EMPTY_ROUND_PAUSE_MS = 250
 const ANY_RESULT = z.looseObject({})
@@ -134,7 +133,7 @@ export function createConnection(parts: ConnectionParts): Connection {
         if (result.value['resultType'] !== 'input_required') return settle(method, result, options)
         current = { ...first, ...(await nextRound(parts.input, result.value, options.signal)) }
       }
-      throw new ClientError('lost', `The server still asks for input after ${MAX_ROUNDS} rounds.`, 'That is a fault of the server; tell its authors.')
+      throw tooManyRounds()
     },
     async listen(filter, signal) {
       try {

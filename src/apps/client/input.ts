@@ -17,6 +17,13 @@ export interface InputHandler {
   roots(): readonly JsonObject[]
 }
 
+/** How often one call, or one task, may ask. */
+export const MAX_ROUNDS = 64
+
+export function tooManyRounds(): ClientError {
+  return new ClientError('lost', `The server still asks for input after ${MAX_ROUNDS} rounds.`, 'That is a fault of the server; tell its authors.')
+}
+
 /** What a client with such a handler declares; `form` and `url` are both answered. */
 export function inputCapabilities(handler: InputHandler | undefined): Record<string, Record<string, Record<string, never> | boolean>> {
   return handler === undefined ? {} : { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} }

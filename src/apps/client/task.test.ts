@@ -56,6 +56,24 @@ describe('a call that its server made a task of', () => {
     expect(asked.filter(({ method }) => method === 'tasks/update')).toEqual([{ method: 'tasks/update', params: { taskId: 't1', inputResponses: { k: { roots: [{ uri: 'file:///a' }] } } } }])
   })
 
+  it('is given up where it asks for ever, and waits between its rounds', async () => {
+    let round = 0
+    let atOnce = 0
+    const askedAtMs: number[] = []
+    const following = followTask('t1', 'modern', {
+      async ask(method) {
+        if (method === 'tasks/update') askedAtMs.push(performance.now())
+        else if (performance.now() - (askedAtMs.at(-1) ?? -1_000) < 40) atOnce += 1
+        return raw(method === 'tasks/get' ? `{"resultType":"complete","status":"input_required","pollIntervalMs":1,"inputRequests":{"k${round++}":{"method":"roots/list"}}}` : '{"resultType":"complete"}')
+      },
+      input: { elicit: async () => ({}), sample: async () => undefined, roots: () => [] },
+      signal: undefined,
+      onStatus: () => undefined,
+    })
+    await expect(following).rejects.toMatchObject({ code: 'lost', message: 'The server still asks for input after 64 rounds.' })
+    expect([round, askedAtMs.length, atOnce]).toEqual([65, 64, 0])
+  })
+
   it('fails as the call would have failed', async () => {
     await expect(play(['"status":"failed","error":{"code":7,"message":"no"}']).following).rejects.toMatchObject({ rpcCode: 7, message: 'no' })
     await expect(play(['"status":"cancelled"']).following).rejects.toMatchObject({ code: 'cancelled' })
@@ -103,6 +121,17 @@ describe('a task of 2025-11-25', () => {
     finish(raw('{"content":[]}'))
     expect((await following).text).toBe('{"content":[]}')
     expect(asked.filter((method) => method === 'tasks/result')).toHaveLength(1)
+  })
+
+  it('leaves no timer when its result comes before the next poll', async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length
+    const before = timers()
+    const ask: FollowOptions['ask'] = async (method) => {
+      if (method === 'tasks/get') return raw('{"taskId":"t1","pollInterval":30000,"status":"input_required"}')
+      return new Promise((resolve) => setImmediate(() => resolve(raw('{"content":[]}'))))
+    }
+    await followCall('t1', 'legacy', { ask, input: undefined, signal: undefined, onStatus: () => undefined })
+    expect(timers()).toBe(before)
   })
 
   it('fails as its call would have failed, or says that it was cancelled', async () => {

@@ -12,7 +12,7 @@ import type { JsonObject } from '../../protocol/json-value.ts'
 import type { Era } from '../../protocol/revision.ts'
 import { TASK_STATUSES, isOver } from '../../protocol/task.ts'
 import { ClientError, RpcError } from './client-error.ts'
-import { answerRound } from './input.ts'
+import { MAX_ROUNDS, answerRound, tooManyRounds } from './input.ts'
 import type { InputHandler } from './input.ts'
 import type { RawResult } from './tap.ts'
 
@@ -66,7 +66,7 @@ export function followTask(taskId: string, era: Era, options: FollowOptions): Pr
 async function followModern(taskId: string, { ask, input, signal, onStatus }: FollowOptions): Promise<RawResult> {
   const answered = new Set<string>()
   const say = sayer(onStatus)
-  for (;;) {
+  for (let rounds = 0; ;) {
     const task = await ask('tasks/get', { taskId }, signal)
     const { status, statusMessage, pollIntervalMs } = task.value
     say(statusMessage)
@@ -77,10 +77,10 @@ async function followModern(taskId: string, { ask, input, signal, onStatus }: Fo
       // A key that was answered may still be there at the next poll.
       const fresh = Object.entries(objectAt(task.value, 'inputRequests')).filter(([key]) => !answered.has(key))
       if (fresh.length > 0) {
+        if (++rounds > MAX_ROUNDS) throw tooManyRounds()
         const inputResponses = await answerRound(input, Object.fromEntries(fresh), signal ?? new AbortController().signal)
         for (const [key] of fresh) answered.add(key)
         await ask('tasks/update', { taskId, inputResponses }, signal)
-        continue
       }
     }
     await pause(pollIntervalMs, signal)
@@ -102,7 +102,7 @@ async function followLegacy(taskId: string, { ask, signal, onStatus }: FollowOpt
       outcome = ask('tasks/result', { taskId }, signal)
       outcome.catch(() => undefined)
     }
-    const result = await Promise.race([pause(pollInterval, signal), ...(outcome === undefined ? [] : [outcome])])
+    const result = await within(pollInterval, outcome, signal)
     if (result !== undefined) return result
   }
 }
@@ -116,6 +116,18 @@ function sayer(onStatus: (message: string) => void): (message: unknown) => void 
   let said = ''
   return (message) => {
     if (typeof message === 'string' && message !== said) onStatus((said = message))
+  }
+}
+
+/** The outcome, where it comes before the next poll is due. */
+async function within(wantedMs: unknown, outcome: Promise<RawResult> | undefined, signal: AbortSignal | undefined): Promise<RawResult | undefined> {
+  if (outcome === undefined) return pause(wantedMs, signal)
+  const over = new AbortController()
+  try {
+    return await Promise.race([pause(wantedMs, AbortSignal.any(signal === undefined ? [over.signal] : [over.signal, signal])), outcome])
+  } finally {
+    // A timer that is left keeps the process.
+    over.abort()
   }
 }
 
