@@ -232,12 +232,12 @@ export function splitName(session: Session, typed: string | undefined): { readon
 }
 
 /** How the thing is named on the command line. */
-export function fullName(session: Session, source: Source, name: string): string {
+export function fullName(session: Pick<Session, 'portolan'>, source: Pick<Source, 'label'>, name: string): string {
   return session.portolan === undefined ? name : `${source.label}/${name}`
 }
 
 /** What to put between the command and its words, so that an example reaches the same server. */
-export function exampleTail(session: Session, flags: ClientFlags): string {
+export function exampleTail(session: Pick<Session, 'portolan' | 'sources'>, flags: ClientFlags): string {
   if (session.portolan !== undefined) return ''
   const [source] = session.sources
   if (source?.target.kind === 'stdio') return ` -- ${[source.target.command, ...source.target.args].map(shellWord).join(' ')}`

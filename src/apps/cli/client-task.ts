@@ -19,6 +19,7 @@ export interface TaskFlags {
   readonly detach?: boolean
 }
 
+type Place = Pick<Session, 'portolan' | 'sources'>
 type Asked = Pick<RequestOptions, 'task' | 'isDetached'>
 
 /** What is asked for with a call of this tool. A note says what the server or the era has no word for. */
@@ -58,13 +59,29 @@ export function leaveTask(session: Session, { source, connection, result, asked,
   connection.leave()
   if (flags.json === true) writeJson(session, result.text)
   else session.terminal.out.write(`${safeName(fullName(session, source, taskId))}\n`)
-  session.note(`Follow it with: portolan follow ${shellWord(fullName(session, source, taskId))}${wayTail(session, connection, flags)}`)
+  session.note(followHint(session, { source, connection, taskId, flags }))
   if (source.target.kind === 'stdio') session.note('Its server ends with this command: the task goes on only where the server keeps it.', 'yellow')
   return true
 }
 
-/** An id means nothing in the other era of most servers. */
-export function wayTail(session: Session, { era }: Connection, flags: ClientFlags): string {
+/** The id is a server's word, and what is printed is to be pasted: it stays one line. */
+export function followHint(session: Place, { source, connection, taskId, flags }: { readonly source: Pick<Source, 'label'>; readonly connection: Pick<Connection, 'era'>; readonly taskId: string; readonly flags: ClientFlags }): string {
+  return `Follow it with: portolan follow ${shellWord(safeName(fullName(session, source, taskId)))}${wayTail(session, connection, flags)}`
+}
+
+/** An id means nothing in the other era of most servers, nor at another one. */
+export function wayTail(session: Place, { era }: Pick<Connection, 'era'>, flags: ClientFlags): string {
   const isAsked = flags.era !== 'auto' || flags.revision !== undefined
-  return `${isAsked ? ` --era ${era}` : ''}${exampleTail(session, flags)}`
+  return `${isAsked ? ` --era ${era}` : ''}${reachTail(session, flags)}${exampleTail(session, flags)}`
+}
+
+/** What was given to reach it. A secret that was given in plain is not shown: it is to be filled in. */
+function reachTail({ portolan }: Place, { data, socket, token, header = [] }: ClientFlags): string {
+  const given: readonly (readonly [flag: string, value: string | undefined])[] = [
+    ['--data', portolan === undefined ? undefined : data],
+    ['--socket', portolan === undefined ? undefined : socket],
+    ['--token', token === undefined || /^(?:env|file):/.test(token) ? token : '…'],
+    ...header.map((text) => ['--header', text.replace(/:[^]*$/, ': …')] as const),
+  ]
+  return given.map(([flag, value]) => (value === undefined ? '' : ` ${flag} ${shellWord(value)}`)).join('')
 }
