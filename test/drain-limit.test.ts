@@ -10,6 +10,7 @@ import type { ActorCall } from './fixtures/upstream/actor.ts'
 import { http, sendJson, startHttp, until } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import { codeOf, legacy, legacyRequest, messageOf, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
+import type { Asked } from './mcp-client.ts'
 import { startReplicas } from './replica-rig.ts'
 import { DECLARED } from './task-rig.ts'
 
@@ -109,8 +110,8 @@ describe('a call of which a task is being made', () => {
     const gone: string[] = []
     const { drop } = store
     store.drop = async (id, tombstoneMs) => (gone.push(id), drop(id, tombstoneMs))
-    function askUntilLeft(): () => void {
-      const { path, headers, body } = modernRequest('tools/call', params, wire)
+    function askUntilLeft(more: Asked = {}): () => void {
+      const { path, headers, body } = modernRequest('tools/call', params, { ...wire, ...more, meta: { ...wire.meta, ...more.meta } })
       const outgoing = request({ host: '127.0.0.1', port: rig.port, method: 'POST', path, headers, agent: false })
       outgoing.on('error', () => undefined).end(body)
       return () => void outgoing.destroy()
@@ -174,6 +175,19 @@ describe('a call of which a task is being made', () => {
     acknowledgement.letGo()
     await until(() => gone.includes(id))
     expect(calls).toHaveLength(1)
+  })
+
+  it('is done all the same where it has an idempotency key: whoever asks again gets the same task', async () => {
+    const { store, rig, calls, askUntilLeft } = await playTask()
+    const { create } = store
+    const acknowledgement = held<Awaited<ReturnType<typeof create>>>()
+    store.create = async (task) => acknowledgement.wait(await create(task))
+    const leave = askUntilLeft({ token: 'bob', meta: { 'dev.portolan/idempotencyKey': 'k' } })
+    await acknowledgement.reached
+    leave()
+    await until(() => rig.records().some(({ outcome }) => outcome === 'disconnected'))
+    acknowledgement.letGo()
+    await until(() => calls.length === 2)
   })
 })
 

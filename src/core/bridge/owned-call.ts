@@ -83,12 +83,13 @@ async function taskFirst(call: OwnCall): Promise<Outcome> {
 async function goOn(call: OwnCall, making: Made, hasRoom: boolean): Promise<Outcome> {
   const { context, owned, exchange } = call
   const { task } = making
-  if (hasRoom) owned.runner.take(making, (taken, sink) => owned.begin(taken, sink, exchange))
+  // An exchange that has ended has no route any more: the task is tried like any that waits.
+  if (hasRoom && exchange.outcome === undefined) owned.runner.take(making, (taken, sink) => owned.begin(taken, sink, exchange))
   // Where that cannot be written now, its lease ends by itself.
   else await owned.tasks.move(task, { kind: 'release', epoch: task.epoch }).catch(() => undefined)
-  if (exchange.outcome === undefined || !exchange.becomesTask) return createdOutcome(context, exchange, task)
+  if (exchange.outcome === undefined) return createdOutcome(context, exchange, task)
   // Too late to withdraw it: another replica may try it by now.
-  void owned.tasks.cancel(task.origin.ownerKey, task.id).catch(() => undefined)
+  if (exchange.becomesTask) void owned.tasks.cancel(task.origin.ownerKey, task.id).catch(() => undefined)
   return exchange.outcome
 }
 
