@@ -57,6 +57,18 @@ describe.skipIf(postgres === undefined)('over PostgreSQL', () => {
     const open = (onChange: (isUp: boolean) => void): WiredHints => createPostgresHints({ ...deps(), url: url.href, checkMs: 1_500, onChange })
     return rigOver(proxy, open, async (text) => void (await other.query('SELECT pg_notify($1, $2)', ['portolan_hints', text])), () => other.end())
   }, true)
+
+  it('are closed within moments though their connection has fallen silent', { timeout: 10_000 }, async () => {
+    if (postgres === undefined) throw new TypeError('left out')
+    const proxy = await openTcpProxy(postgres)
+    const url = new URL(await postgres.newDatabase())
+    url.port = String(proxy.port)
+    const hints = createPostgresHints({ ...deps(), url: url.href, checkMs: 60_000 })
+    await expect.poll(() => hints.state().isUp).toBe(true)
+    proxy.freeze()
+    await hints.close()
+    proxy.close()
+  })
 })
 
 describe.skipIf(postgres === undefined)('a PostgreSQL', () => {

@@ -22,6 +22,8 @@ import { postgresRig, sqliteProcessRig, sqliteRig } from './contracts/state-rig.
 import type { OpenRig } from './contracts/state-rig.ts'
 import { findPostgres } from './services/postgres.ts'
 
+const NEVER = (): boolean => false
+
 function testStores(name: string, rig: OpenRig): void {
   testSessionStore(name, rig(({ cache }) => createSessionStore(cache)))
   testEventStore(name, rig(({ cache }) => ({ ...createEventStore(cache), sessions: createSessionStore(cache) })))
@@ -46,13 +48,26 @@ function testSweep(name: string, rig: OpenRig): void {
       await events.keep('s1', [{ ...event, eventId: 'short' }], 60_000, { events: 100, bytes: 10_000 })
       await events.keep('s1', [{ ...event, eventId: 'long' }], 600_000, { events: 100, bytes: 10_000 })
       await replicas.announce({ id: 'dead', address: '', version: '1' }, 60_000)
-      expect(await sweepExpired(databases)).toEqual({ removed: 0, isMore: false })
+      expect(await sweepExpired(databases, NEVER)).toEqual({ removed: 0, isMore: false })
       await pass(61_000)
-      expect(await sweepExpired(databases)).toEqual({ removed: 602, isMore: false })
+      expect(await sweepExpired(databases, NEVER)).toEqual({ removed: 602, isMore: false })
       expect(await guard.firstUse('long', 1)).toBe(false)
       expect((await events.load('s1')).map(({ eventId }) => eventId)).toEqual(['long'])
       const [row] = await cache.read('SELECT COUNT(*) AS events FROM portolan_event', [])
       expect(row).toEqual({ events: 1 })
+    })
+
+    it('is left for the next one by a sweep that is told to stop, after the batch that is on its way', async () => {
+      const { store: databases, pass } = await rig((opened) => opened)()
+      const guard = createReplayGuard(databases.durable)
+      await Promise.all(Array.from({ length: 600 }, (_, at) => guard.firstUse(`short-${at}`, 60_000)))
+      await pass(61_000)
+      const sweep = async (): Promise<number> => {
+        let isStopped = false
+        const durable = { ...databases.durable, write: (...statement: Parameters<typeof databases.durable.write>) => ((isStopped = true), databases.durable.write(...statement)) }
+        return (await sweepExpired({ ...databases, durable }, () => isStopped)).removed
+      }
+      expect([await sweep(), await sweep()]).toEqual([500, 100])
     })
   })
 }
@@ -77,9 +92,9 @@ describe.skipIf(openPostgresRig === undefined)('on PostgreSQL', () => {
     const renewed = (await second()).durable.writeAll([renew, hold]).then(() => 'renewed')
     const asleep = `SELECT COUNT(*) AS asleep FROM pg_stat_activity WHERE query = $1 AND state = 'active' AND datname = current_database()`
     await expect.poll(async () => (await databases.durable.read(asleep, [hold.sql]))[0], { interval: 10 }).toEqual({ asleep: 1 })
-    expect(await Promise.race([sweepExpired(databases), renewed])).toEqual({ removed: 2, isMore: false })
+    expect(await Promise.race([sweepExpired(databases, NEVER), renewed])).toEqual({ removed: 2, isMore: false })
     await renewed
-    expect(await sweepExpired(databases)).toEqual({ removed: 0, isMore: false })
+    expect(await sweepExpired(databases, NEVER)).toEqual({ removed: 0, isMore: false })
     expect(await guard.firstUse('b', 1)).toBe(false)
   })
   testStores('PostgreSQL', openPostgresRig)

@@ -28,6 +28,7 @@ export interface PostgresHintsOptions {
 /** PostgreSQL refuses 8,000 bytes. */
 const MAX_TEXT_BYTES = 7_900
 const CHECK_MS = 2_000
+const END_MS = 1_000
 const BACKOFF = { firstMs: 100, maxMs: 3_000 }
 const DEAF = 'LISTEN brings nothing: name PostgreSQL itself, not a pooler, with --database-direct-url'
 const SILENT = 'nothing comes from the database any more'
@@ -147,7 +148,11 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
       relay.down()
       const last = client
       client = undefined
-      await last?.end().catch(() => undefined)
+      if (last === undefined) return
+      // A connection that fell silent does not say that it has ended.
+      let stop = (): void => {}
+      const given = new Promise<void>((resolve) => void (stop = clock.after(END_MS, resolve)))
+      await Promise.race([last.end().catch(() => undefined), given]).finally(() => stop())
     },
   }
 }

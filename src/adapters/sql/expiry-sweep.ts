@@ -16,20 +16,21 @@ export interface Swept {
   readonly isMore: boolean
 }
 
-export async function sweepExpired({ durable, cache }: StateDatabases): Promise<Swept> {
+/** `isStopped`: looked at before each batch. */
+export async function sweepExpired({ durable, cache }: StateDatabases, isStopped: () => boolean): Promise<Swept> {
   const swept: Swept[] = []
-  for (const [table, key] of Object.entries(CACHE_TABLES)) swept.push(await sweepTable(cache, table, key))
-  for (const [table, key] of Object.entries(DURABLE_TABLES)) swept.push(await sweepTable(durable, table, key))
+  for (const [table, key] of Object.entries(CACHE_TABLES)) swept.push(await sweepTable(cache, table, key, isStopped))
+  for (const [table, key] of Object.entries(DURABLE_TABLES)) swept.push(await sweepTable(durable, table, key, isStopped))
   return { removed: swept.reduce((sum, { removed }) => sum + removed, 0), isMore: swept.some(({ isMore }) => isMore) }
 }
 
 /** Materialized: picked once. Left to itself PostgreSQL may pick anew for each row that it looks at, and 10,000 rows take longer than a statement may. */
-function sweepTable(database: SqlDatabase, table: string, key: string): Promise<Swept> {
+function sweepTable(database: SqlDatabase, table: string, key: string, isStopped: () => boolean): Promise<Swept> {
   const expired = `SELECT ${key} FROM ${table} WHERE expires_at_ms <= portolan_now_ms() LIMIT`
   const remove = `
     WITH picked AS MATERIALIZED (${expired} ${BATCH}${unlocked(database)})
     DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM picked) RETURNING 1 AS removed`
-  return sweepBatches(database, `${expired} 1`, remove)
+  return sweepBatches(database, `${expired} 1`, remove, isStopped)
 }
 
 /** Two replicas that sweep at once take different rows, and what was renewed meanwhile stays. */
@@ -38,9 +39,9 @@ function unlocked({ dialect }: SqlDatabase): string {
 }
 
 /** Where nothing has expired, nothing is written: a process without sessions starts no thread that writes. */
-async function sweepBatches(database: SqlDatabase, look: string, remove: string): Promise<Swept> {
+async function sweepBatches(database: SqlDatabase, look: string, remove: string, isStopped: () => boolean): Promise<Swept> {
   let removed = 0
-  for (let batch = 0; batch < MAX_BATCHES; batch++) {
+  for (let batch = 0; batch < MAX_BATCHES && !isStopped(); batch++) {
     if ((await database.read(look, [])).length === 0) return { removed, isMore: false }
     const { length } = await database.write(remove, [])
     // Somebody else removes them.

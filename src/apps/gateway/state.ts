@@ -94,17 +94,17 @@ async function openStores({ place, data, clock, log, replicaId }: StateOptions, 
     const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
     const contact = createContact(clock, log)
     const poll = (): Promise<void> => keyring.refresh().then(contact.made, contact.failed)
-    const sweep = async (): Promise<number> => {
+    const sweep = async (isStopped: () => boolean): Promise<number> => {
       // Whether the database is away the poll says.
       const isOurs = replicaId === undefined || (await isElected(stores.replicas, replicaId).catch(() => false))
-      return isOurs && (await sweepExpired(databases)).isMore ? SWEEP_ON_MS : SWEEP_MS
+      return isOurs && (await sweepExpired(databases, isStopped)).isMore ? SWEEP_ON_MS : SWEEP_MS
     }
     const unswept = (error: unknown): number => {
       log.warn({ reason: reasonOf(error) }, 'What has expired could not be removed from the database: tried again in a minute')
       return SWEEP_MS
     }
     const stopPoll = repeat(clock, KEY_POLL_MS, () => poll().then(() => KEY_POLL_MS))
-    const stopSweep = repeat(clock, SWEEP_MS, () => sweep().catch(unswept))
+    const stopSweep = repeat(clock, SWEEP_MS, (isStopped) => sweep(isStopped).catch(unswept))
     return {
       name: databases.name,
       databases,
@@ -166,14 +166,14 @@ function reasonOf(error: unknown): string {
   return String(cause ?? error)
 }
 
-/** Runs again and again, each time after the last has ended and what it asks for has passed. Returns what stops it, and waits for a run that is on its way. */
-function repeat(clock: Clock, firstMs: number, run: () => Promise<number>): () => Promise<void> {
+/** Runs again and again, each time after the last has ended and what it asks for has passed. Returns what stops it, and waits for a run that is on its way, which may look whether it is to stop. */
+function repeat(clock: Clock, firstMs: number, run: (isStopped: () => boolean) => Promise<number>): () => Promise<void> {
   let isStopped = false
   let running: Promise<void> = Promise.resolve()
   let cancel = (): void => undefined
   const next = (ms: number): void => {
     cancel = clock.after(ms, () => {
-      running = run().then((pauseMs) => {
+      running = run(() => isStopped).then((pauseMs) => {
         if (!isStopped) next(pauseMs)
       })
     })
