@@ -117,7 +117,7 @@ describe('a task that a call leaves behind', () => {
   it('is reached through Portolan in either era, at a server of 2025-11-25', async () => {
     await Promise.all((['legacy', 'modern'] as const).map(async (era) => {
       const left = await viaPortolan('call', 'everything/simulate-research-query', `topic=${era}`, '--detach', '--era', era)
-      expect(left, left.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/^everything\/\S+\n$/), stderr: expect.stringContaining(` --era ${era}\n`) })
+      expect(left, left.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/^everything\/\S+\n$/), stderr: expect.stringMatching(new RegExp(` --era ${era} --data \\S+\\n`)) })
       const end = await viaPortolan('follow', left.stdout.trim(), '--era', era)
       expect(end, end.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining(`Research Report: ${era}`) })
     }))
