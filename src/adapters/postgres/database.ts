@@ -19,6 +19,8 @@ export interface PostgresOptions {
   readonly poolSize?: number
   /** A statement that takes longer is given up. */
   readonly statementTimeoutMs?: number
+  /** Of that, what it may wait for a lock; left out: all of it. */
+  readonly lockTimeoutMs?: number
   /** A replica that says nothing for so long in mid-transaction is cut off. */
   readonly transactionIdleMs?: number
   /** How long the server is tried at the start. */
@@ -108,7 +110,7 @@ interface Connections {
 }
 
 /** `serverTimeoutMs` 0: the server is not told, because what stands between takes no such parameter. */
-function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serverTimeoutMs: number): Connections {
+function createPool({ url, poolSize, statementTimeoutMs, lockTimeoutMs }: PostgresOptions, serverTimeoutMs: number): Connections {
   const config: PoolConfig = {
     connectionString: url,
     max: poolSize ?? POOL_SIZE,
@@ -120,7 +122,7 @@ function createPool({ url, poolSize, statementTimeoutMs }: PostgresOptions, serv
     application_name: 'portolan',
     allowExitOnIdle: true,
     types: NUMBERS,
-    ...(serverTimeoutMs === 0 ? {} : { statement_timeout: serverTimeoutMs }),
+    ...(serverTimeoutMs === 0 ? {} : { statement_timeout: serverTimeoutMs, lock_timeout: lockTimeoutMs }),
     onConnect: refuseReader,
   }
   const pool = new Pool(config)

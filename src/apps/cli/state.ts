@@ -86,8 +86,9 @@ async function placeOf(flag: string, given: string): Promise<Place> {
 }
 
 async function open({ text, isUrl }: Place): Promise<StateDatabases> {
-  const { openDatabases } = await import('../gateway/state-place.ts')
-  return openDatabases({ databaseUrl: isUrl ? text : '' }, text)
+  const { PATIENT, openDatabases } = await import('../gateway/state-place.ts')
+  // A table of millions of rows is counted, and 8 MB may go over a slow line.
+  return openDatabases({ databaseUrl: isUrl ? text : '' }, text, undefined, PATIENT)
 }
 
 /** Whether a Portolan answers on the folder's operations socket. */

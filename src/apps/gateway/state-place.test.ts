@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { statePlaceOf } from './state-place.ts'
+import { findPostgres } from '../../../test/services/postgres.ts'
+import { PATIENT, openDatabases, statePlaceOf } from './state-place.ts'
 
 const folders: string[] = []
 afterEach(() => folders.splice(0).forEach((folder) => rmSync(folder, { recursive: true })))
@@ -46,5 +47,15 @@ describe('where the state is kept', () => {
   ])('is refused with what to do, and without the secret: %j', (flags, message) => {
     expect(() => statePlaceOf(flags, {})).toThrow(message)
     expect(() => statePlaceOf(flags, {})).toThrow(/^(?![^]*hunter2)/)
+  })
+})
+
+const postgres = await findPostgres()
+describe.skipIf(postgres === undefined)('a database that no client waits for', () => {
+  it('may take its time, but not for locks', async () => {
+    const databases = await openDatabases({ databaseUrl: (await postgres?.newDatabase()) ?? '' }, '', undefined, PATIENT)
+    const set = (name: string): string => `current_setting('${name}')`
+    expect(await databases.cache.read(`SELECT ${set('statement_timeout')} AS statement, ${set('lock_timeout')} AS lock`, [])).toEqual([{ statement: '15min', lock: '4s' }])
+    await databases.close()
   })
 })

@@ -3,12 +3,15 @@
  * seals the key ring in it. Both may be references, so that no secret stands on a command line.
  */
 
+import type { PostgresOptions } from '../../adapters/postgres/database.ts'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
 import { openSqlite } from '../../adapters/sqlite/database.ts'
 import type { Env } from './config-file.ts'
 import { openDataFolder } from './data-folder.ts'
 import { flagProblem, textOf } from './flag-text.ts'
 import type { StartWait } from './start-wait.ts'
+
+type PostgresLimits = Pick<PostgresOptions, 'statementTimeoutMs' | 'lockTimeoutMs'>
 
 /** As the command line has them; undefined: as the environment has them. */
 export interface StateFlags {
@@ -54,12 +57,15 @@ function namesSeveralHosts(text: string): boolean {
   return `${authority.slice(authority.lastIndexOf('@') + 1)}${named}`.includes(',')
 }
 
+/** For what no client waits for, such as a copy: a statement may take long, but may not wait for a lock for long. */
+export const PATIENT: PostgresLimits = { statementTimeoutMs: 15 * 60_000, lockTimeoutMs: 4_000 }
+
 /** Rejects with StateOpenError or DataFolderError; nothing is open then. */
-export async function openDatabases({ databaseUrl }: Pick<StatePlace, 'databaseUrl'>, dataPath: string, onWait?: StartWait['on']): Promise<StateDatabases> {
+export async function openDatabases({ databaseUrl }: Pick<StatePlace, 'databaseUrl'>, dataPath: string, onWait?: StartWait['on'], limits: PostgresLimits = {}): Promise<StateDatabases> {
   if (databaseUrl !== '') {
     // Loaded where it is used: a start without it takes 40 ms less.
     const { openPostgres } = await import('../../adapters/postgres/database.ts')
-    return openPostgres({ url: databaseUrl, ...(onWait === undefined ? {} : { onWait }) })
+    return openPostgres({ url: databaseUrl, ...limits, ...(onWait === undefined ? {} : { onWait }) })
   }
   return openSqlite({ folder: openDataFolder(dataPath).path, nowMs: Date.now })
 }
