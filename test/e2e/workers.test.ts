@@ -1,5 +1,5 @@
 /** `portolan up --workers N`: several processes on one host as one Portolan, over one data folder. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -227,6 +227,22 @@ describe('portolan up --workers 2', () => {
     const beganAtMs = performance.now()
     expect(await brief.stop()).toBe(0)
     expect(performance.now() - beganAtMs).toBeGreaterThanOrEqual(400)
+  })
+
+  it.runIf(process.platform === 'linux')('ends with 0 on Ctrl+C while its first worker starts', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portolan-workers-'))
+    closers.push(() => rmSync(folder, { recursive: true, force: true }))
+    const data = join(folder, 'data')
+    const starting = runPortolan(['up', '--workers', '2', '--auth', 'none', '--port', '0', '--data', data])
+    closers.push(async () => (starting.child.kill('SIGKILL'), await starting.exited))
+    const { pid: supervisor = 0 } = starting.child
+    const others = (): number[] => running(data).filter((pid) => pid !== supervisor)
+    // SIGHUP is bit 0: Node itself catches SIGINT from the beginning, but not this one.
+    const listens = (): boolean => (BigInt(`0x${/^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${supervisor}/status`, 'utf8'))?.[1]}`) & 1n) !== 0n
+    await expect.poll(() => others().length > 0 && listens(), { interval: 5, timeout: 10_000 }).toBe(true)
+    // As a terminal sends it: to each process of its group. The worker has not come to listen for it yet.
+    for (const pid of [supervisor, ...others()]) process.kill(pid, 'SIGINT')
+    expect(await starting.exited, starting.stderr()).toEqual({ code: 0, signal: null })
   })
 
   it.skipIf(postgres === undefined)('is replicas of a database where there is one, and listens on a unix socket where the configuration says so', async () => {

@@ -167,7 +167,9 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
   function lost(slot: Slot, code: number | null, signal: string | null): void {
     const waitMs = emptied(slot, clock.ticksMs(), random)
     if (isStopping || !hasBegun) {
-      exitCode = Math.max(exitCode, code ?? (signal === 'SIGTERM' ? 0 : 1))
+      // One that still starts leaves no signal of the terminal to its supervisor: it ends by it.
+      const isAsked = signal === 'SIGTERM' || (isStopping && (signal === 'SIGINT' || signal === 'SIGHUP'))
+      exitCode = Math.max(exitCode, code ?? (isAsked ? 0 : 1))
       if (slots.every(({ running }) => running === undefined)) {
         dealer.close()
         end(exitCode)
