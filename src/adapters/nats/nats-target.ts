@@ -31,8 +31,11 @@ function withOneScheme(url: string): string {
   return url.startsWith('tls:') ? url.replaceAll(',tls://', ',') : url.replaceAll(',nats://', ',')
 }
 
-export function isNatsCredentials(text: string): boolean {
-  return isNkeySeed(text) || (text.includes('-----BEGIN NATS USER JWT-----') && text.includes('-----BEGIN USER NKEY SEED-----'))
+/** Line ends as the parser of NATS wants them: it takes no file with CR LF. Undefined where it would find no login in it. */
+export function parseNatsCredentials(given: string): string | undefined {
+  const text = given.replaceAll(/\r\n?/g, '\n').trim()
+  const seed = /^-{3,}BEGIN NATS USER JWT-{3,}\n.+\n\s*-{3,}END[^\n]*-{3,}\n[^]*^-{3,}BEGIN USER NKEY SEED-{3,}\n(.+)\n\s*-{3,}END[^\n]*-{3,}$/m.exec(text)?.[1] ?? text
+  return isNkeySeed(seed) ? text : undefined
 }
 
 export function isNkeySeed(text: string): boolean {

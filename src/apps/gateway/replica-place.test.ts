@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { replicaPlaceOf } from './replica-place.ts'
 
-const CREDS = '-----BEGIN NATS USER JWT-----\n-----BEGIN USER NKEY SEED-----'
+const CREDS = `-----BEGIN NATS USER JWT-----
+eyJ.a.b
+------END NATS USER JWT------
+
+************************* IMPORTANT *************************
+
+-----BEGIN USER NKEY SEED-----
+SU${'A'.repeat(56)}
+------END USER NKEY SEED------
+
+*************************************************************`
 const DATABASE = 'postgres://u:hunter2@pooler:6432/p'
 
 describe('how replicas reach each other', () => {
@@ -12,7 +22,7 @@ describe('how replicas reach each other', () => {
 
   it('can be said by flags, or by the environment; flags win', () => {
     const env = {
-      PORTOLAN_DATABASE_DIRECT_URL: 'env:DIRECT', DIRECT: 'postgres://u:hunter2@db/p', PORTOLAN_NATS_URL: 'tls://nats', PORTOLAN_NATS_CREDENTIALS: 'env:CREDS', CREDS,
+      PORTOLAN_DATABASE_DIRECT_URL: 'env:DIRECT', DIRECT: 'postgres://u:hunter2@db/p', PORTOLAN_NATS_URL: 'tls://nats', PORTOLAN_NATS_CREDENTIALS: 'env:CREDS', CREDS: CREDS.replaceAll('\n', '\r\n'),
       PORTOLAN_PEER_LISTEN: '0.0.0.0:7401', PORTOLAN_PEER_ADDRESS: 'tls://a:1',
     }
     expect(replicaPlaceOf({}, DATABASE, env)).toEqual({
@@ -28,6 +38,8 @@ describe('how replicas reach each other', () => {
     [{ natsCredentials: 'hunter2' }, DATABASE, /--nats-credentials: there is no --nats-url/],
     [{ natsUrl: 'nats://u:hunter2@a,u:hunter2@b' }, DATABASE, /--nats-url: .* several hosts divided by commas behind one login/],
     [{ natsUrl: 'nats://a', natsCredentials: 'hunter2' }, DATABASE, /--nats-credentials: it holds no credentials of a NATS\. Give env:NAME or file:/],
+    [{ natsUrl: 'nats://a', natsCredentials: CREDS.replace(/SU\w+/, 'hunter2') }, DATABASE, /--nats-credentials: it holds no credentials of a NATS/],
+    [{ natsUrl: 'nats://a', natsCredentials: CREDS.replace('eyJ.a.b\n', '') }, DATABASE, /--nats-credentials: it holds no credentials of a NATS/],
     [{ databaseDirectUrl: 'postgres://u:hunter2@a:1,b:1/x' }, DATABASE, /--database-direct-url: it names several hosts/],
     [{ databaseDirectUrl: 'mysql://hunter2@a' }, DATABASE, /--database-direct-url: it is no URL of a PostgreSQL database/],
     [{ peerListen: '7401' }, DATABASE, /--peer-listen: 7401 is no address to listen on\. Give it as host:port/],

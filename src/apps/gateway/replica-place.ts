@@ -4,7 +4,7 @@
  */
 
 import type { ListenTarget } from '../../adapters/http/bind.ts'
-import { isNatsCredentials, parseNatsUrl } from '../../adapters/nats/nats-target.ts'
+import { parseNatsCredentials, parseNatsUrl } from '../../adapters/nats/nats-target.ts'
 import type { NatsTarget } from '../../adapters/nats/nats-target.ts'
 import { parsePeerAddress } from '../../adapters/peer-tls/peer-address.ts'
 import type { Env } from './config-file.ts'
@@ -55,11 +55,12 @@ export function replicaPlaceOf(flags: ReplicaFlags, databaseUrl: string, env: En
   }
 }
 
-function natsOf(url: string, credentials: string): NatsTarget {
+function natsOf(url: string, given: string): NatsTarget {
   const target = parseNatsUrl(url)
   if (target === undefined) throw flagProblem('--nats-url', 'it is no URL of a NATS', 'Give it as nats://user:password@host:4222, tls://… for TLS, several hosts divided by commas behind one login, or as env:NAME or file:/path with that in it')
-  if (credentials === '') return target
-  if (!isNatsCredentials(credentials)) throw flagProblem('--nats-credentials', 'it holds no credentials of a NATS', 'Give env:NAME or file:/path of a .creds file, or of the seed of an nkey (SU…)')
+  if (given === '') return target
+  const credentials = parseNatsCredentials(given)
+  if (credentials === undefined) throw flagProblem('--nats-credentials', 'it holds no credentials of a NATS', 'Give env:NAME or file:/path of a .creds file, or of the seed of an nkey (SU…)')
   return { ...target, credentials }
 }
 
