@@ -1,3 +1,5 @@
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { startNetwork } from '../../../test/services/network.ts'
 import { findPostgres } from '../../../test/services/postgres.ts'
@@ -5,6 +7,9 @@ import { startStandby } from '../../../test/services/start-standby.ts'
 import type { StateDatabases } from '../sql/sql-database.ts'
 import { openPostgres } from './database.ts'
 import type { PostgresOptions } from './database.ts'
+
+/** AuthenticationOk, and ReadyForQuery outside of a transaction. */
+const READY = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5a, 0, 0, 0, 5, 0x49])
 
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -146,6 +151,26 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     const madeSince = await backend()
     expect(await outcome).toBe('Error: Query read timeout')
     expect(await backend()).toEqual(madeSince)
+  })
+
+  it('is not waited for as long as a statement may take where a new connection stands, and nothing comes over it', async () => {
+    const mute = createServer((socket) => void socket.on('error', () => undefined).once('data', () => socket.write(READY)))
+    await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve))
+    closers.push(() => void mute.close())
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    const url = await newUrl()
+    url.port = String(network.port)
+    const { durable } = await open({ url: url.href, poolSize: 2, statementTimeoutMs: 20_000 })
+    const outcome = durable.read('SELECT pg_sleep(60)', []).then(() => 'done', () => 'lost')
+    // It has the one connection that stands.
+    await new Promise((resolve) => setImmediate(resolve))
+    network.abandon((mute.address() as AddressInfo).port)
+    const startedAtMs = performance.now()
+    await expect(durable.read('SELECT 1', [])).rejects.toMatchObject({ code: 'state_unavailable' })
+    expect(performance.now() - startedAtMs).toBeLessThan(10_000)
+    network.cut()
+    expect(await outcome).toBe('lost')
   })
 
   it('is away while what answers at its address only reads, at the start and later', async () => {
