@@ -82,7 +82,7 @@ describe.skipIf(postgres === undefined || nats === undefined || nginx === undefi
     const modern = await modernClient(modernHttp(at, '/mcp'))
     const legacy = await legacyClient(httpTransport(at, '/mcp'))
     for (const client of [modern, legacy]) for (let call = 0; call < 6; call += 1) expect((await client.call('reference__test_simple_text')).text).toBe(SIMPLE)
-    for (const container of containers) expect(container.status()).toMatchObject({ state: 'ready', replica: { hints: { wire: 'nats', isUp: true } } })
+    for (const container of containers) await expect.poll(() => container.status(), { timeout: 10_000 }).toMatchObject({ state: 'ready', replica: { hints: { wire: 'nats', isUp: true } } })
     await Promise.all([modern.close(), legacy.close()])
     await expect(modernClient(modernHttp({ ...at, token: 'another' }, '/mcp'))).rejects.toThrow()
   })

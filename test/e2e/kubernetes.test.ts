@@ -42,6 +42,8 @@ function environmentOf(podIp: string): Record<string, string> {
 describe.skipIf(postgres === undefined || nginx === undefined)('deploy/kubernetes', () => {
   let folder = ''
   const pods: Pod[] = []
+  /** Of whatever has started, also where its pod did not. */
+  const ends: (() => Promise<unknown>)[] = []
   const { token } = read('secret.example').stringData
 
   async function startPod(index: number, image: NodeJS.ProcessEnv): Promise<Pod> {
@@ -57,9 +59,12 @@ describe.skipIf(postgres === undefined || nginx === undefined)('deploy/kubernete
     expect([tini, dashes]).toEqual(['tini', '--'])
     const portolan = containerOf({ command: [...shell, ...main.args], environment: environmentOf('127.0.0.1'), table, data: join(home, 'data'), image })
     portolan.start()
+    ends.push(() => portolan.end('SIGKILL'))
     mkdirSync(join(home, 'nginx'))
     const server = place(data['metrics.conf'], { 'listen 9090': `listen 127.0.0.1:${metricsPort}`, '127.0.0.1:7402': `127.0.0.1:${operationsPort}` })
-    return { portolan, metrics: startNginx(join(home, 'nginx'), `events {}\nhttp {\n${server}\n}\n`), url: `http://127.0.0.1:${port}`, metricsUrl: `http://127.0.0.1:${metricsPort}` }
+    const front = startNginx(join(home, 'nginx'), `events {}\nhttp {\n${server}\n}\n`)
+    ends.push(() => front.stop())
+    return { portolan, metrics: front, url: `http://127.0.0.1:${port}`, metricsUrl: `http://127.0.0.1:${metricsPort}` }
   }
 
   const probe = ({ url }: Pod, name: string): Promise<boolean> => fetch(url + main[name].httpGet.path).then(({ ok }) => ok, () => false)
@@ -76,7 +81,7 @@ describe.skipIf(postgres === undefined || nginx === undefined)('deploy/kubernete
   }, 60_000)
 
   afterAll(async () => {
-    for (const pod of pods) await Promise.all([pod.metrics.stop(), pod.portolan.end('SIGKILL')])
+    await Promise.all(ends.map((end) => end()))
     rmSync(folder, { recursive: true, force: true })
   })
 
