@@ -31,7 +31,7 @@ async function mayHaveChanged(context: GatewayContext, { data }: LiveSession): P
   return texts
 }
 
-/** Tells a session that another replica had, once, when all that it asked for is listened to here: what comes from then on it hears. */
+/** Tells a session that another replica had when all that it asked for is listened to here: what comes from then on it hears. Once more where a server was slow. */
 export async function tellMissed(context: GatewayContext, session: LiveSession, listening: readonly Promise<unknown>[]): Promise<void> {
   const { clock, random } = context.deps
   const { takenUp } = session

@@ -19,11 +19,7 @@ export function takeUpSession(context: GatewayContext, session: LiveSession): bo
   for (const id of lost) session.lost.add(id)
   const party = partyOfSession(session)
   announceLists(context, session, party)
-  session.takenUp = Promise.allSettled(
-    upstreamsAt(context, data.endpoint).map(async (upstream) => {
-      await watchAgain(context, session, upstream)
-    }),
-  )
+  session.takenUp = Promise.allSettled(upstreamsAt(context, data.endpoint).map((upstream) => watchAgain(context, session, upstream)))
   return true
 }
 
