@@ -29,6 +29,8 @@ export function openGetStream(context: GatewayContext, exchange: Exchange, reque
   admitStream(context, exchange)
   const replay = lastEventId === undefined ? undefined : context.deps.events.replayAfter(session.data.id, lastEventId)
   begin(exchange, response)
+  // Left since it was found: here nobody would write to it. The client comes again, to wherever the session is.
+  if (session.isLeft) return void finish(context, exchange, { kind: 'ended' })
   if (replay?.kind === 'events') writeAll(response, replay.events)
   const listening = keepOpen(context, exchange, session, response, replay?.kind === 'events' ? replay.streamId : undefined)
   if (session.takenUp !== undefined || (replay !== undefined && replay.kind !== 'events')) void tellMissed(context, session, listening)
