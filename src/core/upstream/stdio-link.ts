@@ -62,6 +62,8 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   let modern: LineChannel | undefined
   let openingModern: Promise<Result<LineChannel, OpenFault>> | undefined
   let probingModern: Promise<ModernVerdict> | undefined
+  /** The child of the last probe that found nothing: the next one does not run beside it. */
+  let probeEnded: Promise<unknown> = Promise.resolve()
   let restarts = 0
   /** Children that ended by themselves and have no successor yet. */
   let owed = 0
@@ -149,6 +151,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   }
 
   async function openModern(): Promise<Result<LineChannel, OpenFault>> {
+    await probeEnded
     const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: false, listener: DEAF })
     if (!opened.ok) return opened
     const channel = opened.value
@@ -164,6 +167,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
   }
 
   async function probeNew(hurry: Promise<unknown> | undefined): Promise<ModernVerdict> {
+    await probeEnded
     const opened = await openChild({ era: 'modern', ownerKey: '', isShared: true, isProbe: true, listener: DEAF })
     if (!opened.ok) return { verdict: 'unknown', detail: opened.fault.detail }
     const channel = opened.value
@@ -172,7 +176,7 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
       probes.delete(channel)
       modern = channel
     } else {
-      channel.close().catch(() => undefined)
+      probeEnded = channel.close().catch(() => undefined)
     }
     return verdict
   }
@@ -207,14 +211,15 @@ export function createStdioLink(options: StdioLinkOptions): UpstreamLink {
 
   return {
     // Whoever asks what the server is and whoever needs it at the same time have one child: there may be no second one (decision 0017).
+    // Nothing is waited for between the look and the start, where both come in the same moment.
     async probeModern(hurry) {
-      await openingModern?.catch(() => undefined)
+      while (openingModern !== undefined) await openingModern
       if (modern !== undefined && !modern.closed) return await discover(modern, hurry)
       probingModern ??= probeNew(hurry).finally(() => (probingModern = undefined))
       return await probingModern
     },
     async openModern() {
-      await probingModern?.catch(() => undefined)
+      while (probingModern !== undefined) await probingModern
       if (modern !== undefined && !modern.closed) return ok(modern)
       openingModern ??= openModern().finally(() => (openingModern = undefined))
       return await openingModern
