@@ -221,6 +221,25 @@ describe('a GET stream', () => {
     all[0]?.drop()
   })
 
+  it.each<[client: string, isThere: boolean, message: string]>([
+    ['is still there', true, 'notifications/tools/list_changed'],
+    ['went away', false, 'notifications/tools/list_changed'],
+    ['went away', false, 'notifications/message'],
+  ])('is told what belongs to no call while one is in flight whose client %s (%s, %s)', async (_client, isThere, method) => {
+    const scene = await play()
+    const session = await openSession(scene.rig.port)
+    const get = closeAfter(await openStream(scene.rig.port, getRequest(session)))
+    const { stream, call } = await startSteps(scene, session)
+    await until(() => scene.actor.streamCount > 0)
+    if (!isThere) stream.drop()
+    await sleep(50)
+    scene.actor.announce(method, { level: 'info', data: 1 })
+    expect(await get.count(1)).toMatchObject([{ method }])
+    expect(stream.messages()).toEqual([])
+    call.answer()
+    stream.drop()
+  })
+
   it('takes nothing of another session, whatever event id it names', async () => {
     const scene = await play()
     const [mine, other] = [await openSession(scene.rig.port), await openSession(scene.rig.port)]

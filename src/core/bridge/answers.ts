@@ -125,7 +125,7 @@ export async function answerSubscribe(context: GatewayContext, exchange: Exchang
   session.data.subscriptions[upstream.id] = subscribes ? [...others, subject] : others
   await context.sessions.changed(session)
   const ownNow = await session.own.get(upstream.id)
-  if (subscribes) void ownNow?.channel.openStream().catch(() => undefined)
+  if (subscribes) void ownNow?.channel.openStream()
   return answerWith(exchange, {})
 }
 

@@ -217,7 +217,7 @@ export function createInputPool(deps: InputPoolDeps): InputPool {
     const all = pools.get(key) ?? new Set()
     pools.set(key, all.add(created))
     // What arrives there belongs to a call of this session (bridge-rulings §3).
-    void channel.openStream().catch(() => undefined)
+    void channel.openStream()
     return created
   }
 

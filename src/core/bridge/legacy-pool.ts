@@ -158,7 +158,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     const { subscriptions } = session.data
     // Bridge-rulings §3: the GET stream stays open where the session is used for input or subscriptions, or somebody hears what comes.
     const usesInput = session.data.clientCapabilities !== '{}'
-    if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream().catch(() => undefined)
+    if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream()
   }
 
   const closeUnneeded = async (channel: LegacyChannel): Promise<void> => {

@@ -16,7 +16,7 @@ export function createLegacyWatch(channel: LegacyChannel, asker: Asker, { holds 
   }
   const subscribe = async (uri: string): Promise<boolean> =>
     (await ask(channel, 'resources/subscribe', { uri: asciiJson(uri) }, asker)).kind === 'result'
-  void channel.openStream().catch(() => undefined)
+  void channel.openStream()
   return {
     channel,
     async sync(uris, uri) {

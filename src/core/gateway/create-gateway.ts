@@ -240,7 +240,12 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
   const slug = slugAt(context, endpoint, upstream)
   const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
   const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId, handleScope(context, endpoint))
-  deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, deliverUnattributed)
+  deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, isOfNoCall(message) && session.streams.length > 0 ? deliver : deliverUnattributed)
+}
+
+/** What a call is told on its stream should relate to it (2025-11-25, Transports, Sending Messages). */
+function isOfNoCall({ method }: Message): boolean {
+  return listsChangedBy(method).length > 0 || method === 'notifications/resources/updated' || method === 'notifications/tasks/status'
 }
 
 /** Whoever takes the session up after a crash must know what went with this process. */

@@ -41,6 +41,8 @@ export interface Reply {
   begin?(): AnswerWriter | undefined
   /** An answer was begun. A method: a getter in an object that each call makes doubled what collections cost. */
   hasBegun?(): boolean
+  /** False: the client went away. It may come back for what was sent meanwhile, or not. */
+  isHeard?(): boolean
   /** Ends the exchange's stream with this answer; undefined ends it without one. Returns the bytes written. */
   finish(answer: FinalAnswer | undefined): number
   /** The upstream suspended its stream (2025-11-25 polling): a resumable client is told to come back, others wait. */

@@ -30,10 +30,10 @@ function createStream(isFast = true): SessionStream & { readonly written: string
   return { written, write: (text) => (written.push(text), isFast), keepAlive() {}, onDrain() {}, end() {} }
 }
 
-/** A call in flight; `carried`: it has reached its upstream. */
-function addCall(session: LiveSession, idText: string, carried = true): string[] {
+/** A call in flight; `carried`: it has reached its upstream; `isHeard`: its client is there. */
+function addCall(session: LiveSession, idText: string, { carried = true, isHeard = true } = {}): string[] {
   const sent: string[] = []
-  const reply: Reply = { send: (text) => sent.push(text) > 0, onDrain() {}, finish: () => 0, suspend() {}, keepAlive() {} }
+  const reply: Reply = { isHeard: () => isHeard, send: (text) => sent.push(text) > 0, onDrain() {}, finish: () => 0, suspend() {}, keepAlive() {} }
   const carriage: CallControl | undefined = carried ? { abort() {}, resume() {} } : undefined
   // Of an exchange only this is asked for here.
   session.inFlight.set(idText, { reply, carriage } as unknown as Exchange)
@@ -79,7 +79,7 @@ describe('a server\'s message that names no call', () => {
     const stream = createStream()
     addStream(session, stream)
     const sent = addCall(session, '1')
-    addCall(session, '2', false)
+    addCall(session, '2', { carried: false })
     deliverUnattributed(session, 'a')
     expect([sent, stream.written]).toEqual([['a'], []])
   })
@@ -101,6 +101,28 @@ describe('a server\'s message that names no call', () => {
     const calls = [addCall(session, '1'), addCall(session, '2')]
     deliverUnattributed(session, 'b')
     expect(calls).toEqual([[], ['b']])
+  })
+})
+
+describe('a server\'s message that names no call, where a client went away from one', () => {
+  it('goes to the session\'s stream, and is kept for the call where there is none', () => {
+    const session = createSession()
+    const gone = addCall(session, '1', { isHeard: false })
+    deliverUnattributed(session, 'a')
+    const stream = createStream()
+    addStream(session, stream)
+    deliverUnattributed(session, 'b')
+    expect([gone, stream.written]).toEqual([['a'], ['b']])
+  })
+
+  it('goes to a call that is heard rather than to a newer one that is not, and to the session\'s stream before both', () => {
+    const session = createSession()
+    const [heard, gone] = [addCall(session, '1'), addCall(session, '2', { isHeard: false })]
+    deliverUnattributed(session, 'a')
+    const stream = createStream()
+    addStream(session, stream)
+    deliverUnattributed(session, 'b')
+    expect([heard, gone, stream.written]).toEqual([['a'], [], ['b']])
   })
 })
 

@@ -175,10 +175,12 @@ export function addStream(session: LiveSession, stream: SessionStream): () => vo
 
 /**
  * Where to send a server's message that names no call: on the one call's stream if there is just one in flight, else
- * on the session's stream, else on the newest call's.
+ * on the session's stream, else on the newest call's. A call whose client went away is heard by nobody while the session's stream is.
  */
 export function deliverUnattributed(session: LiveSession, text: WireText): boolean {
   const calls = session.inFlight.values().filter((exchange) => exchange.carriage !== undefined && exchange.reply.hasBegun?.() !== true)
-  const only = calls.length === 1 ? calls[0] : session.streams.length === 0 ? calls.at(-1) : undefined
-  return only === undefined ? deliver(session, text) : only.reply.send(text)
+  const heard = calls.filter(({ reply }) => reply.isHeard?.() !== false)
+  const [one] = calls.length === 1 ? heard : []
+  const chosen = one ?? (session.streams.length === 0 ? (heard.at(-1) ?? calls.at(-1)) : undefined)
+  return chosen === undefined ? deliver(session, text) : chosen.reply.send(text)
 }

@@ -85,6 +85,7 @@ export function createStreamReply(options: StreamReplyOptions): StreamReply {
       return begun
     },
     hasBegun: () => begun !== undefined,
+    isHeard: () => response !== undefined,
     send(text) {
       if (begun !== undefined) return true
       open(RETRY_MS)

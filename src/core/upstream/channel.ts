@@ -97,7 +97,7 @@ export interface LegacyChannel extends Channel {
   readonly era: 'legacy'
   /** The result of `initialize` as JSON text (wire text). */
   readonly initializeResult: WireText
-  /** Opens the GET stream where the transport has one and it is not open; resolves when it is open or was refused (405). */
+  /** Opens the GET stream where the transport has one, and keeps it open. Resolves when it is, when the server has none (405), or at the end of the session: what fails is tried again. Never rejects. */
   openStream(): Promise<void>
   /** What another holder needs to go on in this session; undefined where it goes with its process or connection, or the server keeps none. */
   readonly standing?: StandingSession

@@ -2,7 +2,6 @@
  * The GET stream of a legacy HTTP session (2025-03-26 … 2025-11-25, Listening for Messages): opened at need, taken up
  * again with `Last-Event-ID` and back-off for as long as the session lives.
  */
-import { PortolanError } from '../../protocol/error.ts'
 import { HEADER } from '../../protocol/header.ts'
 import type { WireText } from '../../protocol/json.ts'
 import { createSseParser } from '../../protocol/sse.ts'
@@ -27,19 +26,22 @@ export interface EventStreamOptions {
 }
 
 export interface EventStream {
-  /** Resolves when it is open or the server has none (405); rejects with `upstream_unavailable`. */
+  /** Opens it, for as long as the session lives. Resolves when it is open, the server has none (405), or it is closed: what fails is tried again. */
   open(): Promise<void>
   close(): void
 }
 
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
+/** RFC 9110 §15.6.2: the server does not support the method. */
+const NOT_IMPLEMENTED = 501
 
 export function createEventStream(options: EventStreamOptions): EventStream {
   const { egress, clock, random, url, connectTimeoutMs, eventBytes } = options
+  const settled = Promise.withResolvers<void>()
   let control: EgressControl | undefined
-  let opening: Promise<void> | undefined
   let stopTimer: (() => void) | undefined
+  let isBegun = false
   let isClosed = false
   let tries = 0
   let lastEventId = ''
@@ -51,10 +53,10 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     // The server's own `retry` is a least time (2025-11-25: the client MUST respect it).
     const delayMs = tries === 0 && retryMs !== undefined ? retryMs : Math.max(retryMs ?? 0, backoffMs * (0.5 + random.fraction() / 2))
     tries += 1
-    stopTimer = clock.after(delayMs, () => void connect(() => undefined, reconnectLater))
+    stopTimer = clock.after(delayMs, connect)
   }
 
-  function connect(onOpen: () => void, onError: (detail: string) => void): void {
+  function connect(): void {
     if (isClosed) return
     let parser: SseParser | undefined
     let refused = 0
@@ -63,30 +65,23 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       ['accept', 'text/event-stream'],
       ...(lastEventId === '' ? [] : ([[HEADER.lastEventId, lastEventId]] as const)),
     ]
-    function ended(detail: string): void {
+    function ended(): void {
       control = undefined
       if (isClosed) return
-      if (parser !== undefined) return reconnectLater()
       if (refused === 404) {
-        isClosed = true
-        onOpen()
+        close()
         options.onGone()
-      } else if (refused === 409) {
-        // Another holder's stream is open still; servers of the TypeScript SDK have one for a session.
-        onOpen()
-        reconnectLater()
-      } else if (refused >= 400 && refused < 500 && refused !== 408 && refused !== 429) {
-        // 405 by the specification; 400 and others come from servers that never heard of this stream.
-        onOpen()
+      } else if (parser === undefined && hasNone(refused)) {
+        settled.resolve()
       } else {
-        onError(detail)
+        reconnectLater()
       }
     }
     control = egress.send({ method: 'GET', url, headers, connectTimeoutMs }, {
       onHead(status, header) {
         if (status === 200 && isMediaType(header('content-type') ?? '', 'text/event-stream')) {
           parser = createSseParser({ maxEventBytes: eventBytes })
-          onOpen()
+          settled.resolve()
         } else {
           refused = status === 200 ? 405 : status
         }
@@ -100,30 +95,37 @@ export function createEventStream(options: EventStreamOptions): EventStream {
         for (const event of events) {
           if (event.data.length > 0 && event.event === 'message' && !isClosed) options.onText(event.data.toString('latin1'))
         }
-        if (fault !== undefined) {
-          control?.abort()
-          ended('an event beyond the limit')
-        }
+        if (fault === undefined) return
+        // An event beyond the limit.
+        control?.abort()
+        ended()
       },
-      onEnd: () => ended('the stream was refused'),
-      onFailure: (failure) => ended(failure.detail),
+      onEnd: ended,
+      onFailure: ended,
     })
+  }
+
+  function close(): void {
+    isClosed = true
+    stopTimer?.()
+    control?.abort()
+    settled.resolve()
   }
 
   return {
     open() {
-      opening ??= new Promise<void>((resolve, reject) => {
-        connect(resolve, (detail) => {
-          opening = undefined
-          reject(new PortolanError('upstream_unavailable', { cause: detail }))
-        })
-      })
-      return opening
+      if (!isBegun) connect()
+      isBegun = true
+      return settled.promise
     },
-    close() {
-      isClosed = true
-      stopTimer?.()
-      control?.abort()
-    },
+    close,
   }
+}
+
+/**
+ * 405 by the specification; 400 and others come from servers that never heard of this stream. 409 is no such answer: another holder's is
+ * open still, and servers of the TypeScript SDK have one for a session.
+ */
+function hasNone(status: number): boolean {
+  return status === NOT_IMPLEMENTED || (status >= 400 && status < 500 && status !== 408 && status !== 409 && status !== 429)
 }

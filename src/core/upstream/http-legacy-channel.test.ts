@@ -266,13 +266,40 @@ describe('a legacy HTTP session', () => {
     expect(server.requests.filter(({ method }) => method === 'GET').map(({ headers }) => headers['last-event-id'])).toEqual([undefined, 'g1'])
   })
 
-  it('goes without a GET stream where the server has none, and rejects where it fails', async () => {
-    let status = 405
-    const without = await open((_request, response) => void response.writeHead(status).end())
-    await without.channel.openStream()
-    status = 500
-    const failing = await open((_request, response) => void response.writeHead(status).end())
-    await expect(failing.channel.openStream()).rejects.toMatchObject({ code: 'upstream_unavailable' })
+  it.each([405, 400, 501])('goes without a GET stream where the server has none, by %d', async (status) => {
+    const { channel, server } = await open((_request, response) => void response.writeHead(status).end())
+    await channel.openStream()
+    await channel.openStream()
+    expect(server.requests.filter(({ method }) => method === 'GET')).toHaveLength(1)
+  })
+
+  it.each<[how: string, fail: (response: ServerResponse) => void]>([
+    ['hangs up', (response) => void response.destroy()],
+    ['fails', (response) => void response.writeHead(500).end()],
+    ['is overloaded', (response) => void response.writeHead(503).end()],
+    ['has another holder\'s open', (response) => void response.writeHead(409).end()],
+  ])('opens the GET stream for as long as it is not open, where the server %s at first', async (_how, fail) => {
+    let gets = 0
+    const { channel, heard } = await open((_request, response) => {
+      gets += 1
+      if (gets < 3) return fail(response)
+      sse(response)
+      event(response, { jsonrpc: '2.0', method: 'notifications/tools/list_changed' })
+    })
+    let isOpen = false
+    const opened = channel.openStream().then(() => (isOpen = true))
+    await until(() => gets === 2)
+    expect(isOpen).toBe(false)
+    await opened
+    await until(() => heard.length === 1)
+    expect(gets).toBe(3)
+  })
+
+  it('waits for its GET stream no longer than the session lasts', async () => {
+    const { channel } = await open((_request, response) => void response.writeHead(503).end())
+    const opened = channel.openStream()
+    await channel.close()
+    await opened
   })
 
   it('tells the listener when the GET stream finds the session gone', async () => {
@@ -376,9 +403,12 @@ describe('a session that stands at the server', () => {
       if (isTaken) return void response.writeHead(409).end()
       sse(response)
     })
-    await channel.openStream()
+    const gets = (): number => server.requests.filter(({ method }) => method === 'GET').length
+    const opened = channel.openStream()
+    await until(() => gets() === 1)
     isTaken = false
-    await until(() => server.requests.filter(({ method }) => method === 'GET').length === 2)
+    await opened
+    expect(gets()).toBe(2)
   })
 
   it('that is another holder\'s opens no stream, and answers what is in flight', async () => {
