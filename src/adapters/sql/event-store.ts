@@ -21,21 +21,27 @@ const DROP = 'DELETE FROM portolan_event WHERE session_id = $1'
 /** Takes the row's lock, so that nobody claims or ends the session before the transaction is over. */
 const HOLD = 'UPDATE portolan_session SET epoch = epoch WHERE id = $1 AND epoch = $2 RETURNING epoch'
 const isHeld = (epoch: string): string => `EXISTS (SELECT 1 FROM portolan_session WHERE id = $1 AND epoch = ${epoch})`
+/** Of those who change one session's events at once each waits here: rows are found in one order, made in another, and trimmed in a third. */
+const ALONE = 'SELECT pg_advisory_xact_lock(706162660, hashtext($1))'
+const DROP_ALONE = `WITH alone AS MATERIALIZED (${ALONE}) ${DROP} AND EXISTS (SELECT 1 FROM alone)`
 const DROP_HELD = `${DROP} AND ${isHeld('$2')}`
 
 /** Events of one statement: both databases bound the number of parameters. */
 const CHUNK = 500
 
 export function createEventStore(database: SqlDatabase): EventStore {
+  const isShared = database.dialect === 'postgres'
+  const alone = (sessionId: string): readonly Statement[] => (isShared ? [{ sql: ALONE, values: [sessionId] }] : [])
   return {
     async keep(sessionId, events, lifetimeMs, bounds) {
       if (events.length === 0) return
-      await database.writeAll([...keepStatements(sessionId, events, lifetimeMs), { sql: TRIM, values: [sessionId, bounds.events, bounds.bytes] }])
+      await database.writeAll([...alone(sessionId), ...keepStatements(sessionId, events, lifetimeMs), { sql: TRIM, values: [sessionId, bounds.events, bounds.bytes] }])
     },
     async replace(sessionId, epoch, events, lifetimeMs) {
       const seen = [sessionId, epoch]
-      const [held] = await database.writeAll([{ sql: HOLD, values: seen }, { sql: DROP_HELD, values: seen }, ...keepStatements(sessionId, events, lifetimeMs, epoch)])
-      return held?.length === 1
+      const before = alone(sessionId)
+      const rows = await database.writeAll([...before, { sql: HOLD, values: seen }, { sql: DROP_HELD, values: seen }, ...keepStatements(sessionId, events, lifetimeMs, epoch)])
+      return rows[before.length]?.length === 1
     },
     async load(sessionId) {
       const rows = await database.read(LOAD, [sessionId])
@@ -47,7 +53,7 @@ export function createEventStore(database: SqlDatabase): EventStore {
       }))
     },
     async dropSession(sessionId) {
-      await database.write(DROP, [sessionId])
+      await database.write(isShared ? DROP_ALONE : DROP, [sessionId])
     },
   }
 }

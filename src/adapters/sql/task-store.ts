@@ -44,8 +44,9 @@ const HOMES = `SELECT DISTINCT holder FROM portolan_task WHERE due_at_ms <= port
 
 const OVERDUE = `SELECT ${COLUMNS}, ${NOW} FROM portolan_task WHERE is_over = 0 AND deadline_at_ms <= portolan_now_ms() ORDER BY deadline_at_ms LIMIT $1`
 const EXPIRED = 'SELECT id FROM portolan_task WHERE is_over = 1 AND expires_at_ms <= portolan_now_ms() ORDER BY expires_at_ms LIMIT $1'
-const OLD_TOMBSTONES = `
-  DELETE FROM portolan_task_tombstone WHERE id IN (SELECT id FROM portolan_task_tombstone WHERE until_ms <= portolan_now_ms() LIMIT $1)`
+const oldTombstones = (dialect: SqlDatabase['dialect']): string => `
+  WITH picked AS MATERIALIZED (SELECT id FROM portolan_task_tombstone WHERE until_ms <= portolan_now_ms() LIMIT $1${dialect === 'postgres' ? ' FOR UPDATE SKIP LOCKED' : ''})
+  DELETE FROM portolan_task_tombstone WHERE id IN (SELECT id FROM picked)`
 
 const DROP_TOMBSTONE = `
   INSERT INTO portolan_task_tombstone (id, owner_key, expired_at_ms, until_ms)
@@ -107,24 +108,26 @@ export function createTaskStore(database: SqlDatabase): TaskStore {
     },
     homes: async () => (await database.read(HOMES, [])).map((row) => textOf(row, 'holder')),
     async renew(leases, leaseMs) {
-      const statements = chunked(byId(leases)).map((chunk) => renewStatement(chunk, leaseMs))
+      const statements = chunked(byId(leases)).map((chunk) => renewStatement(chunk, leaseMs, database.dialect))
       const rows = (statements.length === 0 ? [] : await database.writeAll(statements)).flat()
       return { nowMs: rows[0] === undefined ? await now() : numberOf(rows[0], 'now_ms'), ids: new Set(rows.map((row) => textOf(row, 'id'))) }
     },
     async write(tasks) {
-      const rows = await database.writeAll(chunked(byId(tasks)).map(writeStatement))
+      const rows = await database.writeAll(chunked(byId(tasks)).map((chunk) => writeStatement(chunk, database.dialect)))
       const written = new Set(rows.flat().map((row) => textOf(row, 'id')))
       return tasks.map(({ id }) => written.has(id))
     },
     overdue: async (count) => inTasks(await database.read(OVERDUE, [count])),
     async sweep(count, tombstoneMs) {
       const ids = (await database.read(EXPIRED, [count])).map((row) => textOf(row, 'id'))
-      const [, removed = []] = await database.writeAll([...(ids.length === 0 ? [] : expireStatements(ids, tombstoneMs)), { sql: OLD_TOMBSTONES, values: [count] }])
-      return ids.length === 0 ? 0 : removed.length
+      const old = { sql: oldTombstones(database.dialect), values: [count] }
+      if (ids.length === 0) return (await database.writeAll([old]), 0)
+      const rows = await database.writeAll([...locked(ids, database.dialect), ...expireStatements(ids, tombstoneMs), old])
+      return rows.at(-2)?.length ?? 0
     },
     async drop(id, tombstoneMs) {
-      const [, removed = []] = await database.writeAll([{ sql: DROP_TOMBSTONE, values: [id, Math.ceil(tombstoneMs)] }, { sql: DROP, values: [id] }])
-      return removed.length > 0
+      const rows = await database.writeAll([...locked([id], database.dialect), { sql: DROP_TOMBSTONE, values: [id, Math.ceil(tombstoneMs)] }, { sql: DROP, values: [id] }])
+      return rows.at(-1)?.length === 1
     },
     async usage(ownerKey, upTo) {
       const [row] = await database.read(USAGE, [ownerKey, upTo])
@@ -160,13 +163,32 @@ function sighted(row: SqlRow): Sighting {
   return { kind: 'found', nowMs, task: taskOf(row) }
 }
 
-/** In one order everywhere: who writes the same tasks at once, or renews them, must not wait for each other in a circle. */
+/**
+ * In one order everywhere: who writes the same tasks at once, or renews them, must not wait for each other in a circle. That of the
+ * statements is only half of it: PostgreSQL updates rows as its plan comes by them, in a small table in the order of the file.
+ */
 function byId<T extends { readonly id: string }>(all: readonly T[]): readonly T[] {
   return all.toSorted((left, right) => (left.id < right.id ? -1 : 1))
 }
 
 function chunked<T>(all: readonly T[]): readonly (readonly T[])[] {
   return Array.from({ length: Math.ceil(all.length / CHUNK) }, (_, at) => all.slice(at * CHUNK, (at + 1) * CHUNK))
+}
+
+/** Ids are ASCII: their bytes stand in the order in which JavaScript puts them. */
+const IN_ORDER = 'ORDER BY portolan_task.id COLLATE "C" FOR UPDATE'
+
+/** Before what touches several rows, or a row and its tombstone, in turn. SQLite has one writer at a time. */
+function locked(ids: readonly string[], dialect: SqlDatabase['dialect']): readonly Statement[] {
+  if (dialect === 'sqlite') return []
+  return [{ sql: `SELECT id FROM portolan_task WHERE id IN (${ids.map((_, at) => `$${at + 1}`).join(', ')}) ${IN_ORDER} OF portolan_task`, values: ids }]
+}
+
+/** An update of the tasks that `table` names and `condition` still holds for, locked in order before the first is written. */
+function updateOf(table: string, sets: string, condition: string, returning: string, dialect: SqlDatabase['dialect']): string {
+  const order = dialect === 'sqlite' ? '' : `, held AS MATERIALIZED (SELECT portolan_task.id FROM portolan_task JOIN given ON ${condition} ${IN_ORDER} OF portolan_task)`
+  const isHeld = dialect === 'sqlite' ? '' : ' JOIN held ON held.id = given.id'
+  return `WITH given AS (${table})${order} UPDATE portolan_task SET ${sets} FROM given${isHeld} WHERE ${condition} RETURNING ${returning}`
 }
 
 /** A table of parameters: `SELECT $1, $2 UNION ALL SELECT $3, $4`, each of its type. */
@@ -176,13 +198,11 @@ function tableOf(columns: Readonly<Record<string, string>>, rows: number, first:
   return Array.from({ length: rows }, (_, at) => `SELECT ${row(at)}`).join(' UNION ALL ')
 }
 
-function writeStatement(tasks: readonly StoredTask[]): Statement {
-  const sets = Object.keys(CHANGED).filter((name) => name !== 'id').map((name) => `${name} = new.${name}`)
-  const due = `due_at_ms = CASE new.phase WHEN 'queued' THEN new.run_at_ms WHEN 'running' THEN portolan_task.lease_until_ms ELSE NULL END`
-  const sql = `
-    UPDATE portolan_task SET ${[...sets, due].join(', ')} FROM (${tableOf(CHANGED, tasks.length, 1)}) AS new
-    WHERE portolan_task.id = new.id AND portolan_task.version = new.version - 1
-    RETURNING portolan_task.id AS id`
+function writeStatement(tasks: readonly StoredTask[], dialect: SqlDatabase['dialect']): Statement {
+  const sets = Object.keys(CHANGED).filter((name) => name !== 'id').map((name) => `${name} = given.${name}`)
+  const due = `due_at_ms = CASE given.phase WHEN 'queued' THEN given.run_at_ms WHEN 'running' THEN portolan_task.lease_until_ms ELSE NULL END`
+  const isNext = 'portolan_task.id = given.id AND portolan_task.version = given.version - 1'
+  const sql = updateOf(tableOf(CHANGED, tasks.length, 1), [...sets, due].join(', '), isNext, 'portolan_task.id AS id', dialect)
   return { sql, values: tasks.flatMap(changedValues) }
 }
 
@@ -205,12 +225,10 @@ function claimStatement({ holder, leaseMs, count, perOwner, rooms, gone }: TaskC
   return { sql: `WITH due AS MATERIALIZED (${due}), picked AS MATERIALIZED (SELECT id FROM (${ranked}) AS ranked WHERE place <= ${room})${CLAIM}`, values }
 }
 
-function renewStatement(leases: readonly TaskLease[], leaseMs: number): Statement {
-  const sql = `
-    UPDATE portolan_task SET lease_until_ms = portolan_now_ms() + $1, due_at_ms = portolan_now_ms() + $1
-    FROM (${tableOf({ id: 'TEXT', epoch: 'BIGINT' }, leases.length, 2)}) AS held
-    WHERE portolan_task.id = held.id AND portolan_task.epoch = held.epoch AND portolan_task.phase = 'running'
-    RETURNING portolan_task.id AS id, ${NOW}`
+function renewStatement(leases: readonly TaskLease[], leaseMs: number, dialect: SqlDatabase['dialect']): Statement {
+  const table = tableOf({ id: 'TEXT', epoch: 'BIGINT' }, leases.length, 2)
+  const isLeased = `portolan_task.id = given.id AND portolan_task.epoch = given.epoch AND portolan_task.phase = 'running'`
+  const sql = updateOf(table, 'lease_until_ms = portolan_now_ms() + $1, due_at_ms = portolan_now_ms() + $1', isLeased, `portolan_task.id AS id, ${NOW}`, dialect)
   return { sql, values: [Math.ceil(leaseMs), ...leases.flatMap(({ id, epoch }) => [id, epoch])] }
 }
 
