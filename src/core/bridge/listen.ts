@@ -120,7 +120,10 @@ async function watchResources(
     })
     exchange.onFinished.push(() => watch.stop())
     if (exchange.outcome !== undefined) watch.stop()
-    return (await watch.ready) ? asked : undefined
+    if (await watch.ready) return asked
+    // What was not agreed to is not told, and does not keep who asks next from being agreed with.
+    watch.stop()
+    return undefined
   })
   return (await Promise.all(watches)).filter((uri) => uri !== undefined)
 }

@@ -17,7 +17,7 @@ export interface ModernWatchDeps {
   readonly self: { readonly name: string; readonly version: string }
   readonly upstream: Upstream
   readonly announce: (message: Message) => void
-  /** It broke, and listens again: what happened meanwhile is not known. */
+  /** It broke, or was not heard at first, and listens now: what happened meanwhile is not known. */
   readonly onMissed: () => void
 }
 
@@ -62,7 +62,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
       acknowledge(undefined)
       cancelTimeout()
       if (closed) return
-      void acknowledged.then((honoured) => (isBroken ||= honoured !== undefined))
+      isBroken = true
       void current?.then((listen) => {
         if (listen.control !== control) return
         current = undefined
@@ -100,13 +100,15 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
     const opening = open(wanted)
     current = opening
     opening.catch(() => {
+      isBroken = true
       if (current === opening) current = undefined
       if (!closed) clock.after(RECONNECT_MS, () => void (current === undefined && relisten()))
     })
     const old = await before?.catch(() => undefined)
     if (old === undefined) return
     overlap.begin()
-    await opening.then((listen) => listen.acknowledged).catch(() => undefined)
+    const honoured = await opening.then((listen) => listen.acknowledged).catch(() => undefined)
+    isBroken ||= honoured === undefined
     clock.after(OVERLAP_MS, () => {
       overlap.end()
       old.control.abort('replaced')

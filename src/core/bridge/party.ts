@@ -191,6 +191,12 @@ export async function ensureLists(context: GatewayContext, party: Party, upstrea
     // Another child than the client's own has other lists.
     if (!isOwn || upstream.config.target.transport === 'http') await context.watches.ensureLists(upstream, era)
   } catch {
-    // Who lists asks it again.
+    // It is watched from when it is there, in the era that it speaks then.
+    if (!mayHaveOwnChild(party, upstream)) await context.watches.ensureLists(upstream, party.era)
   }
+}
+
+/** Where what it speaks is not known yet. */
+function mayHaveOwnChild({ session }: Party, { config }: Upstream): boolean {
+  return config.target.transport === 'stdio' && session !== undefined && (config.share === 'session' || session.data.clientCapabilities !== '{}')
 }

@@ -16,7 +16,9 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { createLegacyWatch } from './legacy-watch.ts'
 import { createModernWatch } from './modern-watch.ts'
 import { NOTHING, isSameInterest, missedNews, ownInterests, updateOf } from './others-interest.ts'
-import type { InterestByServer, OthersInterest } from './others-interest.ts'
+import type { InterestByServer } from './others-interest.ts'
+import { isListsOnly, isWanted, newWatched, spokenBy, watchedUris } from './watched.ts'
+import type { Watched } from './watched.ts'
 
 export interface Watch {
   /** True once the upstream agreed; false where it refused or has no such thing. */
@@ -81,20 +83,6 @@ export interface UpstreamWatch {
   readonly channel?: LegacyChannel
 }
 
-interface Watched {
-  /** Undefined once it was removed. */
-  upstream: Upstream | undefined
-  readonly uris: Map<string, Set<(message: Message) => void>>
-  link: Promise<UpstreamWatch> | undefined
-  wantsLists: boolean
-  /** What is listened to at other replicas. */
-  others: OthersInterest
-  /** There was a link: what happened since is not known. */
-  isBroken: boolean
-  /** In a row. */
-  failures: number
-}
-
 const ERAS = ['legacy', 'modern'] as const
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 60_000
@@ -116,7 +104,7 @@ export function createWatches(deps: WatchesDeps): Watches {
   const entry = (upstream: Upstream, era: Era): Watched => {
     const known = watched[era].get(upstream)
     if (known !== undefined) return known
-    const created: Watched = { upstream, uris: new Map(), link: undefined, wantsLists: false, others: NOTHING, isBroken: false, failures: 0 }
+    const created = newWatched(upstream)
     watched[era].set(upstream, created)
     return created
   }
@@ -138,13 +126,8 @@ export function createWatches(deps: WatchesDeps): Watches {
       }
     }
   }
-  /** A successor may speak the other era only. */
-  const spokenBy = async (upstream: Upstream, era: Era): Promise<Era> => {
-    const profile = upstream.knownProfile() ?? (await upstream.profile())
-    return profile[era] !== undefined ? era : era === 'legacy' ? 'modern' : 'legacy'
-  }
   const open = async (upstream: Upstream, asked: Era): Promise<UpstreamWatch> => {
-    const era = await spokenBy(upstream, asked)
+    const era = spokenBy(upstream.knownProfile() ?? (await upstream.profile()), asked)
     if (era === 'modern') return createModernWatch({ ...deps, upstream, announce: (message) => heard(upstream, era, message), onMissed: () => tellMissed(watched[asked].get(upstream), era) })
     return createLegacyWatch(await deps.shared(upstream), deps, { holds: true })
   }
@@ -163,26 +146,40 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (upstream === undefined) return false
     if (era === 'legacy') syncFollowers(upstream)
     try {
+      const profile = upstream.knownProfile() ?? (await upstream.profile())
+      if (state.upstream !== upstream) return await sync(state, era, uri)
+      if (spokenBy(profile, era) !== era && isListsOnly(state)) return await watchListsElsewhere(state, upstream, spokenBy(profile, era))
       const link = await linkOf(upstream, era, state)
       const isHonoured = await link.sync(watchedUris(state), uri)
       if (state.isBroken) tellMissed(state, era)
       return isHonoured
     } catch {
-      // Others cannot know when this replica's children are well again.
-      if (state.others.lists || state.others.uris.size > 0) state.isBroken = true
+      state.isBroken = isWanted(state)
       retry(state, era)
       return false
     }
+  }
+  /** Whoever asked for them did not know yet what it speaks: there they are watched once for all. */
+  const watchListsElsewhere = (state: Watched, upstream: Upstream, era: Era): Promise<boolean> => {
+    state.wantsLists = false
+    state.isBroken = false
+    const other = entry(upstream, era)
+    if (other.wantsLists) return Promise.resolve(true)
+    other.wantsLists = true
+    other.isBroken = true
+    deps.onInterest()
+    return sync(other, era, undefined)
   }
   const changed = (...upstreams: readonly Upstream[]): void => {
     const together = Symbol('together')
     for (const upstream of upstreams) for (const run of listeners) run(upstream, ALL_LISTS, together)
   }
-  /** A server that is down has nobody to tell us when it is back. */
+  /** A server that is down has nobody to tell us when it is back: it is tried again, once for all who want it. */
   const retry = (state: Watched, era: Era): void => {
-    if (!state.isBroken) return
+    if (!state.isBroken || state.stopRetry !== undefined) return
     state.failures += 1
-    deps.clock.after(Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (state.failures - 1)), () => {
+    state.stopRetry = deps.clock.after(Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(state.failures - 1, 10)), () => {
+      state.stopRetry = undefined
       if (state.isBroken && state.link === undefined && isWanted(state)) void sync(state, era, undefined)
     })
   }
@@ -206,7 +203,7 @@ export function createWatches(deps: WatchesDeps): Watches {
     },
     ensureLists(upstream, era) {
       const state = entry(upstream, era)
-      if (state.wantsLists) return state.link?.catch(() => undefined) ?? Promise.resolve()
+      if (state.wantsLists) return state.link?.catch(() => undefined) ?? sync(state, era, undefined)
       state.wantsLists = true
       deps.onInterest()
       return sync(state, era, undefined)
@@ -242,6 +239,9 @@ export function createWatches(deps: WatchesDeps): Watches {
         watched[era].delete(upstream)
         void state.link?.then((link) => link.close()).catch(() => undefined)
         state.link = undefined
+        state.stopRetry?.()
+        state.stopRetry = undefined
+        state.failures = 0
         state.upstream = successor
         if (successor === undefined) continue
         watched[era].set(successor, state)
@@ -263,18 +263,22 @@ export function createWatches(deps: WatchesDeps): Watches {
       syncFollowers(upstream)
     },
     lost(upstream, channel, wasIdle) {
-      const state = watched.legacy.get(upstream)
-      const link = state?.link
-      void link?.then((watch) => {
-        if (state === undefined || state.link !== link || watch.channel !== channel) return
-        state.link = undefined
-        state.isBroken = true
-        if (!wasIdle && isWanted(state)) void sync(state, 'legacy', undefined)
-      }, () => undefined)
+      for (const era of ERAS) {
+        const state = watched[era].get(upstream)
+        const link = state?.link
+        void link?.then((watch) => {
+          if (state === undefined || state.link !== link || watch.channel !== channel) return
+          state.link = undefined
+          state.isBroken = true
+          if (!wasIdle && isWanted(state)) void sync(state, era, undefined)
+        }, () => undefined)
+      }
     },
     opened(upstream) {
-      const state = watched.legacy.get(upstream)
-      if (state?.isBroken === true && state.link === undefined && isWanted(state)) void sync(state, 'legacy', undefined)
+      for (const era of ERAS) {
+        const state = watched[era].get(upstream)
+        if (state?.isBroken === true && state.link === undefined && isWanted(state)) void sync(state, era, undefined)
+      }
     },
     interests: () => ERAS.flatMap((era) => ownInterests(era, watched[era])),
     othersListen(wanted) {
@@ -290,12 +294,4 @@ export function createWatches(deps: WatchesDeps): Watches {
       }
     },
   }
-}
-
-function watchedUris(state: Watched | undefined): ReadonlySet<string> {
-  return state === undefined ? NOTHING.uris : new Set([...state.uris.keys(), ...state.others.uris])
-}
-
-function isWanted({ wantsLists, uris, others }: Watched): boolean {
-  return wantsLists || uris.size > 0 || others.lists || others.uris.size > 0
 }
