@@ -12,6 +12,8 @@ export interface Watched {
   upstream: Upstream | undefined
   readonly uris: Map<string, Set<(message: Message) => void>>
   link: Promise<UpstreamWatch> | undefined
+  /** When the last link was opened. */
+  openedTicks: number
   wantsLists: boolean
   /** What is listened to at other replicas. */
   others: OthersInterest
@@ -23,7 +25,7 @@ export interface Watched {
 }
 
 export function newWatched(upstream: Upstream): Watched {
-  return { upstream, uris: new Map(), link: undefined, wantsLists: false, others: NOTHING, isBroken: false, failures: 0, stopRetry: undefined }
+  return { upstream, uris: new Map(), link: undefined, openedTicks: 0, wantsLists: false, others: NOTHING, isBroken: false, failures: 0, stopRetry: undefined }
 }
 
 export function watchedUris(state: Watched | undefined): ReadonlySet<string> {

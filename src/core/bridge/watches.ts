@@ -91,7 +91,6 @@ const ALL_LISTS = Object.keys(LISTS) as readonly ListKind[]
 export function createWatches(deps: WatchesDeps): Watches {
   const listeners = new Set<ListChange>()
   const watched: Readonly<Record<Era, Map<Upstream, Watched>>> = { legacy: new Map(), modern: new Map() }
-
   const followers = new WeakMap<Upstream, Map<LegacyChannel, UpstreamWatch>>()
 
   const syncFollowers = (upstream: Upstream): void => {
@@ -135,9 +134,10 @@ export function createWatches(deps: WatchesDeps): Watches {
     if (state.link === undefined) {
       const opening = open(upstream, era)
       state.link = opening
-      opening.catch(() => {
-        if (state.link === opening) state.link = undefined
-      })
+      opening.then(
+        () => (state.openedTicks = deps.clock.ticksMs()),
+        () => state.link === opening && (state.link = undefined),
+      )
     }
     return state.link
   }
@@ -270,7 +270,10 @@ export function createWatches(deps: WatchesDeps): Watches {
           if (state === undefined || state.link !== link || watch.channel !== channel) return
           state.link = undefined
           state.isBroken = true
-          if (!wasIdle && isWanted(state)) void sync(state, era, undefined)
+          if (wasIdle || !isWanted(state)) return
+          // One that the server loses at once must not be opened in a circle.
+          if (deps.clock.ticksMs() - state.openedTicks < FIRST_RETRY_MS) retry(state, era)
+          else void sync(state, era, undefined)
         }, () => undefined)
       }
     },

@@ -21,8 +21,8 @@ export interface EventStreamOptions {
   readonly connectTimeoutMs: number
   readonly eventBytes: number
   onText(text: WireText): void
-  /** The server does not know the session. */
-  onGone(): void
+  /** 404: the server does not know the session; or, where none was open before, has no such stream. */
+  onGone(wasOpen: boolean): void
 }
 
 export interface EventStream {
@@ -43,6 +43,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
   let stopTimer: (() => void) | undefined
   let isBegun = false
   let isClosed = false
+  let wasOpen = false
   let tries = 0
   let lastEventId = ''
   let retryMs: number | undefined
@@ -70,7 +71,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       if (isClosed) return
       if (refused === 404) {
         close()
-        options.onGone()
+        options.onGone(wasOpen)
       } else if (parser === undefined && hasNone(refused)) {
         settled.resolve()
       } else {
@@ -81,6 +82,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
       onHead(status, header) {
         if (status === 200 && isMediaType(header('content-type') ?? '', 'text/event-stream')) {
           parser = createSseParser({ maxEventBytes: eventBytes })
+          wasOpen = true
           settled.resolve()
         } else {
           refused = status === 200 ? 405 : status

@@ -302,6 +302,14 @@ describe('a legacy HTTP session', () => {
     await opened
   })
 
+  it.each([['s-1'], ['']])('goes without a GET stream where the server has none and says so by 404, and keeps its session (%j)', async (sessionId) => {
+    const { channel, closed, server } = await open(({ method, json }, response) => (method === 'GET' ? void response.writeHead(404).end() : sendJson(response, answer(json.id))), { sessionId })
+    await channel.openStream()
+    await until(() => sessionId === '' || server.requests.some(({ json }) => json.method === 'ping'))
+    expect((await call(channel, 'tools/call')).response?.kind).toBe('result')
+    expect([closed, channel.closed, server.requests.filter(({ method }) => method === 'GET').length]).toEqual([[], false, 1])
+  })
+
   it('tells the listener when the GET stream finds the session gone', async () => {
     const { channel, closed } = await open((_request, response) => void response.writeHead(404).end())
     await channel.openStream()

@@ -23,6 +23,7 @@ import type { HeaderPairs } from './header-pairs.ts'
 import type { HttpCallRules } from './http-call.ts'
 import { createEventStream } from './http-event-stream.ts'
 import { exchangeStatus, postMessage } from './http-post.ts'
+import { requestOnce } from './request-once.ts'
 import { cancelledText } from './legacy-handshake.ts'
 import type { Handshake } from './legacy-handshake.ts'
 
@@ -168,7 +169,7 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
         else health.stray(scan.ok ? 'a response on the GET stream' : `the GET stream: ${scan.fault.detail}`)
       }
     },
-    onGone: () => lose('the server does not know the session'),
+    onGone: (wasOpen) => (wasOpen ? lose('the server does not know the session') : askWhetherGone()),
   })
 
   function end(detail: string): void {
@@ -185,7 +186,14 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
     open.listener.onClosed({ gone: true, detail })
   }
 
-  return {
+  /** A server without a route for GET answers 404, too (S25 has it answer 405): a request in the session finds it lost, or not. */
+  function askWhetherGone(): void {
+    if (sessionId === '' || isClosed) return
+    const idText = channel.nextId()
+    void requestOnce(channel, clock, { text: `{"jsonrpc":"2.0","id":${idText},"method":"ping"}`, idText, method: 'ping', headers: [], timeoutMs: requestTimeoutMs })
+  }
+
+  const channel: LegacyChannel = {
     era: 'legacy',
     transport: 'http',
     revision: handshake.revision,
@@ -228,6 +236,7 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
       return isClosed
     },
   }
+  return channel
 }
 
 export function readCode(message: Message): number | undefined {
