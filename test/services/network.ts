@@ -11,6 +11,8 @@ export interface Network {
   silence(): void
   /** What stands falls silent for good, and new connections pass: another server took the address over, `atPort` where it is said. */
   abandon(atPort?: number): void
+  /** Each answer takes so much longer. */
+  slow(ms: number): void
   heal(): void
   close(): Promise<void>
 }
@@ -19,13 +21,15 @@ export async function startNetwork(port: number, host = '127.0.0.1'): Promise<Ne
   const sockets = new Set<Socket>()
   let target = port
   const abandoned = new WeakSet<Socket>()
+  let slowMs = 0
   let state: 'open' | 'silent' | 'cut' = 'open'
   const server = createServer((near) => {
     if (state === 'cut') return void near.destroy()
     const far = connect(target, host)
     for (const [from, to] of [[near, far], [far, near]] as const) {
       sockets.add(from)
-      from.on('data', (chunk) => state === 'silent' || abandoned.has(from) || to.write(chunk))
+      const pass = (chunk: Buffer): unknown => to.destroyed || state === 'silent' || abandoned.has(from) || to.write(chunk)
+      from.on('data', (chunk: Buffer) => void (from === far && slowMs > 0 ? setTimeout(pass, slowMs, chunk) : pass(chunk)))
       from.on('error', () => undefined)
       from.on('close', () => {
         sockets.delete(from)
@@ -46,7 +50,8 @@ export async function startNetwork(port: number, host = '127.0.0.1'): Promise<Ne
       target = atPort
       for (const socket of sockets) abandoned.add(socket)
     },
-    heal: () => void (state = 'open'),
+    slow: (ms) => void (slowMs = ms),
+    heal: () => void ([state, slowMs] = ['open', 0]),
     close: () => {
       cut()
       return new Promise((resolve) => server.close(() => resolve()))

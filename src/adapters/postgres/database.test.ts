@@ -173,6 +173,39 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     expect(await outcome).toBe('lost')
   })
 
+  it('is waited for for less than 5 s in all where it answers everything, and slowly; what was begun is not done later', async () => {
+    const network = await startNetwork(postgres?.port ?? 0)
+    closers.push(() => network.close())
+    const near = await newUrl()
+    const far = new URL(near)
+    far.port = String(network.port)
+    const [one, other] = [await open({ url: near.href }), await open({ url: far.href })]
+    // Its idle connection is gone: a new one is made, asked whether it reads, and then the transaction's steps are made.
+    network.cut()
+    await expect(other.durable.read('SELECT 1', [])).rejects.toMatchObject({ code: 'state_unavailable' })
+    network.heal()
+    network.slow(900)
+    const insert = (name: string) => ({ sql: 'INSERT INTO portolan_once (name) VALUES ($1)', values: [name] })
+    const startedAtMs = performance.now()
+    await expect(other.durable.writeAll(['a', 'b', 'c', 'd'].map(insert))).rejects.toMatchObject({ code: 'state_unavailable' })
+    expect(performance.now() - startedAtMs).toBeLessThan(5_000)
+    network.heal()
+    await other.durable.write(insert('e').sql, ['e'])
+    expect(await one.durable.read('SELECT name FROM portolan_once', [])).toEqual([{ name: 'e' }])
+  })
+
+  it('keeps its connections where a call had no time left for a statement, and the server is there', async () => {
+    const { durable } = await open({ url: (await newUrl()).href, poolSize: 2, statementTimeoutMs: 3_000 })
+    const backend = (): Promise<unknown> => durable.read('SELECT pg_backend_pid() AS pid', [])
+    const before = await backend()
+    const sleeps = [{ sql: 'SELECT pg_sleep(2.6)', values: [] }, { sql: 'SELECT pg_sleep(2.6)', values: [] }]
+    const outcome = durable.writeAll(sleeps).then(() => 'done', (error: unknown) => (error instanceof Error ? String(error.cause) : error))
+    const other = await backend()
+    expect(await outcome).toBe('Error: no time is left')
+    expect(await backend()).toEqual(other)
+    expect(other).not.toEqual(before)
+  })
+
   it('is away while what answers at its address only reads, at the start and later', async () => {
     const url = await newUrl()
     const name = url.pathname.slice(1)

@@ -35,7 +35,27 @@ export function isBroken(error: unknown): boolean {
 /** What happened to one connection will happen to all that were made before. */
 export function isServerLost(error: unknown): boolean {
   const state = stateOf(error)
-  return state === '' || LOST.test(state)
+  return state === '' ? !(error instanceof Error && error.message === OUT_OF_TIME) : LOST.test(state)
+}
+
+/** The driver's word for a statement without an answer, and the pool's for no free connection. */
+const NO_ANSWER = 'Query read timeout'
+const NO_ROOM = 'timeout exceeded when trying to connect'
+
+/** Of the whole call: says nothing of the server. */
+const OUT_OF_TIME = 'no time is left'
+
+export function outOfTime(cause?: unknown): Error {
+  return new Error(OUT_OF_TIME, { cause })
+}
+
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && error.message === NO_ANSWER
+}
+
+/** Another host of the same database may be the one that writes. */
+export function isElsewhere(error: unknown): boolean {
+  return isServerLost(error) && !refusesParameters(error) && !(error instanceof Error && error.message === NO_ROOM)
 }
 
 /** The same statement, or the whole transaction, may be tried again at once: nothing of it was done. */

@@ -10,9 +10,11 @@ import { createHintRelay } from '../../core/event/hint-relay.ts'
 import type { WiredHints } from '../../core/event/hint-wire.ts'
 import type { Random } from '../../core/random.ts'
 import { backoffMs } from '../../core/upstream/backoff.ts'
+import { connectMsOf, refuseReader } from './connections.ts'
+import { createHosts, hostUrlsOf } from './hosts.ts'
 
 export interface PostgresHintsOptions {
-  /** Straight to PostgreSQL, not to a pooler. Holds a secret: never printed. */
+  /** Straight to PostgreSQL, not to a pooler; of several hosts to the one that writes. Holds a secret: never printed. */
   readonly url: string
   readonly clock: Clock
   readonly random: Random
@@ -35,8 +37,11 @@ const SILENT = 'nothing comes from the database any more'
 
 /** Connects by itself, for ever. Throws TypeError where the URL is none. */
 export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
-  const { url, clock, random, channel = 'portolan_hints', checkMs = CHECK_MS, onChange = () => {} } = options
-  if (!URL.canParse(url)) throw new TypeError('The database URL is no URL')
+  const { clock, random, channel = 'portolan_hints', checkMs = CHECK_MS, onChange = () => {} } = options
+  const urls = hostUrlsOf(options.url)
+  if (urls === undefined) throw new TypeError('The database URL is no URL')
+  const hosts = createHosts(urls)
+  const connectMs = Math.min(checkMs, connectMsOf(hosts))
   const from = random.id()
   const relay = createHintRelay({ from, maxTextBytes: MAX_TEXT_BYTES, telemetry: options.telemetry })
   /** Nobody else listens to it, so that checks wake nobody else. */
@@ -48,12 +53,13 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
   let cancelTimer = (): void => {}
   let onEcho = (): void => {}
 
-  const newClient = (): Client => new Client({ connectionString: url, connectionTimeoutMillis: checkMs, query_timeout: checkMs, keepAlive: true, application_name: 'portolan hints' })
+  const newClient = (url: string): Client => new Client({ connectionString: url, connectionTimeoutMillis: connectMs, query_timeout: checkMs, keepAlive: true, application_name: 'portolan hints' })
 
   async function connect(): Promise<void> {
+    const url = hosts.url()
     let next: Client
     try {
-      next = newClient()
+      next = newClient(url)
     } catch (error) {
       // A certificate that the URL names cannot be read, for now.
       return retry(reasonOf(error))
@@ -67,13 +73,16 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
     })
     try {
       await next.connect()
+      // What is said at a standby, or at what was the primary, nobody hears.
+      await refuseReader(next, connectMs)
       await next.query(`LISTEN ${next.escapeIdentifier(channel)}; LISTEN ${next.escapeIdentifier(ownChannel)}`)
-      await heard(notifyFromOutside, DEAF)
+      await heard(() => notifyFromOutside(url), DEAF)
       failures = 0
       tell(true, 'LISTEN and NOTIFY')
       relay.up((text) => notify(next, channel, text))
       watch(next)
     } catch (error) {
+      hosts.failed(url)
       lose(next, reasonOf(error))
     }
   }
@@ -88,8 +97,8 @@ export function createPostgresHints(options: PostgresHintsOptions): WiredHints {
   }
 
   /** By a connection of its own: what a pooler's connection says itself it also hears, but not what others say. */
-  async function notifyFromOutside(): Promise<void> {
-    const outside = newClient()
+  async function notifyFromOutside(url: string): Promise<void> {
+    const outside = newClient(url)
     outside.on('error', () => {})
     try {
       await outside.connect()

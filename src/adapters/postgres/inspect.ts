@@ -3,6 +3,7 @@
 import { Client } from 'pg'
 import { SCHEMA_VERSION } from '../sql/migration.ts'
 import type { SchemaVersion } from '../sql/migration.ts'
+import { hostNameOf, hostUrlsOf } from './hosts.ts'
 
 export interface InspectedServer {
   /** As the server writes it: `15.18 (Debian …)`. */
@@ -33,8 +34,23 @@ interface Look {
   readonly has_schema: boolean
 }
 
-/** Rejects with what the server or the network says: it holds no secret. */
-export async function inspectPostgres(url: string): Promise<InspectedServer> {
+/** Of several hosts the one that writes, else one that answers. Rejects with what the servers or the network say: it holds no secret. */
+export async function inspectPostgres(text: string): Promise<InspectedServer> {
+  const urls = hostUrlsOf(text) ?? [text]
+  const found = await Promise.allSettled(urls.map(inspectHost))
+  const servers = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const best = servers.find(({ isReadOnly }) => !isReadOnly) ?? servers[0]
+  if (best !== undefined) return best
+  const reasons = found.map((one, at) => `${hostNameOf(urls[at] ?? '')}: ${one.status === 'rejected' ? reasonOf(one.reason) : ''}`)
+  const [only] = found
+  throw found.length === 1 && only?.status === 'rejected' ? only.reason : new Error(reasons.join('; '))
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.message !== '' ? error.message : String(error)
+}
+
+async function inspectHost(url: string): Promise<InspectedServer> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: TIMEOUT_MS, query_timeout: TIMEOUT_MS, application_name: 'portolan doctor' })
   client.on('error', () => undefined)
   await client.connect()

@@ -39,7 +39,8 @@ async function sqliteFindings(dataPath: string): Promise<readonly Finding[]> {
 
 async function postgresFindings(url: string): Promise<readonly Finding[]> {
   const { inspectPostgres } = await import('../../adapters/postgres/inspect.ts')
-  const place = placeOf(url)
+  const { databaseNameOf, hostUrlsOf } = await import('../../adapters/postgres/hosts.ts')
+  const place = databaseNameOf(hostUrlsOf(url) ?? [url])
   try {
     const server = await inspectPostgres(url)
     const findings = [...serverFindings(place, server), ...newerFinding(place, server.schema)]
@@ -69,12 +70,6 @@ function newerFinding(place: string, schema: SchemaVersion | undefined): readonl
     if (!(error instanceof StateOpenError)) throw error
     return [problem(place, error.message, 'portolan --version')]
   }
-}
-
-/** Without user and password. */
-function placeOf(url: string): string {
-  const { hostname, port, pathname } = new URL(url)
-  return `${hostname}${port === '' ? '' : `:${port}`}${pathname}`
 }
 
 function capital(text: string): string {

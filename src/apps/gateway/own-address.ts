@@ -3,19 +3,26 @@
 import { connect } from 'node:net'
 import { ListenError } from '../../adapters/http/bind.ts'
 import type { Address } from '../../adapters/http/bind.ts'
+import { hostUrlsOf } from '../../adapters/postgres/hosts.ts'
 
 const CONNECT_MS = 2_000
 const LOOPBACK = '127.0.0.1'
 const LOOPBACK_6 = '::1'
 
 /** Loopback where the database runs on this machine, or there is none. */
-export function localAddressTowards(databaseUrl: string | undefined): Promise<string> {
-  if (databaseUrl === undefined) return Promise.resolve(LOOPBACK)
-  const { hostname: host, port, searchParams } = new URL(databaseUrl)
-  const named = searchParams.get('host') ?? host
-  if (named === '' || named.startsWith('/')) return Promise.resolve(LOOPBACK)
+export async function localAddressTowards(databaseUrl: string | undefined): Promise<string> {
+  const found = await Promise.all((databaseUrl === undefined ? [] : (hostUrlsOf(databaseUrl) ?? [])).map(localTowards))
+  // Of several hosts one may run on this machine, and the others do not.
+  return found.find((address) => address !== LOOPBACK && address !== LOOPBACK_6) ?? found.find((address) => address === LOOPBACK_6) ?? LOOPBACK
+}
+
+function localTowards(url: string): Promise<string> {
+  const { hostname, port: given, searchParams } = new URL(url)
+  const host = searchParams.get('host') ?? hostname
+  const port = searchParams.get('port') ?? given
+  if (host === '' || host.startsWith('/')) return Promise.resolve(LOOPBACK)
   return new Promise((resolve) => {
-    const socket = connect({ host: named.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 5_432 : port), timeout: CONNECT_MS })
+    const socket = connect({ host: host.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 5_432 : port), timeout: CONNECT_MS })
     const end = (address: string): void => {
       socket.destroy()
       resolve(address)

@@ -40,7 +40,7 @@ describe('how replicas reach each other', () => {
     [{ natsUrl: 'nats://a', natsCredentials: 'hunter2' }, DATABASE, /--nats-credentials: it holds no credentials of a NATS\. Give env:NAME or file:/],
     [{ natsUrl: 'nats://a', natsCredentials: CREDS.replace(/SU\w+/, 'hunter2') }, DATABASE, /--nats-credentials: it holds no credentials of a NATS/],
     [{ natsUrl: 'nats://a', natsCredentials: CREDS.replace('eyJ.a.b\n', '') }, DATABASE, /--nats-credentials: it holds no credentials of a NATS/],
-    [{ databaseDirectUrl: 'postgres://u:hunter2@a:1,b:1/x' }, DATABASE, /--database-direct-url: it names several hosts/],
+    [{ databaseDirectUrl: 'postgres://u:hunter2@a:1,b:1/x?target_session_attrs=standby' }, DATABASE, /--database-direct-url: its target_session_attrs asks for a server that only reads/],
     [{ databaseDirectUrl: 'mysql://hunter2@a' }, DATABASE, /--database-direct-url: it is no URL of a PostgreSQL database/],
     [{ peerListen: '7401' }, DATABASE, /--peer-listen: 7401 is no address to listen on\. Give it as host:port/],
     [{ peerListen: 'a:77777' }, DATABASE, /--peer-listen/],

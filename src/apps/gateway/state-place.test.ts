@@ -21,6 +21,10 @@ describe('where the state is kept', () => {
     expect(statePlaceOf({ databaseUrl: 'postgres://u:a,b@db/p' }, {})).toMatchObject({ databaseUrl: 'postgres://u:a,b@db/p' })
   })
 
+  it.each(['postgres://u:p@a:5432,b/x?target_session_attrs=read-write', 'postgres:///x?host=a,b&port=1,2&target_session_attrs=primary', 'postgresql://[::1]:1,[::2]:2/x'])('may be one of several hosts: %s', (databaseUrl) => {
+    expect(statePlaceOf({ databaseUrl }, {})).toMatchObject({ databaseUrl })
+  })
+
   it('may be referred to, so that no secret stands on a command line', () => {
     const folder = mkdtempSync(join(tmpdir(), 'portolan-place-'))
     folders.push(folder)
@@ -34,10 +38,11 @@ describe('where the state is kept', () => {
   it.each([
     [{ databaseUrl: 'env:DB' }, /--database-url: the environment variable DB is not set\. Set DB/],
     [{ databaseUrl: 'mysql://user:hunter2@db/x' }, /--database-url: it is no URL of a PostgreSQL database\. Give it as postgres:/],
-    [{ databaseUrl: 'postgres://u:hunter2@a:5432,b:5432/x?target_session_attrs=read-write' }, /--database-url: it names several hosts\. Give one that leads to the primary/],
-    [{ databaseUrl: 'postgres://u:hunter2@a,b/x' }, /--database-url: it names several hosts/],
+    [{ databaseUrl: 'postgres://u:hunter2@a:5432,b:5432/x?target_session_attrs=prefer-standby' }, /--database-url: its target_session_attrs asks for a server that only reads\. Leave it out, or set read-write/],
+    [{ databaseUrl: 'postgres://u:hunter2@a,b:port/x' }, /--database-url: it is no URL/],
+    [{ databaseUrl: 'postgres://u:hunter2@a,/x' }, /--database-url: it is no URL/],
     [{ databaseUrl: 'postgres://u:hunter2@/x?host=a,b' }, /--database-url: it is no URL/],
-    [{ databaseUrl: 'postgres:///x?host=a,b&password=hunter2' }, /--database-url: it names several hosts/],
+    [{ databaseUrl: 'postgres:///x?host=a,b,c&port=1,2&password=hunter2' }, /--database-url: it is no URL/],
     [{ databaseUrl: 'postgres://u:hunter2@a:port/x' }, /--database-url: it is no URL of a PostgreSQL database/],
     [{ stateKey: 'file:/nowhere/key' }, /--state-key: the file \/nowhere\/key cannot be read/],
     [{ stateKey: 'file:nowhere/key' }, /--state-key: the file \/.*\/nowhere\/key cannot be read/],

@@ -4,6 +4,7 @@
  */
 
 import type { PostgresOptions } from '../../adapters/postgres/database.ts'
+import { hostUrlsOf } from '../../adapters/postgres/hosts.ts'
 import type { StateDatabases } from '../../adapters/sql/sql-database.ts'
 import { openSqlite } from '../../adapters/sqlite/database.ts'
 import type { Env } from './config-file.ts'
@@ -46,16 +47,15 @@ export function isPostgresUrl(text: string): boolean {
 /** Throws ConfigError for what is no such URL, never with a part of it; '' is none. */
 export function refusePostgresUrl(flag: string, text: string, fix: string): void {
   if (text === '') return
-  // As libpq takes them, with target_session_attrs; the driver takes one.
-  if (isPostgresUrl(text) && namesSeveralHosts(text)) throw flagProblem(flag, 'it names several hosts', 'Give one that leads to the primary whichever that is: a virtual address, HAProxy, PgBouncer')
-  if (!isPostgresUrl(text) || !URL.canParse(text)) throw flagProblem(flag, 'it is no URL of a PostgreSQL database', fix)
+  const urls = isPostgresUrl(text) ? hostUrlsOf(text) : undefined
+  if (urls === undefined) throw flagProblem(flag, 'it is no URL of a PostgreSQL database', fix)
+  const wanted = new URL(urls[0] ?? '').searchParams.get('target_session_attrs') ?? WRITES
+  if (!WRITERS.has(wanted)) throw flagProblem(flag, 'its target_session_attrs asks for a server that only reads', `Leave it out, or set ${WRITES}: Portolan takes the host that writes`)
 }
 
-function namesSeveralHosts(text: string): boolean {
-  const [, authority = ''] = /^\w+:\/\/([^/?#]*)/.exec(text) ?? []
-  const named = URL.canParse(text) ? (new URL(text).searchParams.get('host') ?? '') : ''
-  return `${authority.slice(authority.lastIndexOf('@') + 1)}${named}`.includes(',')
-}
+const WRITES = 'read-write'
+/** Whatever it says, a host that only reads is passed over. */
+const WRITERS: ReadonlySet<string> = new Set([WRITES, 'primary', 'any'])
 
 /** For what no client waits for, such as a copy: a statement may take long, but may not wait for a lock for long. */
 export const PATIENT: PostgresLimits = { statementTimeoutMs: 15 * 60_000, lockTimeoutMs: 4_000 }
