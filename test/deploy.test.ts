@@ -105,6 +105,14 @@ describe('deploy/kubernetes', () => {
     expect(new Set(keys)).toEqual(new Set(Object.keys(objectOf('ConfigMap').data)))
   })
 
+  it('lets a start wait for as long as it does by itself, and say why it ends', () => {
+    const { startupProbe: { periodSeconds, failureThreshold } } = objectOf('Deployment').spec.template.spec.containers[0]
+    const msOf = (path: string, name: string): number => Number((new RegExp(`const ${name} = ([\\d_]+)`).exec(read(path))?.[1] ?? '').replaceAll('_', ''))
+    const waitsMs = [msOf('src/adapters/postgres/database.ts', 'OPEN_WITHIN_MS'), msOf('src/adapters/postgres/migrate.ts', 'LOCKED_MS')]
+    expect(Math.min(...waitsMs)).toBeGreaterThan(0)
+    expect(periodSeconds * failureThreshold).toBeGreaterThan(waitsMs.reduce((sum, ms) => sum + ms) / 1_000 + 30)
+  })
+
   it('probes what there is, and gives as long as the program takes to end', () => {
     const [container] = objectOf('Deployment').spec.template.spec.containers
     const paths = ['startupProbe', 'livenessProbe', 'readinessProbe'].map((probe) => container[probe].httpGet.path)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createManualClock } from '../../adapters/memory/clock.ts'
 import type { LiveSession } from '../session/live-session.ts'
-import type { GatewayContext } from './context.ts'
+import type { GatewayContext, LogEvent } from './context.ts'
 import { drain } from './drain.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -11,6 +11,7 @@ function createScene() {
   const session = { inFlight: new Map<string, Exchange>(), streams: [] } as unknown as LiveSession
   const here = new Set([session])
   const tries: number[] = []
+  const logged: LogEvent[] = []
   const scene = { clock, session, here, tries, handOver: (): Promise<void> => Promise.resolve() }
   const sessions = {
     all: () => here.values(),
@@ -19,7 +20,7 @@ function createScene() {
     },
     handOver: () => (tries.push(clock.ticksMs()), scene.handOver()),
   }
-  const context = { draining: false, deps: { clock }, inFlight: new Map(), upstreams: { all: () => [] }, membership: {}, sessions } as unknown as GatewayContext
+  const context = { draining: false, deps: { clock, log: (event: LogEvent) => void logged.push(event) }, inFlight: new Map(), upstreams: { all: () => [] }, membership: {}, sessions } as unknown as GatewayContext
   const end = drain(context, 1_000)
   const pass = async (ms: number): Promise<void> => {
     for (let step = 0; step < ms; step += 20) {
@@ -27,7 +28,7 @@ function createScene() {
       for (let turn = 0; turn < 5; turn += 1) await Promise.resolve()
     }
   }
-  return { ...scene, scene, end, pass }
+  return { ...scene, scene, context, logged, end, pass }
 }
 
 describe('a drain', () => {
@@ -54,5 +55,35 @@ describe('a drain', () => {
     await end
     expect(tries.at(-1)).toBeGreaterThanOrEqual(1_000)
     expect(tries.length).toBeGreaterThan(3)
+  })
+
+  it('waits as long for sessions that are on their way already', async () => {
+    const { clock, scene, here, logged, end, pass } = createScene()
+    scene.handOver = () => {
+      here.clear()
+      return new Promise((resolve) => void clock.after(2_500, resolve))
+    }
+    let endedTicks = 0
+    void end.then(() => (endedTicks = clock.ticksMs()))
+    await pass(2_700)
+    expect(endedTicks).toBeGreaterThanOrEqual(2_500)
+    expect(logged).toEqual([])
+  })
+
+  it('ends 2 s after its time, however many sessions a slow store has not taken back by then', async () => {
+    const { clock, scene, here, tries, logged, context, end, pass } = createScene()
+    for (let more = 0; more < 1_000; more += 1) here.add({ inFlight: new Map(), streams: [] } as unknown as LiveSession)
+    // As a statement that is given up: each try, whatever the drain's time.
+    scene.handOver = () => new Promise((resolve) => void clock.after(4_500, resolve))
+    let endedTicks = Number.POSITIVE_INFINITY
+    void end.then(() => (endedTicks = clock.ticksMs()))
+    await pass(3_200)
+    expect(endedTicks).toBeLessThanOrEqual(3_100)
+    expect(logged).toEqual([{ level: 'warn', event: 'sessions_not_handed_over', fields: { sessions: 1_001 } }])
+    const begun = tries.length
+    // As the gateway is closed.
+    await drain(context, 0)
+    await pass(20_000)
+    expect(tries.length).toBe(begun)
   })
 })

@@ -1,6 +1,7 @@
 /** The end of a gateway that others outlive: streams end gracefully, calls finish, sessions are handed over. */
 
 import { PortolanError } from '../../protocol/error.ts'
+import type { Clock } from '../clock.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
@@ -20,13 +21,15 @@ export function endStreams(context: GatewayContext): void {
 
 /** Sessions are handed over as soon as none of their calls is in flight, those of the rest at the end. */
 export async function drain(context: GatewayContext, graceMs: number): Promise<void> {
+  const isAgain = context.draining
   context.draining = true
   endStreams(context)
   const { clock } = context.deps
   const deadlineTicks = clock.ticksMs() + graceMs
   const attemptsEnded = context.owned?.runner.drain(graceMs)
   const placed = context.upstreams.all().map(({ placement }) => placement?.handOver(graceMs))
-  const handovers = createHandovers(context, deadlineTicks)
+  // What a drain has left to others is theirs to claim.
+  const handovers = isAgain ? NO_HANDOVERS : createHandovers(context, deadlineTicks)
   handovers.begin()
   while ((hasCalls(context) || handovers.areLeft()) && clock.ticksMs() < deadlineTicks) {
     await new Promise<void>((resolve) => clock.after(20, resolve))
@@ -62,22 +65,28 @@ function cutOff(context: GatewayContext, exchange: Exchange): void {
 const CUT_OFF = 'Outcome unknown: Portolan ended before the server had answered'
 
 const HANDOVERS_AT_ONCE = 64
+/** Beyond the limit, for sessions whose calls ended with it. Whoever ends this process does not wait for a slow store to take all of them back. */
+const LAST_MS = 2_000
 
 interface Handovers {
   /** Hands over what is idle now and is not being handed over yet. */
   begin(): void
   /** Sessions are still here: in use, or in use again, since a peer may bring a call until the end. */
   areLeft(): boolean
+  /** Or left to others, who claim it when this replica has gone: it goes on without what its client was not told. */
   ended(): Promise<unknown>
 }
 
+const NO_HANDOVERS: Handovers = { begin: () => undefined, areLeft: () => false, ended: () => Promise.resolve() }
+
 /** Only where somebody can take them: a replica without others goes on with its own until it ends. */
-function createHandovers({ membership, sessions }: GatewayContext, untilTicks: number): Handovers {
+function createHandovers({ deps: { clock, log }, membership, sessions }: GatewayContext, untilTicks: number): Handovers {
   const busy = new Set<LiveSession>()
   const runs: Promise<void>[] = []
 
   async function handOver(idle: readonly LiveSession[]): Promise<void> {
-    for (let from = 0; from < idle.length; from += HANDOVERS_AT_ONCE) {
+    const isOver = (): boolean => clock.ticksMs() > untilTicks + LAST_MS
+    for (let from = 0; from < idle.length && !isOver(); from += HANDOVERS_AT_ONCE) {
       await Promise.allSettled(idle.slice(from, from + HANDOVERS_AT_ONCE).map((session) => sessions.handOver(session, untilTicks).finally(() => busy.delete(session))))
     }
   }
@@ -91,6 +100,15 @@ function createHandovers({ membership, sessions }: GatewayContext, untilTicks: n
       runs.push(handOver(idle))
     },
     areLeft: () => membership !== undefined && sessions.count > 0,
-    ended: () => Promise.all(runs),
+    async ended() {
+      await within(clock, Math.max(0, untilTicks - clock.ticksMs()) + LAST_MS, Promise.all(runs))
+      if (busy.size > 0) log({ level: 'warn', event: 'sessions_not_handed_over', fields: { sessions: busy.size } })
+    },
   }
+}
+
+function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<unknown> {
+  let stop = (): void => {}
+  const over = new Promise<void>((resolve) => void (stop = clock.after(ms, resolve)))
+  return Promise.race([work, over]).finally(() => stop())
 }

@@ -41,6 +41,8 @@ interface World {
   writes: number
   /** Makes every call of the store fail. */
   isDown: boolean
+  /** Where it is not 0, writes fail after so long. */
+  slowMs: number
   /** Of the store: these of its methods fail. */
   readonly failing: Set<keyof TaskStore>
   readonly logged: string[]
@@ -65,6 +67,7 @@ function createWorld(): World {
     get(target, name: keyof TaskStore) {
       const method = target[name] as (...all: unknown[]) => Promise<unknown>
       if (name === 'write') world.writes += 1
+      if (name === 'write' && world.slowMs > 0) return () => new Promise((_resolve, reject) => clock.after(world.slowMs, () => reject(new PortolanError('state_unavailable'))))
       return (...all: unknown[]) => (world.isDown || world.failing.has(name) ? Promise.reject(new PortolanError(world.failing.has(name) ? 'internal' : 'state_unavailable')) : method(...all))
     },
   })
@@ -83,7 +86,7 @@ function createWorld(): World {
     return known
   }
   const world: World = {
-    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, failing: new Set(), logged: [], gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
+    clock, store: inner, tasks, tried: [], telemetry, hints, writes: 0, isDown: false, slowMs: 0, failing: new Set(), logged: [], gone: new Set(), attempts: { attempts: 512, attemptsPerOwner: 256 },
     start: (replica) => createTaskRunner({
       store, tasks: createTasks({ store, clock, hints, bounds: () => bounds }), clock, random: createSeededRandom(7), telemetry, log: ({ level, event }) => void world.logged.push(`${level} ${event}`), replicaId: replica, leaseMs: LEASE_MS,
       isAlive: async (id) => !world.gone.has(id), bounds: () => world.attempts,
@@ -487,6 +490,24 @@ describe('trying tasks', () => {
     await world.pass(8_250)
     await stopped
     expect(await world.phase('late')).toMatchObject({ phase: 'queued' })
+  })
+
+  it('has no longer to stop where the store is slow to be told of what others go on with', async () => {
+    const world = createWorld()
+    const stopping = world.start('r1')
+    for (const [id, child] of [['far', {}], ['own', { child: { replicaId: 'r1', isOwn: false } }]] as const) {
+      const origin = taskOrigin({ adopted: { ...ADOPTED, ...child }, terms: { ...TERMS, deadlineMs: 1_000_000, attemptMs: 1_000_000, isRepeatable: true } })
+      const made = await world.tasks.make(newTask(id, { origin, lease: { holder: 'r1', leaseMs: LEASE_MS, isDispatched: false } }))
+      if (made.kind !== 'made') return expect.fail(made.kind)
+      stopping.take(made, () => ({ abort: () => undefined }))
+    }
+    world.slowMs = 4_000
+    let hasStopped = false
+    void stopping.drain(5_000).then(() => (hasStopped = true))
+    await world.pass(8_000)
+    expect(hasStopped).toBe(false)
+    await world.pass(1_500)
+    expect(hasStopped).toBe(true)
   })
 
   it('does not wait, while it stops, for a server\'s task that a call becomes meanwhile, and has one of its own child looked at sooner', async () => {

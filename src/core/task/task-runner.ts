@@ -278,6 +278,8 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
       claims.stop()
       stopDue()
       isDraining = true
+      // A store that is slow to be told of some does not make it longer for the rest.
+      const untilTicks = clock.ticksMs() + graceMs
       await Promise.all(Array.from(running.values(), handOn))
       await new Promise<void>((resolve) => {
         if (running.size === 0) return resolve()
@@ -286,7 +288,7 @@ export function createTaskRunner(deps: TaskRunnerDeps): TaskRunner {
           stop()
           resolve()
         }
-        const stop = clock.after(graceMs, done)
+        const stop = clock.after(untilTicks - clock.ticksMs(), done)
         idle.add(done)
       })
       await Promise.all([...running.values()].map((entry) => giveUp(entry)))
