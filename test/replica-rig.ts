@@ -7,6 +7,7 @@ import { createReplayGuard } from '../src/adapters/memory/replay-guard.ts'
 import { createReplicaStore } from '../src/adapters/memory/replica-store.ts'
 import { createSessionStore } from '../src/adapters/memory/session-store.ts'
 import { createSystemClock } from '../src/adapters/node/clock.ts'
+import type { Clock } from '../src/core/clock.ts'
 import type { EventStore } from '../src/core/session/event-store.ts'
 import { LIFETIME_MS } from '../src/core/replica/membership.ts'
 import type { LeaseStore } from '../src/core/replica/lease-store.ts'
@@ -41,12 +42,11 @@ export interface Replicas {
 }
 
 /** `skewMs`: by how much each one's wall clock is wrong. */
-export async function startReplicas(count: number, options: RigOptions = {}, skewMs: readonly number[] = []): Promise<Replicas> {
-  const clock = createSystemClock()
+export async function startReplicas(count: number, options: RigOptions = {}, skewMs: readonly number[] = [], clock: Clock = createSystemClock()): Promise<Replicas> {
   const sessions = createSessionStore(clock)
   const stores = { sessions, replicas: createReplicaStore(clock), kept: createEventStore(clock, sessions) }
   const leases = createLeaseStore(clock)
-  const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), leases, ...stores }
+  const shared = { network: createPeerNetwork(), hints: createHints(), replayGuard: createReplayGuard(clock), leases, clock, ...stores }
   const all = await Promise.all(Array.from({ length: count }, (_, index) => startReplica(`r${index}`, shared, options, skewMs[index] ?? 0)))
   return { all, stores }
 }
@@ -66,6 +66,7 @@ interface Shared {
   readonly replicas: ReplicaStore
   readonly kept: EventStore
   readonly leases: LeaseStore
+  readonly clock: Clock
 }
 
 interface Gate {
@@ -75,9 +76,8 @@ interface Gate {
   deafUntil: Promise<void> | undefined
 }
 
-async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept, leases }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
+async function startReplica(id: string, { network, hints, replayGuard, sessions, replicas, kept, leases, clock }: Shared, options: RigOptions, skewMs: number): Promise<ReplicaRig> {
   const gate: Gate = { isCut: false, trips: 0, maxTextChars: Number.POSITIVE_INFINITY, deafUntil: undefined }
-  const clock = createSystemClock()
   const stopped = { forMs: 0, isStopped: false }
   const peers = rejoining(network, id, gate)
   const replicaClock = { ...clock, nowMs: () => clock.nowMs() + skewMs, ticksMs: () => clock.ticksMs() + stopped.forMs }

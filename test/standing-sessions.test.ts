@@ -10,6 +10,7 @@ import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
 import { send } from './http-rig.ts'
 import { getRequest, legacy, openSession, openStream } from './mcp-client.ts'
+import { createPassingClock } from './passing-clock.ts'
 import { startReplicas } from './replica-rig.ts'
 import type { ReplicaRig } from './replica-rig.ts'
 import { INPUT, resultOf } from './task-rig.ts'
@@ -67,6 +68,33 @@ describe('a session at an HTTP server', () => {
     expect(new Set(ids).size).toBe(ids.length)
     await end(b.port, session)
     await until(() => !actor.sessions.has(before))
+  })
+
+  it.each([
+    ['handed over', ({ gateway }: ReplicaRig) => gateway.drain(1_000)],
+    ['left by a crash', (replica: ReplicaRig) => replica.kill()],
+  ])('is ended once by the others when its client\'s session was %s, and the client never came back', async (_what, lose) => {
+    const clock = createPassingClock()
+    const actor = closeAfter(await startActor(['legacy'], {}))
+    const { all: [a, b] } = await startReplicas(3, { servers: { actor: http(actor.url) } }, [], clock)
+    if (a === undefined || b === undefined) throw new Error('three were started')
+    const left = await openSession(a.port)
+    await legacy(a.port, left, 'tools/call', ECHO)
+    const [id = ''] = used(actor)
+    await lose(a)
+    const session = await openSession(b.port)
+    await legacy(b.port, session, 'tools/call', ECHO)
+    // The other client's stream is open: it is in use.
+    const stream = await openStream(b.port, getRequest(session))
+    for (let parts = 0; parts < 4; parts += 1) {
+      clock.pass(DEFAULT_LIMITS.sessionIdleMs / 2)
+      await until(() => b.gateway.status().sessions === 1)
+      expect((await legacy(b.port, session, 'tools/call', ECHO)).status).toBe(200)
+    }
+    await until(() => !actor.sessions.has(id))
+    const deleted = actor.requests.filter(({ method }) => method === 'DELETE').map(({ headers }) => headers['mcp-session-id'])
+    expect([deleted.filter((one) => one === id).length, actor.sessions.has(used(actor).at(-1) ?? '')]).toEqual([1, true])
+    stream.drop()
   })
 
   it('is opened anew where the server has forgotten it meanwhile, and the client notices nothing', async () => {

@@ -168,5 +168,67 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
       expect(await store.release('s1', 'a', 1)).toBe(false)
       expect(await store.count('alice')).toBe(0)
     })
+
+    it('gives what has expired, whole, to whoever takes it first, and once', async () => {
+      const { store, second, pass } = await open()
+      const expired = session('expired', { atServers: { up: 'sealed' }, tasks: { up: ['t1'] }, subscriptions: { up: ['a'] } })
+      await store.save(expired, 400)
+      await store.save(session('long'), 60_000)
+      await store.save(session('deleted'), 400)
+      expect(await store.takeExpired(10, 0)).toEqual([])
+      await pass(500)
+      await store.delete('deleted')
+      expect(await (await second()).takeExpired(10, 0)).toEqual([expired])
+      expect(await store.takeExpired(10, 0)).toEqual([])
+      expect(await store.find('long')).toBeDefined()
+    })
+
+    it('leaves to its owner what has expired just now', async () => {
+      const { store, pass } = await open()
+      await store.save(session('s1'), 400)
+      await pass(1_000)
+      expect(await store.takeExpired(10, 60_000)).toEqual([])
+      await pass(60_000)
+      expect(await store.takeExpired(10, 60_000)).toHaveLength(1)
+    })
+
+    it('gives nobody what was saved again after it had expired', async () => {
+      const { store, pass } = await open()
+      await store.save(session('s1'), 400)
+      await pass(500)
+      expect(await store.find('s1')).toBeUndefined()
+      await store.save(session('s1'), 60_000)
+      expect(await store.takeExpired(10, 0)).toEqual([])
+      expect(await store.find('s1')).toBeDefined()
+      expect(await store.count('alice')).toBe(1)
+    })
+
+    it('gives no session to two who take at once, none of them more than was asked for, and between them all', async () => {
+      const { store, second, pass } = await open()
+      const other = await second()
+      const ids = Array.from({ length: 30 }, (_, at) => `s${at}`)
+      await Promise.all(ids.map((id) => store.save(session(id), 400)))
+      await pass(500)
+      const taken: string[] = []
+      for (let rounds = 0; rounds < 10 && taken.length < ids.length; rounds += 1) {
+        const both = await Promise.all([store.takeExpired(7, 0), other.takeExpired(7, 0)])
+        for (const some of both) expect(some.length).toBeLessThanOrEqual(7)
+        taken.push(...both.flat().map(({ id }) => id))
+      }
+      expect(taken.toSorted()).toEqual(ids.toSorted())
+      expect(await store.takeExpired(7, 0)).toEqual([])
+    })
+
+    it('lets nobody claim or renew what is taken, and stores it anew for whoever saves it as new', async () => {
+      const { store, pass } = await open()
+      await store.save(session('s1'), 400)
+      await store.claim('s1', 'a', 0)
+      await pass(500)
+      const [claimed, taken] = await Promise.all([store.claim('s1', 'b', 1), store.takeExpired(10, 0)])
+      expect([claimed, taken.length]).toEqual([undefined, 1])
+      expect(await store.save(session('s1'), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      await store.save(session('s1'), 60_000)
+      expect(await store.find('s1')).toMatchObject({ owner: undefined, epoch: 0, version: 1 })
+    })
   })
 }

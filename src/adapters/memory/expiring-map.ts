@@ -20,21 +20,22 @@ interface Entry<V> {
 /** How many of the oldest each `set` looks at. */
 const SWEEP_COUNT = 4
 
-export function createExpiringMap<V>(clock: Clock, onRemoved: (value: V) => void = () => undefined): ExpiringMap<V> {
+/** `expiredAtTicksMs`: undefined for what was deleted or replaced. */
+export function createExpiringMap<V>(clock: Clock, onRemoved: (value: V, expiredAtTicksMs: number | undefined) => void = () => undefined): ExpiringMap<V> {
   const entries = new Map<string, Entry<V>>()
 
-  function remove(key: string): boolean {
+  function remove(key: string, expiredAtTicksMs?: number): boolean {
     const entry = entries.get(key)
     if (entry === undefined) return false
     entries.delete(key)
-    onRemoved(entry.value)
+    onRemoved(entry.value, expiredAtTicksMs)
     return true
   }
 
   function live(key: string): Entry<V> | undefined {
     const entry = entries.get(key)
     if (entry === undefined || entry.expiresAtTicksMs > clock.ticksMs()) return entry
-    remove(key)
+    remove(key, entry.expiresAtTicksMs)
     return undefined
   }
 

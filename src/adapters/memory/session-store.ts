@@ -5,9 +5,26 @@ import type { SessionStore, StoredSession } from '../../core/session/session-sto
 import { fail, ok } from '../../protocol/result.ts'
 import { createExpiringMap } from './expiring-map.ts'
 
+/** Expired and not yet taken; the oldest give way. */
+const EXPIRED_LENGTH = 10_000
+
+interface Expired {
+  readonly session: Session
+  readonly atTicksMs: number
+}
+
 export function createSessionStore(clock: Clock): SessionStore {
   const counts = new Map<string, number>()
-  const rows = createExpiringMap<StoredSession>(clock, ({ session }) => count(session.ownerKey, -1))
+  const expired = new Map<string, Expired>()
+  const rows = createExpiringMap<StoredSession>(clock, ({ session }, expiredAtTicksMs) => {
+    count(session.ownerKey, -1)
+    if (expiredAtTicksMs !== undefined) bury(session, expiredAtTicksMs)
+  })
+
+  function bury(session: Session, atTicksMs: number): void {
+    expired.set(session.id, { session, atTicksMs })
+    if (expired.size > EXPIRED_LENGTH) for (const oldest of expired.keys()) return void expired.delete(oldest)
+  }
 
   function count(ownerKey: string, by: number): void {
     const now = (counts.get(ownerKey) ?? 0) + by
@@ -25,12 +42,14 @@ export function createSessionStore(clock: Clock): SessionStore {
       const isStale = row === undefined || row.epoch !== seen?.epoch || (seen.version ?? row.version) !== row.version
       if (seen !== undefined && isStale) return fail({ reason: 'stale' })
       const version = (row?.version ?? 0) + 1
+      expired.delete(session.id)
       rows.set(session.id, { session: copyOf(session), owner: row?.owner, epoch: row?.epoch ?? 0, version }, lifetimeMs)
       count(session.ownerKey, 1)
       return ok({ version })
     },
     async delete(id) {
       rows.delete(id)
+      expired.delete(id)
     },
     async count(ownerKey) {
       // Those that have died since the last save are still counted.
@@ -48,6 +67,13 @@ export function createSessionStore(clock: Clock): SessionStore {
       const row = rows.get(id)
       if (row === undefined || row.owner !== replicaId || row.epoch !== epoch) return false
       return rows.replace(id, { ...row, owner: undefined })
+    },
+    async takeExpired(most, sinceMs) {
+      rows.values()
+      const untilTicksMs = clock.ticksMs() - sinceMs
+      const taken = Array.from(expired.values()).filter(({ atTicksMs }) => atTicksMs <= untilTicksMs).slice(0, most)
+      for (const { session } of taken) expired.delete(session.id)
+      return taken.map(({ session }) => session)
     },
   }
 }

@@ -2,8 +2,8 @@
 
 import type { SqlDatabase, StateDatabases } from './sql-database.ts'
 
-/** Table -> its key. */
-const CACHE_TABLES = { portolan_session: 'id', portolan_event: 'session_id, event_id', portolan_replica: 'id', portolan_era: 'upstream_key' } as const
+/** Table -> its key. Sessions are taken by whoever ends what servers keep of them (`SessionStore.takeExpired`). */
+const CACHE_TABLES = { portolan_event: 'session_id, event_id', portolan_replica: 'id', portolan_era: 'upstream_key' } as const
 const DURABLE_TABLES = { portolan_replay: 'used_key' } as const
 const BATCH = 500
 /** Batches of one table in one sweep. */
@@ -24,13 +24,16 @@ export async function sweepExpired({ durable, cache }: StateDatabases, isStopped
   return { removed: swept.reduce((sum, { removed }) => sum + removed, 0), isMore: swept.some(({ isMore }) => isMore) }
 }
 
-/** Materialized: picked once. Left to itself PostgreSQL may pick anew for each row that it looks at, and 10,000 rows take longer than a statement may. */
 function sweepTable(database: SqlDatabase, table: string, key: string, isStopped: () => boolean): Promise<Swept> {
   const expired = `SELECT ${key} FROM ${table} WHERE expires_at_ms <= portolan_now_ms() LIMIT`
-  const remove = `
-    WITH picked AS MATERIALIZED (${expired} ${BATCH}${unlocked(database)})
-    DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM picked) RETURNING 1 AS removed`
-  return sweepBatches(database, `${expired} 1`, remove, isStopped)
+  return sweepBatches(database, `${expired} 1`, removalOf(database, table, key, `${expired} ${BATCH}`, '1 AS removed'), isStopped)
+}
+
+/** Materialized: picked once. Left to itself PostgreSQL may pick anew for each row that it looks at, and 10,000 rows take longer than a statement may. */
+export function removalOf(database: SqlDatabase, table: string, key: string, picked: string, returning: string): string {
+  return `
+    WITH picked AS MATERIALIZED (${picked}${unlocked(database)})
+    DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM picked) RETURNING ${returning}`
 }
 
 /** Two replicas that sweep at once take different rows, and what was renewed meanwhile stays. */

@@ -3,6 +3,7 @@
 import type { Session } from '../../core/session/session.ts'
 import type { SessionStore } from '../../core/session/session-store.ts'
 import { fail, ok } from '../../protocol/result.ts'
+import { removalOf } from './expiry-sweep.ts'
 import { numberOf, textOf } from './sql-database.ts'
 import type { SqlDatabase } from './sql-database.ts'
 
@@ -31,7 +32,10 @@ const RELEASE = `
   WHERE id = $1 AND owner = $2 AND epoch = $3 AND expires_at_ms > portolan_now_ms()
   RETURNING epoch`
 
+const EXPIRED = 'SELECT id FROM portolan_session WHERE expires_at_ms <= portolan_now_ms() - $1 LIMIT'
+
 export function createSessionStore(database: SqlDatabase): SessionStore {
+  const takeExpired = removalOf(database, 'portolan_session', 'id', `${EXPIRED} $2`, 'body')
   return {
     async find(id) {
       const [row] = await database.read(FIND, [id])
@@ -60,6 +64,12 @@ export function createSessionStore(database: SqlDatabase): SessionStore {
     },
     async release(id, replicaId, epoch) {
       return (await database.write(RELEASE, [id, replicaId, epoch])).length > 0
+    },
+    async takeExpired(count, sinceMs) {
+      // Where nothing has expired, nothing is written: a process without sessions starts no thread that writes.
+      if ((await database.read(`${EXPIRED} 1`, [Math.ceil(sinceMs)])).length === 0) return []
+      const rows = await database.write(takeExpired, [Math.ceil(sinceMs), count])
+      return rows.map((row) => sessionOf(textOf(row, 'body')))
     },
   }
 }

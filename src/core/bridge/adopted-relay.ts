@@ -41,7 +41,9 @@ async function adoptRelayed(call: Call, channel: Channel, message: Message): Pro
     exchange, route, subject: taskId, taskId, era: channel.era, said, isOwn: call.source.isOwn,
     begin: (task, sink) => owned.follows.begin(task, sink, channel.era === 'legacy' ? channel : undefined),
   })
-  if (isKept && exchange.session !== undefined) forgetTask(exchange.session, route.upstream.id, taskId)
+  if (!isKept || exchange.session === undefined) return
+  forgetTask(exchange.session, route.upstream.id, taskId)
+  void context.sessions.changed(exchange.session)
 }
 
 /** Whatever was asked, a task that is shown says when it was made. */

@@ -163,6 +163,8 @@ function noteTask({ context, exchange, route, look }: Call, channel: Channel, ki
   const taskId = kind === 'task' ? readString(message.text, member(member(message.body, 'task'), 'taskId')) : undefined
   if (taskId !== undefined) {
     rememberTask(session, upstreamId, taskId)
+    // Whoever ends the session after this process must know that a task goes on in it.
+    void context.sessions.changed(session)
     if (session.opened.get(upstreamId)?.channel === channel) context.taskSessions.note({ ownerKey, upstreamId, taskId }, channel, legacyTaskOf(message)?.state.ttlMs ?? null)
   } else if (TASK_METHODS.has(look.method) && isTaskOver(look.method, message)) {
     context.taskSessions.ended({ ownerKey, upstreamId, taskId: route.subject }, look.method !== 'tasks/get')

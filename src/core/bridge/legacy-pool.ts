@@ -47,7 +47,7 @@ export interface LegacyPoolDeps extends Asker {
   /** Where it stands already, opened by whoever had the client's session before. */
   readonly standingOf: (session: LiveSession, upstream: Upstream) => StandingSession | undefined
   /** Ends one that this replica was never in. */
-  readonly endStanding: (session: LiveSession, upstreamId: string) => Promise<void>
+  readonly endStanding: (session: LiveSession, upstreamId: string) => Promise<unknown>
   /** Before anything is asked in it. */
   readonly onOwnOpened: (session: LiveSession, upstream: Upstream, channel: LegacyChannel) => void | Promise<void>
   readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void

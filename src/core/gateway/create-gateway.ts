@@ -8,6 +8,7 @@ import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/server-message.ts'
+import { createLeftSessions, endStanding } from '../bridge/left-sessions.ts'
 import { keepStanding, standingOf } from '../bridge/server-session.ts'
 import { sealTask } from '../bridge/handles.ts'
 import { createOwnedTasks } from '../bridge/owned-tasks.ts'
@@ -91,7 +92,8 @@ export function createGateway(deps: GatewayDeps): Gateway {
   if (deps.tasks !== undefined) context.owned = createOwnedTasks(context, deps.tasks, (exchange) => prepare(context, exchange, views))
   startLimitMetrics(context)
   startPeerMetrics(context)
-  const stopSweep = startSweep(context)
+  const left = createLeftSessions(context)
+  const stopSweep = startSweep(context, left)
   const reloads = createReloads(context)
   const entry = createHttpEntry(context, views)
   const stopServing = deps.peers.serve(EXCHANGE_TOPIC, (text, signal) => serveExchange(text, signal, entry.serve))
@@ -107,6 +109,7 @@ export function createGateway(deps: GatewayDeps): Gateway {
     async close() {
       stopReload()
       stopSweep()
+      left.close()
       await drain(context, 0)
       for (const upstream of context.upstreams.all()) upstream.retire()
       stopServing()
@@ -144,7 +147,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onSharedClosed: (upstream, channel, wasIdle) => watches.lost(upstream, channel, wasIdle),
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
     standingOf: (session, upstream) => standingOf(deps.keyring, session.data, upstream.id),
-    endStanding: (session, upstreamId) => endStanding(context, session, upstreamId),
+    endStanding: ({ data }, upstreamId) => endStanding(context, data, upstreamId),
     onOwnOpened: (session, upstream, channel) => ownOpened(context, session, upstream, channel),
     onOwnLost: (session, upstream) => ownLost(context, session, upstream),
   })
@@ -255,14 +258,6 @@ function ownOpened({ sessions, deps }: GatewayContext, session: LiveSession, { i
   if (config.target.transport !== 'stdio' || config.state !== 'opaque' || session.data.holds.includes(id)) return undefined
   session.data.holds.push(id)
   return sessions.changed(session)
-}
-
-/** A task may go on in it, of which nothing is known here. */
-async function endStanding({ deps, upstreams }: GatewayContext, { data }: LiveSession, upstreamId: string): Promise<void> {
-  const upstream = upstreams.byId(upstreamId)
-  const standing = standingOf(deps.keyring, data, upstreamId)
-  if (upstream === undefined || standing === undefined || (data.tasks[upstreamId] ?? []).length > 0) return
-  await upstream.endStanding(standing, await deps.credentials.headersFor({ upstreamId, ownerKey: data.ownerKey }))
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What must happen to exchanges that nobody moves: time limits, and signs of life on quiet streams. One timer for all. */
 
 import { PortolanError } from '../../protocol/error.ts'
+import type { LeftSessions } from '../bridge/left-sessions.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
@@ -11,7 +12,7 @@ const KEEP_ALIVE_MS = 15_000
 const SESSION_SWEEP_MS = 30_000
 
 /** Starts sweeping; returns a function that stops it. */
-export function startSweep(context: GatewayContext): () => void {
+export function startSweep(context: GatewayContext, left: LeftSessions): () => void {
   const { clock } = context.deps
   let sessionsAt = clock.ticksMs() + SESSION_SWEEP_MS
   let keepAliveAt = clock.ticksMs() + KEEP_ALIVE_MS
@@ -26,6 +27,7 @@ export function startSweep(context: GatewayContext): () => void {
     if (now >= sessionsAt) {
       sessionsAt = now + SESSION_SWEEP_MS
       context.sessions.sweep()
+      left.sweep()
     }
     cancel = clock.after(SWEEP_MS, sweep)
   }

@@ -39,4 +39,9 @@ export interface SessionStore {
   claim(id: string, replicaId: string, seenEpoch: number): Promise<{ readonly epoch: number } | undefined>
   /** Nobody owns it from now on; the epoch stays. False where the replica was not its owner any more. */
   release(id: string, replicaId: string, epoch: number): Promise<boolean>
+  /**
+   * Takes out what has been expired for `sinceMs` and longer, at most `count` of it; where there is more, somebody takes that next. Each session is given to one
+   * caller alone, and one that was saved again or deleted meanwhile to none.
+   */
+  takeExpired(count: number, sinceMs: number): Promise<readonly Session[]>
 }

@@ -78,6 +78,35 @@ describe('a session', () => {
     expect([...sessions.all()]).toEqual([session])
   })
 
+  it('is stored for as long as it may be idle after its last use, though it was saved before that', async () => {
+    const { clock, store, sessions } = createRig()
+    const { handle, data } = await sessions.open(alice, FIELDS)
+    clock.advance(IDLE_MS / 5)
+    expect(sessions.find(alice, 'files', handle)).toBeDefined()
+    clock.advance(IDLE_MS - 1)
+    expect(await store.find(data.id)).toBeDefined()
+  })
+
+  it('that is live here is nobody\'s to end where its row has expired meanwhile, and is stored again when it is used', async () => {
+    const { clock, store, sessions, replica, ended } = createRig()
+    const here = await sessions.open(alice, FIELDS)
+    const { data: { id: left } } = await replica().open(alice, FIELDS)
+    clock.advance(2 * IDLE_MS)
+    expect(await sessions.takeExpired(10, 0)).toMatchObject({ taken: 2, left: [{ id: left }] })
+    expect([ended, await store.find(here.data.id)]).toEqual([[], undefined])
+    sessions.find(alice, 'files', here.handle)
+    await expect.poll(() => store.find(here.data.id)).toBeDefined()
+  })
+
+  it('ends here where its row has expired, and others can have nothing of it', async () => {
+    const { clock, store, replica, ended } = createRig()
+    const sessions = replica({ ownership: { ...ownAll(store), recheck: async ({ data }) => (await store.find(data.id)) !== undefined } })
+    const session = await sessions.open(alice, FIELDS)
+    clock.advance(2 * IDLE_MS)
+    expect(await sessions.takeExpired(10, 0)).toEqual({ taken: 1, left: [] })
+    expect([ended, sessions.count]).toEqual([[session], 0])
+  })
+
   it('is unknown to others, to other clients of its owner, and on other endpoints', async () => {
     const { sessions } = createRig()
     const { handle } = await sessions.open(alice, FIELDS)

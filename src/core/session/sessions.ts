@@ -40,6 +40,8 @@ export interface Sessions {
   leaveAll(): void
   /** Ends those that were idle for too long; those with a call or a stream open are in use. */
   sweep(): void
+  /** Takes what has been expired for so long from the store: `left` are those that nobody has. Rejects with `state_unavailable`. */
+  takeExpired(count: number, sinceMs: number): Promise<{ readonly taken: number; readonly left: readonly Session[] }>
   all(): IterableIterator<LiveSession>
   readonly count: number
 }
@@ -97,6 +99,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const savedAt = new WeakMap<LiveSession, Moment>()
   const now = (): Moment => ({ ms: clock.nowMs(), ticks: clock.ticksMs() })
   const reserve = createReservations(deps)
+  /** It was used after it was saved, by that fraction at most: its row must not expire before it does. */
+  const lifetimeMs = (): number => deps.idleMs() * (1 + SAVE_AFTER_FRACTION)
   const elsewhere = new Map<string, KnownElsewhere>()
   const taking = new Map<string, Promise<Found>>()
   /** Ended by us: a save that was asked for before must not store them again. */
@@ -117,7 +121,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (forgotten.has(session)) return 'lost'
     savedAt.set(session, now())
     try {
-      if (await ownership.save(session, deps.idleMs())) return 'saved'
+      if (await ownership.save(session, lifetimeMs())) return 'saved'
       leave(session)
       return 'lost'
     } catch {
@@ -197,6 +201,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (isOwn) await Promise.all([store.delete(session.data.id), deps.kept?.dropSession(session.data.id)])
   }
 
+  /** Its row is gone and it is live here, as after a store that was away for long: who has no others stores it anew when it is used, who has them has lost it. */
+  const outlived = async (session: LiveSession): Promise<void> => {
+    if (await ownership.recheck(session)) savedAt.delete(session)
+    else await end(session)
+  }
+
   /** All of it, or nothing that another could go on with: a session that is given back without its events has lost answers. False where the store failed. */
   const giveBack = async (session: LiveSession, events: readonly KeptEvent[]): Promise<boolean> => {
     try {
@@ -220,7 +230,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         const data = newSession(random.id(), principal, fields, clock.nowMs())
         const handle = withHandle ? keyring.seal('session', principal.bindingKey, data.id) : `${LOCAL}${data.id}`
         // The client may bring its handle to another replica at once.
-        const session = createLiveSession(data, handle, { ...(await ownership.open(data, deps.idleMs())), isTakenUp: false })
+        const session = createLiveSession(data, handle, { ...(await ownership.open(data, lifetimeMs())), isTakenUp: false })
         savedAt.set(session, now())
         live.set(handle, session)
         return session
@@ -272,6 +282,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
         // What the store cannot forget now expires there.
         else if (session.data.lastUsedAtMs < oldest) void end(session).catch(() => undefined)
       }
+    },
+    async takeExpired(count, sinceMs) {
+      const expired = await store.takeExpired(count, sinceMs)
+      const here = expired.length === 0 ? undefined : new Map(Array.from(live.values(), (session) => [session.data.id, session]))
+      await Promise.all(expired.flatMap(({ id }) => here?.get(id) ?? []).map(outlived))
+      return { taken: expired.length, left: expired.filter(({ id }) => here?.has(id) !== true) }
     },
     all: () => live.values(),
     get count() {

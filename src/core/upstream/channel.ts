@@ -114,6 +114,9 @@ export interface StandingSession {
   readonly revision: LegacyRevision
 }
 
+/** What became of a session that was to end. `unheard`: the server could not be asked just now; `refused`: it does not let us. It may stand in both. */
+export type Ending = 'ended' | 'refused' | 'unheard'
+
 export interface OpenLegacy {
   /** Gone on with where the server still knows it; else a new one is opened. */
   readonly standing?: StandingSession | undefined

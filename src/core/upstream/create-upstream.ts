@@ -191,7 +191,7 @@ export function createUpstream(first: ServerSnapshot, deps: UpstreamDeps): Upstr
       sessions.add(result.value)
       return result.value
     },
-    endStanding: async (standing, headers) => link.endStanding?.(standing, headers),
+    endStanding: async (standing, headers) => (await link.endStanding?.(standing, headers)) ?? 'ended',
     forgetProfile: profile.forget,
     adopt(next) {
       if (!isAdoptable(config, next)) return false

@@ -3,10 +3,10 @@ import { HEADER } from '../../protocol/header.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { fail, ok } from '../../protocol/result.ts'
 import type { Result } from '../../protocol/result.ts'
-import type { ChannelFailure, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
+import type { ChannelFailure, Ending, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
 import { HttpCall } from './http-call.ts'
 import type { HttpCallRules } from './http-call.ts'
-import { baseOf, createHttpLegacySession, readCode } from './http-legacy-session.ts'
+import { baseOf, createHttpLegacySession, deleteSession, headersOfSession, readCode } from './http-legacy-session.ts'
 import type { HttpLegacyOptions } from './http-legacy-session.ts'
 import { refuseByStatus } from './http-status.ts'
 import { INITIALIZED, initializeText, readHandshake } from './legacy-handshake.ts'
@@ -95,10 +95,15 @@ export async function resumeHttpLegacyChannel(options: HttpLegacyOptions, standi
   return fault.reason === 'refused' ? ok(undefined) : fail(fault)
 }
 
-/** Ends a session that another holder opened. */
-export function endStandingSession(options: HttpLegacyOptions, standing: StandingSession): Promise<void> {
-  return standingChannel(options, standing, options.random.id()).close()
+/** Ends a session that another holder opened. That it is unknown, or that clients end none here (405), is an answer. Never rejects. */
+export async function endStandingSession(options: HttpLegacyOptions, { sessionId, revision }: StandingSession): Promise<Ending> {
+  const answer = await deleteSession(options, [...baseOf(options, options.headers), ...headersOfSession(sessionId, revision)])
+  if (!answer.ok) return 'unheard'
+  if (answer.status === 401 || answer.status === 403) return 'refused'
+  return answer.status === 429 || (answer.status >= 500 && answer.status !== NOT_IMPLEMENTED) ? 'unheard' : 'ended'
 }
+
+const NOT_IMPLEMENTED = 501
 
 function standingChannel(options: HttpLegacyOptions, { sessionId, revision }: StandingSession, idPrefix: string): LegacyChannel {
   return createHttpLegacySession(options, baseOf(options, options.headers), sessionId, { revision, result: '{}' }, idPrefix)

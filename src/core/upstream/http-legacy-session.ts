@@ -9,6 +9,7 @@ import { isBatch, parseMessage, splitBatch } from '../../protocol/message.ts'
 import type { IdText, Message } from '../../protocol/message.ts'
 import { PortolanError } from '../../protocol/error.ts'
 import { traitsOf } from '../../protocol/revision.ts'
+import type { LegacyRevision } from '../../protocol/revision.ts'
 import { LiveMap } from '../live-map.ts'
 import type { Clock } from '../clock.ts'
 import type { Random } from '../random.ts'
@@ -23,6 +24,7 @@ import type { HeaderPairs } from './header-pairs.ts'
 import type { HttpCallRules } from './http-call.ts'
 import { createEventStream } from './http-event-stream.ts'
 import { exchangeStatus, postMessage } from './http-post.ts'
+import type { HttpStatus } from './http-post.ts'
 import { requestOnce } from './request-once.ts'
 import { cancelledText } from './legacy-handshake.ts'
 import type { Handshake } from './legacy-handshake.ts'
@@ -59,14 +61,24 @@ export function baseOf({ open }: HttpLegacyOptions, configured: HeaderPairs): He
   return mergeHeaders(mergeHeaders(own, configured), open.headers)
 }
 
+export function headersOfSession(sessionId: string, revision: LegacyRevision): HeaderPairs {
+  return [
+    ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
+    ...(traitsOf(revision).versionHeader ? ([[HEADER.protocolVersion, revision]] as const) : []),
+  ]
+}
+
+/** `all`: of a request in the session. Never rejects. */
+export function deleteSession({ egress, clock, url, connectTimeoutMs, requestTimeoutMs }: HttpLegacyOptions, all: HeaderPairs): Promise<HttpStatus> {
+  const headers = all.filter(([name]) => name !== 'content-type')
+  return exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
+}
+
 /** `idPrefix`: of a further holder, so that no id is used twice in one session (S25 basic, Requests). */
 export function createHttpLegacySession(options: HttpLegacyOptions, base: HeaderPairs, sessionId: string, handshake: Handshake, idPrefix = ''): LegacyChannel {
   const { egress, clock, random, health, url, open, connectTimeoutMs, requestTimeoutMs, resultBytes } = options
   const traits = traitsOf(handshake.revision)
-  const ofSession: HeaderPairs = [
-    ...(sessionId === '' ? [] : ([[HEADER.sessionId, sessionId]] as const)),
-    ...(traits.versionHeader ? ([[HEADER.protocolVersion, handshake.revision]] as const) : []),
-  ]
+  const ofSession = headersOfSession(sessionId, handshake.revision)
   let configured = options.headers
   let fixed: HeaderPairs = [...base, ...ofSession]
   const fixedNow = (): HeaderPairs => {
@@ -229,8 +241,7 @@ export function createHttpLegacySession(options: HttpLegacyOptions, base: Header
       if (sessionId === '' || isDisowned) return
       // DELETE has a connection of its own, on which it would overtake what cancels a call of the session.
       await cancels.heard()
-      const headers = fixedNow().filter(([name]) => name !== 'content-type')
-      await exchangeStatus(egress, clock, { method: 'DELETE', url, headers, connectTimeoutMs }, requestTimeoutMs)
+      await deleteSession(options, fixedNow())
     },
     get closed() {
       return isClosed

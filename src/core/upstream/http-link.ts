@@ -79,7 +79,9 @@ export function createHttpLink(options: HttpLinkOptions): UpstreamLink {
       return sse
     },
     async endStanding(standing, own) {
-      if (standing.url === target.url) await endStandingSession({ ...current(), open: { ...NOBODY, headers: own } }, standing)
+      // Its id is for the address that gave it.
+      if (standing.url !== target.url) return 'ended'
+      return endStandingSession({ ...current(), open: { ...NOBODY, headers: own } }, standing)
     },
     useHeaders(next) {
       headers = Object.entries(next)

@@ -4,7 +4,7 @@ import type { ModernRevision } from '../../protocol/revision.ts'
 import type { Clock } from '../clock.ts'
 import type { Limits, ServerSnapshot } from '../gateway/snapshot.ts'
 import type { Random } from '../random.ts'
-import type { Channel, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
+import type { Channel, Ending, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
 import type { ChannelHealth } from './health.ts'
 import type { OpenFault } from './legacy-handshake.ts'
 import type { ModernVerdict, SelfInfo } from './probe.ts'
@@ -33,7 +33,7 @@ export interface UpstreamLink {
   /** Requests from now on carry these headers; over HTTP only. */
   useHeaders(headers: Readonly<Record<string, string>>): void
   /** Ends a session that another holder opened, where this server has such sessions. Never rejects. */
-  endStanding?(standing: StandingSession, headers: OpenLegacy['headers']): Promise<void>
+  endStanding?(standing: StandingSession, headers: OpenLegacy['headers']): Promise<Ending>
   /** Its children count no longer against the upstream's own share. */
   retire(): void
   children(): number

@@ -7,7 +7,7 @@ import type { WireText } from '../../protocol/json.ts'
 import type { Era, Revision } from '../../protocol/revision.ts'
 import type { ServerSnapshot } from '../gateway/snapshot.ts'
 import type { Breaker, BreakerStatus } from './breaker.ts'
-import type { Channel, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
+import type { Channel, Ending, LegacyChannel, OpenLegacy, StandingSession } from './channel.ts'
 import type { Placement } from './placement.ts'
 
 /** What probing found for one era. JSON texts are as the server wrote them. */
@@ -84,7 +84,7 @@ export interface Upstream {
   /** A legacy session. Rejects with `upstream_unavailable` or `overloaded`. */
   openLegacy(options: OpenLegacy): Promise<LegacyChannel>
   /** Ends a session that another holder opened. Never rejects. */
-  endStanding(standing: StandingSession, headers: OpenLegacy['headers']): Promise<void>
+  endStanding(standing: StandingSession, headers: OpenLegacy['headers']): Promise<Ending>
   /** The server turned out to speak other eras than the profile says: forget it, probe at the next use. */
   forgetProfile(): void
   /**
