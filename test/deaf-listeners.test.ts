@@ -1,12 +1,19 @@
 /** Who listens hears its server once that can be heard, though nobody calls. */
 import { describe, expect, it } from 'vitest'
+import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
+import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
+import type { Snapshot } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
-import { http, sendJson, sleep, startHttp, until } from './fixtures/upstream/support.ts'
+import type { Actor } from './fixtures/upstream/actor.ts'
+import { configOf, http, sendJson, sleep, startHttp, until } from './fixtures/upstream/support.ts'
 import type { TestServer } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
-import { getRequest, modernRequest, openSession, openStream } from './mcp-client.ts'
+import { getRequest, legacy, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
 
+type Json = Record<string, unknown>
+const UPDATED = 'notifications/resources/updated'
+const ONE = 'test://one'
 const TOOLS = 'notifications/tools/list_changed'
 
 const times = (stream: Stream, wanted: string): number => stream.messages().filter(({ method }) => method === wanted).length
@@ -67,4 +74,52 @@ describe('a legacy server that answers 404 to who asks for a stream', () => {
     await until(() => opened(server) > before)
     expect(opened(server)).toBeLessThan(before + 3)
   })
+})
+
+describe('a session that its server has forgotten while nobody calls', () => {
+  it.each([['none'], ['replayable'], ['opaque']] as const)('is opened anew for who listens, where the memory is %s', async (state) => {
+    const actor = closeAfter(await startActor(['legacy']))
+    const rig = await startRig({ servers: { a: http(actor.url), b: http(actor.url) }, server: { state } })
+    const session = await openSession(rig.port)
+    const stream = closeAfter(await openStream(rig.port, getRequest(session)))
+    await legacy(rig.port, session, 'resources/subscribe', { uri: `a+${ONE}` })
+    const [id = ''] = actor.requests.filter(({ json }) => json.method === 'resources/subscribe').map(({ headers }) => String(headers['mcp-session-id']))
+    await until(() => actor.requests.some(({ method, headers }) => method === 'GET' && headers['mcp-session-id'] === id))
+    actor.forget(id)
+    actor.cut()
+    await until(() => actor.requests.filter(({ json }) => json.method === 'resources/subscribe').length === 2)
+    await until(() => times(stream, UPDATED) > 0)
+    expect(stream.messages().filter(({ method }) => method === UPDATED).map(({ params }) => (params as Json)['uri'])).toEqual([`a+${ONE}`])
+    await hears(stream, UPDATED, () => actor.announce(UPDATED, { uri: ONE }))
+  })
+})
+
+it('a client that only has its stream open hears a server that has forgotten its session', async () => {
+  const actor = closeAfter(await startActor(['legacy']))
+  const rig = await startRig({ servers: { a: http(actor.url), b: http(actor.url) } })
+  const session = await openSession(rig.port)
+  await legacy(rig.port, session, 'tools/call', { name: 'a__echo', arguments: {} })
+  const stream = closeAfter(await openStream(rig.port, getRequest(session)))
+  const ofCall = (): string => String(actor.requests.find(({ json }) => json.method === 'tools/call')?.headers['mcp-session-id'])
+  await until(() => actor.requests.some(({ method, headers }) => method === 'GET' && headers['mcp-session-id'] === ofCall()))
+  actor.forget(ofCall())
+  actor.cut()
+  await until(() => times(stream, TOOLS) > 0)
+})
+
+it('a subscription at a server that a reload replaced goes on at its successor', async () => {
+  const [first, second] = [closeAfter(await startActor(['legacy'])), closeAfter(await startActor(['legacy']))]
+  const at = (digest: string, actor: Actor): Snapshot => ({
+    digest, servers: [configOf(http(actor.url), { id: 'a', name: 'a', state: 'replayable' })], separator: '__', pageSize: 100, limits: DEFAULT_LIMITS, virtualServers: [],
+  })
+  const source = createSnapshotSource(at('1', first))
+  const rig = await startRig({ deps: { snapshots: source } })
+  const session = await openSession(rig.port)
+  const stream = closeAfter(await openStream(rig.port, getRequest(session)))
+  await legacy(rig.port, session, 'resources/subscribe', { uri: `a+${ONE}` })
+  source.replace(at('2', second))
+  await until(() => second.requests.some(({ json }) => json.method === 'resources/subscribe'))
+  await until(() => times(stream, UPDATED) > 0)
+  await until(() => second.streamCount > 1)
+  await hears(stream, UPDATED, () => second.announce(UPDATED, { uri: ONE }))
 })

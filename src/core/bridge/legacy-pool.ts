@@ -50,7 +50,8 @@ export interface LegacyPoolDeps extends Asker {
   readonly endStanding: (session: LiveSession, upstreamId: string) => Promise<unknown>
   /** Before anything is asked in it. */
   readonly onOwnOpened: (session: LiveSession, upstream: Upstream, channel: LegacyChannel) => void | Promise<void>
-  readonly onOwnLost: (session: LiveSession, upstream: Upstream) => void
+  /** `wasIdle`: nobody used it. */
+  readonly onOwnLost: (session: LiveSession, upstream: Upstream, wasIdle: boolean) => void
 }
 
 /** Sessions that expire together must not knock at a server together: beyond its backlog it hears none of them. */
@@ -125,9 +126,9 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
         onMessage: (message) => {
           if (opened.channel !== undefined) deps.onOwnMessage(session, upstream, opened.channel, message)
         },
-        onClosed: () => {
+        onClosed: ({ wasIdle = false }) => {
           if (session.own.get(upstream.id) !== opened.opening) return
-          if (forgetOwn(session, upstream.id) && !session.ended) deps.onOwnLost(session, upstream)
+          if (forgetOwn(session, upstream.id) && !session.ended) deps.onOwnLost(session, upstream, wasIdle)
         },
       },
     })

@@ -6,6 +6,7 @@ import type { LiveSession } from '../session/live-session.ts'
 import { backoffMs } from '../upstream/backoff.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { announceLists, watchShared } from './answers.ts'
+import { tellOnceHeard } from './may-have-changed.ts'
 import { ensureLists, sourceOf } from './party.ts'
 import type { Party } from './party.ts'
 
@@ -39,6 +40,19 @@ async function watchAgain(context: GatewayContext, session: LiveSession, upstrea
     if (uris.length === 0 || (await isWatched(context, session, upstream, uris).catch(() => false))) return
     await new Promise<void>((resolve) => clock.after(backoffMs(tries, AGAIN, random), resolve))
   }
+}
+
+/**
+ * The client session's own session at a server was lost, or the server replaced: what it listens to there goes on though its client does not call. Not
+ * at once, so that a server which loses each session is not opened in a circle.
+ */
+export async function listenAgain(context: GatewayContext, session: LiveSession, upstream: Upstream): Promise<void> {
+  const { clock, random } = context.deps
+  await new Promise<void>((resolve) => clock.after(backoffMs(1, AGAIN, random), resolve))
+  const isWatching = (session.data.subscriptions[upstream.id] ?? []).length > 0
+  if (session.ended || session.leaving || context.draining || (!isWatching && session.streams.length === 0)) return
+  const listening = isWatching ? watchAgain(context, session, upstream).then(() => session.opened.get(upstream.id)?.channel.openStream()) : ensureLists(context, partyOfSession(session), upstream)
+  await tellOnceHeard(context, session, [listening], upstream)
 }
 
 /** Where the session has a session of its own at the server, that one subscribes when it is opened: now. */

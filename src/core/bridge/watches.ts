@@ -154,6 +154,8 @@ export function createWatches(deps: WatchesDeps): Watches {
       if (state.isBroken) tellMissed(state, era)
       return isHonoured
     } catch {
+      // It was replaced meanwhile: nothing is missed that was not told of with that.
+      if (state.upstream !== upstream) return await sync(state, era, uri)
       state.isBroken = isWanted(state)
       retry(state, era)
       return false

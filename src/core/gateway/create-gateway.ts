@@ -17,7 +17,7 @@ import { createTasksAtLegacy } from '../bridge/task-at-legacy.ts'
 import type { TasksAtLegacy } from '../bridge/legacy-task.ts'
 import { createTaskSessions } from '../bridge/task-sessions.ts'
 import { createTasksAtModern } from '../bridge/task-at-modern.ts'
-import { takeUpSession } from '../bridge/take-up.ts'
+import { listenAgain, takeUpSession } from '../bridge/take-up.ts'
 import { createWatches } from '../bridge/watches.ts'
 import type { Watches } from '../bridge/watches.ts'
 import { LiveMap } from '../live-map.ts'
@@ -149,7 +149,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     standingOf: (session, upstream) => standingOf(deps.keyring, session.data, upstream.id),
     endStanding: ({ data }, upstreamId) => endStanding(context, data, upstreamId),
     onOwnOpened: (session, upstream, channel) => ownOpened(context, session, upstream, channel),
-    onOwnLost: (session, upstream) => ownLost(context, session, upstream),
+    onOwnLost: (session, upstream, wasIdle) => ownLost(context, session, upstream, wasIdle),
   })
   const inputPool = createInputPool({
     clock: deps.clock,
@@ -264,13 +264,15 @@ function ownOpened({ sessions, deps }: GatewayContext, session: LiveSession, { i
  * What a lost session knew is gone (design §4, `state`): at a server's own endpoint the client's session ends with it,
  * never silently; where other servers go on, on `/mcp` and at virtual servers of several, the next call to this one says so.
  */
-function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstream): void {
+function ownLost(context: GatewayContext, session: LiveSession, upstream: Upstream, wasIdle: boolean): void {
   for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)
   keepStanding(context.deps.keyring, session.data, upstream.id, undefined)
-  if (upstream.config.state !== 'opaque') return
-  context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
-  if (isMerged(context, session.data.endpoint)) session.lost.add(upstream.id)
-  else void context.sessions.end(session)
+  if (upstream.config.state === 'opaque') {
+    context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
+    if (!isMerged(context, session.data.endpoint)) return void context.sessions.end(session)
+    session.lost.add(upstream.id)
+  }
+  if (!wasIdle) void listenAgain(context, session, upstream)
 }
 
 function statusOf(context: GatewayContext): Omit<GatewayStatus, 'leaving'> {

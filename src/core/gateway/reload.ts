@@ -6,6 +6,7 @@
  */
 
 import { keepStanding } from '../bridge/server-session.ts'
+import { listenAgain } from '../bridge/take-up.ts'
 import { isMerged, virtualAt } from '../catalog/endpoint-scope.ts'
 import { virtualServersOf } from '../catalog/virtual-server.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -112,10 +113,13 @@ function leaveOwn(context: GatewayContext, session: LiveSession, upstream: Upstr
     for (const [idText, pending] of session.pending) if (pending.upstream === upstream) session.pending.delete(idText)
     void own.then(({ channel }) => channel.close()).catch(() => undefined)
   })
-  if (!wasOpen || successor === undefined || upstream.config.state !== 'opaque') return
-  context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
-  if (isMerged(context, session.data.endpoint)) session.lost.add(upstream.id)
-  else leaveSession(context, session)
+  if (successor === undefined) return
+  if (wasOpen && upstream.config.state === 'opaque') {
+    context.deps.log({ level: 'warn', event: 'session_state_lost', fields: { upstream: upstream.id } })
+    if (!isMerged(context, session.data.endpoint)) return leaveSession(context, session)
+    session.lost.add(upstream.id)
+  }
+  void listenAgain(context, session, successor)
 }
 
 /** Sessions at an endpoint that is no longer there. */
