@@ -21,12 +21,12 @@ export interface SharedKeyring extends Keyring {
   refresh(): Promise<void>
 }
 
-/** `former`: of the file in which a ring was kept before there was a store; taken over where the store has none. */
-export async function openSharedKeyring(store: KeyStore, seal: KeySeal, former: readonly KeyringKey[]): Promise<SharedKeyring> {
+/** `former`: of the file in which a ring was kept before there was a store; taken over where the store has none. `onMade`: it had none, and has one now. */
+export async function openSharedKeyring(store: KeyStore, seal: KeySeal, former: readonly KeyringKey[], onMade: () => void = () => undefined): Promise<SharedKeyring> {
   if ((await store.list()).length === 0) {
     // The one that seals stands last; one that waited there is of no use to anybody.
     const taken = former.filter(({ active }) => active).map(({ secret }) => newKey(secret, seal))
-    await store.seed(taken.length > 0 ? taken : [newKey(randomBytes(SECRET_BYTES), seal)])
+    if (await store.seed(taken.length > 0 ? taken : [newKey(randomBytes(SECRET_BYTES), seal)])) onMade()
   }
   let known = await readRing(store, seal)
   let current = createKeyring(known.keys)

@@ -62,6 +62,17 @@ describe.skipIf(postgres === undefined)('a state whose database is away', () => 
   })
 })
 
+describe.skipIf(postgres === undefined)('a start over a database', () => {
+  it('says where that had no state, as one that was named by mistake, and only then', async () => {
+    const url = new URL((await postgres?.newDatabase()) ?? '')
+    url.password = 'hunter2'
+    const [first, next] = [await open(url.href), await open(url.href)]
+    expect(first.log()).toMatch(/"database":"PostgreSQL [\d.]+:\d+\/\w+".*The database had no state/)
+    expect(first.log()).not.toContain('hunter2')
+    expect(next.log()).toBe('')
+  })
+})
+
 describe.skipIf(postgres === undefined)('a start that has to wait', () => {
   it('says that the database does not answer, and goes on when it does', async () => {
     const network = await startNetwork(postgres?.port ?? 0)

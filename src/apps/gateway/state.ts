@@ -69,6 +69,8 @@ export interface StateOptions {
   readonly replicaId?: string
 }
 
+/** Of a database that was named by mistake nothing else is seen: each of its replicas works, and knows no session of the others. */
+const NEW_RING = 'The database had no state, and has a new key ring: where others serve already, this is not their database'
 const SWEEP_MS = 60_000
 /** Where one sweep did not do. */
 const SWEEP_ON_MS = 1_000
@@ -91,7 +93,9 @@ async function openStores({ place, data, clock, log, replicaId }: StateOptions, 
     await refuseUnfinished(databases)
     const stores = storesOf(databases)
     wait.on(`the key ring in ${databases.name}`)
-    const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data))
+    const keyring = await openSharedKeyring(stores.keys, createKeySeal(place.sealSecret), readKeyRing(data), () => {
+      if (place.databaseUrl !== '') log.info({ database: databases.name }, NEW_RING)
+    })
     const contact = createContact(clock, log)
     const poll = (): Promise<void> => keyring.refresh().then(contact.made, contact.failed)
     const sweep = async (isStopped: () => boolean): Promise<number> => {
