@@ -240,6 +240,22 @@ describe('a GET stream', () => {
     stream.drop()
   })
 
+  it('is told, where it comes later, what belongs to no call and came while one was in flight whose client went away', async () => {
+    const scene = await play()
+    const session = await openSession(scene.rig.port)
+    const first = await openStream(scene.rig.port, getRequest(session))
+    const { stream, call } = await startSteps(scene, session)
+    await until(() => scene.actor.streamCount > 0)
+    stream.drop()
+    first.drop()
+    await sleep(50)
+    scene.actor.announce('notifications/tools/list_changed')
+    await sleep(50)
+    const later = closeAfter(await openStream(scene.rig.port, getRequest(session)))
+    expect(await later.count(1)).toMatchObject([{ method: 'notifications/tools/list_changed' }])
+    call.answer()
+  })
+
   it('takes nothing of another session, whatever event id it names', async () => {
     const scene = await play()
     const [mine, other] = [await openSession(scene.rig.port), await openSession(scene.rig.port)]

@@ -35,7 +35,7 @@ import { startMembership } from '../replica/membership.ts'
 import { serveChannels } from '../replica/serve-channels.ts'
 import { serveExchange } from '../replica/serve-exchange.ts'
 import { ownAll, shareOwnership } from '../session/ownership.ts'
-import { deliver, deliverUnattributed } from '../session/live-session.ts'
+import { deliver, deliverOfNoCall, deliverUnattributed } from '../session/live-session.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import type { SessionStream } from '../session/session-stream.ts'
 import { createSessions } from '../session/sessions.ts'
@@ -243,7 +243,7 @@ function ownMessage(context: GatewayContext, session: LiveSession, upstream: Ups
   const slug = slugAt(context, endpoint, upstream)
   const principal = { ownerKey: session.data.ownerKey, bindingKey: session.data.bindingKey, label: '', scopes: new Set<string>() }
   const seal = (taskId: string): string => sealTask(context.deps.keyring, principal, upstream.id, taskId, handleScope(context, endpoint))
-  deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, isOfNoCall(message) && session.streams.length > 0 ? deliver : deliverUnattributed)
+  deliverOwn({ session, upstream, channel, slug, sealTask: seal, virtual: virtualAt(context, endpoint) }, message, isOfNoCall(message) ? deliverOfNoCall : deliverUnattributed)
 }
 
 /** What a call is told on its stream should relate to it (2025-11-25, Transports, Sending Messages). */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Reply } from '../gateway/reply.ts'
 import type { CallControl } from '../upstream/channel.ts'
-import { addStream, createLiveSession, deliver, deliverUnattributed, rememberAnswered, rememberHostedTask, rememberTask } from './live-session.ts'
+import { addStream, createLiveSession, deliver, deliverOfNoCall, deliverUnattributed, rememberAnswered, rememberHostedTask, rememberTask } from './live-session.ts'
 import type { LiveSession } from './live-session.ts'
 import type { SessionStream } from './session-stream.ts'
 
@@ -123,6 +123,20 @@ describe('a server\'s message that names no call, where a client went away from 
     addStream(session, stream)
     deliverUnattributed(session, 'b')
     expect([heard, gone, stream.written]).toEqual([['a'], [], ['b']])
+  })
+})
+
+describe('a server\'s message that belongs to no call', () => {
+  it('goes to the session\'s stream, without one to a call that is heard, and else waits for a stream', () => {
+    const session = createSession()
+    const gone = addCall(session, '1', { isHeard: false })
+    deliverOfNoCall(session, 'a')
+    const heard = addCall(session, '2')
+    deliverOfNoCall(session, 'b')
+    const stream = createStream()
+    addStream(session, stream)
+    deliverOfNoCall(session, 'c')
+    expect([gone, heard, stream.written]).toEqual([[], ['b'], ['a', 'c']])
   })
 })
 

@@ -178,9 +178,22 @@ export function addStream(session: LiveSession, stream: SessionStream): () => vo
  * on the session's stream, else on the newest call's. A call whose client went away is heard by nobody while the session's stream is.
  */
 export function deliverUnattributed(session: LiveSession, text: WireText): boolean {
-  const calls = session.inFlight.values().filter((exchange) => exchange.carriage !== undefined && exchange.reply.hasBegun?.() !== true)
-  const heard = calls.filter(({ reply }) => reply.isHeard?.() !== false)
+  const { calls, heard } = callsOf(session)
   const [one] = calls.length === 1 ? heard : []
   const chosen = one ?? (session.streams.length === 0 ? (heard.at(-1) ?? calls.at(-1)) : undefined)
   return chosen === undefined ? deliver(session, text) : chosen.reply.send(text)
+}
+
+/**
+ * What belongs to no call: on the session's stream; where there is none, on that of a call that somebody hears, else it waits for one. Kept for a call
+ * whose client went away, it would be for nobody who does not come back for just that call.
+ */
+export function deliverOfNoCall(session: LiveSession, text: WireText): boolean {
+  const call = session.streams.length === 0 ? callsOf(session).heard.at(-1) : undefined
+  return call === undefined ? deliver(session, text) : call.reply.send(text)
+}
+
+function callsOf({ inFlight }: LiveSession): { readonly calls: readonly Exchange[]; readonly heard: readonly Exchange[] } {
+  const calls = inFlight.values().filter((exchange) => exchange.carriage !== undefined && exchange.reply.hasBegun?.() !== true)
+  return { calls, heard: calls.filter(({ reply }) => reply.isHeard?.() !== false) }
 }

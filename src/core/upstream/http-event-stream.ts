@@ -33,6 +33,8 @@ export interface EventStream {
 
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
+/** One that stood so long has not failed: proxies cut streams on which nothing is said. */
+const STABLE_MS = 10_000
 /** RFC 9110 §15.6.2: the server does not support the method. */
 const NOT_IMPLEMENTED = 501
 
@@ -61,6 +63,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     if (isClosed) return
     let parser: SseParser | undefined
     let refused = 0
+    let openedTicks = Number.POSITIVE_INFINITY
     const headers: HeaderPairs = [
       ...options.headers().filter(([name]) => name !== 'content-type' && name !== 'accept'),
       ['accept', 'text/event-stream'],
@@ -69,6 +72,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
     function ended(): void {
       control = undefined
       if (isClosed) return
+      if (clock.ticksMs() - openedTicks >= STABLE_MS) tries = 0
       if (refused === 404) {
         close()
         options.onGone(wasOpen)
@@ -83,6 +87,7 @@ export function createEventStream(options: EventStreamOptions): EventStream {
         if (status === 200 && isMediaType(header('content-type') ?? '', 'text/event-stream')) {
           parser = createSseParser({ maxEventBytes: eventBytes })
           wasOpen = true
+          openedTicks = clock.ticksMs()
           settled.resolve()
         } else {
           refused = status === 200 ? 405 : status
