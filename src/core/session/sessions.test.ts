@@ -302,6 +302,27 @@ describe('a session of former replicas, served by the only one that is left', ()
 })
 
 describe('a session that is to be handed over', () => {
+  it('costs the store of events nothing where it has nothing to say, and never had', async () => {
+    const { clock, store, replica } = createRig()
+    const [inner, events] = [createEventStore(clock, store), createEventBuffer({ clock, bufferedEvents: 10, bufferedEventBytes: 10_000, bufferedEventAgeMs: 60_000 })]
+    const replaced: string[] = []
+    const kept = { ...inner, replace: (...given: Parameters<typeof inner.replace>) => (replaced.push(given[0]), inner.replace(...given)) }
+    const sessions = replica({ kept, events })
+    const [silent, spoken, former] = [await sessions.open(alice, FIELDS), await sessions.open(alice, FIELDS), await sessions.open(alice, FIELDS)]
+    events.append(spoken.data.id, 'post_1', '{"jsonrpc":"2.0","id":1,"result":{}}')
+    sessions.keepStream(spoken, 'post_1')
+    events.dropSession(spoken.data.id)
+    for (const session of [silent, spoken, former]) await sessions.handOver(session, 0)
+    expect(replaced).toEqual([spoken.data.id])
+    // What one before it kept is in the place of nothing else.
+    await inner.keep(former.data.id, [{ streamId: 'post_1', eventId: 'post_1_1', text: '{}', isFinal: true }], IDLE_MS, BOUNDS)
+    const takenUp = await sessions.find(alice, 'files', former.handle)
+    if (takenUp === undefined || 'replicaId' in takenUp) throw new TypeError('it is not here')
+    events.dropSession(former.data.id)
+    await sessions.handOver(takenUp, 0)
+    expect(await inner.load(former.data.id)).toEqual([])
+  })
+
   it('stays where a call of it has begun while it was looked up, until that has ended', async () => {
     const { store, replica } = createRig()
     const looked = Promise.withResolvers<boolean>()

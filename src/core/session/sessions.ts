@@ -105,6 +105,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const taking = new Map<string, Promise<Found>>()
   /** Ended by us: a save that was asked for before must not store them again. */
   const forgotten = new WeakSet<LiveSession>()
+  /** Of which something may stand in the store of events. */
+  const spilled = new WeakSet<LiveSession>()
 
   const leave = (session: LiveSession): void => {
     if (session.ended) return
@@ -142,6 +144,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const takeUp = async (stored: StoredSession & Owned, handle: string): Promise<LiveSession | undefined> => {
     const session = createLiveSession(stored.session, handle, { epoch: stored.epoch, generation: stored.generation, isTakenUp: true })
     restoreEvents(session, deps.events, (await deps.kept?.load(session.data.id)) ?? [])
+    spilled.add(session)
     live.set(handle, session)
     if (deps.onTakenUp(session)) return touch(session)
     await end(session)
@@ -213,8 +216,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const saved = await save(session)
       // Whoever claimed it meanwhile keeps events of its own.
       if (saved !== 'saved') return saved === 'lost'
-      // All that it kept is among these. It may have been claimed since, too, or ended.
-      if ((await deps.kept?.replace(session.data.id, session.epoch, events, deps.idleMs())) === false) return true
+      // All that it kept is among these. It may have been claimed since, too, or ended. Four trips to a database, of six: most have nothing to say.
+      const hasEvents = events.length > 0 || spilled.has(session)
+      if (hasEvents && (await deps.kept?.replace(session.data.id, session.epoch, events, deps.idleMs())) === false) return true
       // Given back only under the epoch that it was owned by.
       await ownership.release(session)
       return true
@@ -244,7 +248,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     async changed(session) {
       if (!session.ended) await save(session)
     },
-    keepStream({ data }, streamId) {
+    keepStream(session, streamId) {
+      const { data } = session
+      spilled.add(session)
       void deps.kept?.keep(data.id, eventsOf(data.id, deps.events, streamId), deps.idleMs(), deps.keptBounds()).catch(() => undefined)
     },
     end,
