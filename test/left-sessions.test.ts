@@ -13,12 +13,13 @@ import { startActor } from './fixtures/upstream/actor.ts'
 import type { Actor } from './fixtures/upstream/actor.ts'
 import { http, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
+import { clientOf, kept, lastOf, newStore, phaseIs } from './adopted-task-rig.ts'
 import { closeAfter, openRig } from './gateway-rig.ts'
 import type { OpenRig, RigOptions } from './gateway-rig.ts'
 import { legacy, openSession } from './mcp-client.ts'
 import { createPassingClock } from './passing-clock.ts'
 import type { PassingClock } from './passing-clock.ts'
-import { INPUT, resultOf } from './task-rig.ts'
+import { INPUT, done, resultOf } from './task-rig.ts'
 
 const ECHO = { name: 'actor__echo', arguments: { text: 'hello' } }
 /** Longer than any row of a session lives that is not used. */
@@ -161,5 +162,20 @@ describe('a session at an HTTP server that nobody comes back to', () => {
     await rig.close()
     await comeBack(scene, { server: { era: 'legacy' } })
     expect([used(actor).length, ended(actor)]).toEqual([1, []])
+  })
+
+  it.each([['stays', 'goes on', false], ['is ended', 'is over', true]])('%s where a task in it that Portolan keeps %s', async (_what, _state, isOver) => {
+    const actor = closeAfter(await startLegacyTasks())
+    const scene = place(actor)
+    const store = newStore()
+    const rig = await scene.start(kept(store, actor))
+    const client = await clientOf('legacy', rig)
+    await client.call()
+    if (isOver) lastOf(actor).end('completed', { result: done })
+    if (isOver) await phaseIs(store, 'completed')
+    await rig.close()
+    await (await comeBack(scene, kept(store, actor))).settled()
+    if (isOver) await until(() => ended(actor).length === 1)
+    expect([used(actor).length, ended(actor).length]).toEqual([1, isOver ? 1 : 0])
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { Snapshot } from '../src/core/gateway/snapshot.ts'
+import { PATH, kept, newStore } from './adopted-task-rig.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Act, Actor, ActorCall } from './fixtures/upstream/actor.ts'
 import { configOf, http, sleep, until } from './fixtures/upstream/support.ts'
@@ -210,6 +211,22 @@ describe('a session at an HTTP server', () => {
     await a.gateway.close()
     expect(resultOf(await legacy(b.port, session, 'tasks/get', { taskId }, { path }))).toMatchObject({ status: 'working' })
     await end(b.port, session, path)
+    await sleep(50)
+    expect(actor.sessions.has(id)).toBe(true)
+  })
+
+  it.each(['used', 'not used'])('stays for the kept task of its owner that goes on in it, where the next replica has %s it before it ends', async (use) => {
+    const actor = closeAfter(await startLegacyTasks())
+    const options = kept(newStore(), actor)
+    const { all: [a, b] } = await startReplicas(2, options)
+    if (a === undefined || b === undefined) throw new Error('two were started')
+    const session = await openSession(a.port, { path: PATH, capabilities: INPUT })
+    expect(resultOf(await legacy(a.port, session, 'tools/call', { name: 'slow', arguments: {}, task: { ttl: 60_000 } }, { path: PATH }))).toHaveProperty('task')
+    const id = String(actor.requests.find(({ json }) => json.method === 'tools/call')?.headers['mcp-session-id'])
+    await a.gateway.close()
+    if (use === 'used') await legacy(b.port, session, 'tools/call', { name: 'slow', arguments: {} }, { path: PATH })
+    else await legacy(b.port, session, 'ping', {}, { path: PATH })
+    await end(b.port, session, PATH)
     await sleep(50)
     expect(actor.sessions.has(id)).toBe(true)
   })

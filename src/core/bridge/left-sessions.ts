@@ -10,6 +10,7 @@ import type { Session } from '../session/session.ts'
 import { isStoreAway } from '../task/task-claims.ts'
 import { backoffMs } from '../upstream/backoff.ts'
 import type { Ending } from '../upstream/channel.ts'
+import { keptGoingAt } from './kept-going.ts'
 import { standingOf } from './server-session.ts'
 
 export interface LeftSessions {
@@ -39,19 +40,19 @@ export function createLeftSessions(context: GatewayContext): LeftSessions {
 
   const isAway = (upstreamId: string): boolean => clock.ticksMs() < (awayUntilTicks.get(upstreamId) ?? 0)
 
-  const tryToEnd = async (session: Session, upstreamId: string): Promise<Ending> => {
+  const tryToEnd = async (session: Session, upstreamId: string, going: Going): Promise<Ending> => {
     for (let tries = 1; tries <= MAX_TRIES && !isClosed && !isAway(upstreamId); tries += 1) {
-      const ending = await endStanding(context, session, upstreamId)
+      const ending = await endStanding(context, session, upstreamId, going)
       if (ending !== 'unheard') return ending
       if (tries < MAX_TRIES) await new Promise<void>((resolve) => clock.after(backoffMs(tries, AGAIN, random), resolve))
       else awayUntilTicks.set(upstreamId, clock.ticksMs() + AWAY_MS)
     }
     return 'unheard'
   }
-  const endAt = async (upstreamId: string, left: readonly Session[]): Promise<void> => {
+  const endAt = async (upstreamId: string, left: readonly Session[], going: Going): Promise<void> => {
     let standing = 0
     for (let from = 0; from < left.length; from += AT_ONCE) {
-      const endings = await Promise.all(left.slice(from, from + AT_ONCE).map((session) => tryToEnd(session, upstreamId)))
+      const endings = await Promise.all(left.slice(from, from + AT_ONCE).map((session) => tryToEnd(session, upstreamId, going)))
       standing += endings.filter((ending) => ending !== 'ended').length
     }
     if (standing > 0) log({ level: 'warn', event: 'sessions_left_at_server', fields: { upstream: upstreamId, sessions: standing } })
@@ -61,7 +62,8 @@ export function createLeftSessions(context: GatewayContext): LeftSessions {
     for (let taken = BATCH; taken === BATCH && !isClosed; ) {
       const expired = await sessions.takeExpired(BATCH, SINCE_MS)
       taken = expired.taken
-      await Promise.all(Array.from(byServer(expired.left), ([upstreamId, left]) => endAt(upstreamId, left)))
+      const going = askOnce((ownerKey) => keptGoingAt(context, ownerKey))
+      await Promise.all(Array.from(byServer(expired.left), ([upstreamId, left]) => endAt(upstreamId, left, going)))
     }
   }
 
@@ -88,15 +90,30 @@ function byServer(sessions: readonly Session[]): Map<string, Session[]> {
   return byId
 }
 
+/** At which servers kept tasks of this owner go on. */
+type Going = (ownerKey: string) => Promise<ReadonlySet<string>>
+
+/** Of a batch, many may be one owner's. */
+function askOnce(ask: Going): Going {
+  const asked = new Map<string, ReturnType<Going>>()
+  return (ownerKey) => {
+    const answer = asked.get(ownerKey) ?? ask(ownerKey)
+    asked.set(ownerKey, answer)
+    return answer
+  }
+}
+
 /** Ends one that this replica was never in. Not while a task may go on in it of which nothing is known here; nor where its server is not configured any more: nobody knows how to ask there. */
-export async function endStanding({ deps, upstreams }: GatewayContext, data: Session, upstreamId: string): Promise<Ending> {
+export async function endStanding(context: GatewayContext, data: Session, upstreamId: string, going: Going = (ownerKey) => keptGoingAt(context, ownerKey)): Promise<Ending> {
+  const { deps, upstreams } = context
   const upstream = upstreams.byId(upstreamId)
   const standing = standingOf(deps.keyring, data, upstreamId)
   if (upstream === undefined || standing === undefined || (Object.hasOwn(data.tasks, upstreamId) && (data.tasks[upstreamId] ?? []).length > 0)) return 'ended'
   try {
+    if ((await going(data.ownerKey)).has(upstreamId)) return 'ended'
     return await upstream.endStanding(standing, await deps.credentials.headersFor({ upstreamId, ownerKey: data.ownerKey }))
   } catch {
-    // One owner's credential says nothing of the server.
+    // One owner's tasks and credential say nothing of the server.
     return 'refused'
   }
 }

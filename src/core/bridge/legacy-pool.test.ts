@@ -25,6 +25,7 @@ function open(config: ServerSnapshot) {
     onOwnMessage: ignore,
     standingOf: () => undefined,
     endStanding: () => Promise.resolve(),
+    hasKeptTasks: () => Promise.resolve(false),
     onOwnOpened: () => undefined,
     onOwnLost: () => void closed.push('own'),
   })

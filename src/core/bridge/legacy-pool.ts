@@ -48,6 +48,8 @@ export interface LegacyPoolDeps extends Asker {
   readonly standingOf: (session: LiveSession, upstream: Upstream) => StandingSession | undefined
   /** Ends one that this replica was never in. */
   readonly endStanding: (session: LiveSession, upstreamId: string) => Promise<unknown>
+  /** Whether a kept task of the owner goes on there, in whichever session. */
+  readonly hasKeptTasks: (ownerKey: string, upstreamId: string) => Promise<boolean>
   /** Before anything is asked in it. */
   readonly onOwnOpened: (session: LiveSession, upstream: Upstream, channel: LegacyChannel) => void | Promise<void>
   /** `wasIdle`: nobody used it. */
@@ -162,6 +164,10 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
     if (usesInput || (subscriptions[upstream.id] ?? []).length > 0 || session.streams.length > 0) void channel.openStream()
   }
 
+  /** As those of `mayHaveTasks`, kept by Portolan. What cannot be told is taken to go on. */
+  const mayHaveKept = async ({ isTakenUp, data }: LiveSession, upstreamId: string): Promise<boolean> =>
+    isTakenUp && Object.hasOwn(data.atServers, upstreamId) && deps.hasKeptTasks(data.ownerKey, upstreamId).catch(() => true)
+
   const closeUnneeded = async (channel: LegacyChannel): Promise<void> => {
     if (!deps.taskSessions.keep(channel, () => void channel.close().catch(() => undefined))) await channel.close()
   }
@@ -222,7 +228,7 @@ export function createLegacyPool(deps: LegacyPoolDeps): LegacyPool {
       for (const opening of session.own.values()) {
         end(async () => {
           const { upstream, channel } = await opening
-          if (session.isLeft || mayHaveTasks(session, upstream.id)) channel.disown?.()
+          if (session.isLeft || mayHaveTasks(session, upstream.id) || (await mayHaveKept(session, upstream.id))) channel.disown?.()
           await closeUnneeded(channel)
         })
       }

@@ -8,6 +8,7 @@ import { createInputPool } from '../bridge/input-pool.ts'
 import { createLegacyPool } from '../bridge/legacy-pool.ts'
 import type { LegacyPool } from '../bridge/legacy-pool.ts'
 import { deliverOwn } from '../bridge/server-message.ts'
+import { keptGoingAt } from '../bridge/kept-going.ts'
 import { createLeftSessions, endStanding } from '../bridge/left-sessions.ts'
 import { keepStanding, standingOf } from '../bridge/server-session.ts'
 import { sealTask } from '../bridge/handles.ts'
@@ -148,6 +149,7 @@ function createContext(deps: GatewayDeps): GatewayContext {
     onOwnMessage: (session, upstream, channel, message) => ownMessage(context, session, upstream, channel, message),
     standingOf: (session, upstream) => standingOf(deps.keyring, session.data, upstream.id),
     endStanding: ({ data }, upstreamId) => endStanding(context, data, upstreamId),
+    hasKeptTasks: async (ownerKey, upstreamId) => (await keptGoingAt(context, ownerKey)).has(upstreamId),
     onOwnOpened: (session, upstream, channel) => ownOpened(context, session, upstream, channel),
     onOwnLost: (session, upstream, wasIdle) => ownLost(context, session, upstream, wasIdle),
   })

@@ -218,7 +218,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (saved !== 'saved') return saved === 'lost'
       // All that it kept is among these. It may have been claimed since, too, or ended. Four trips to a database, of six: most have nothing to say.
       const hasEvents = events.length > 0 || spilled.has(session)
-      if (hasEvents && (await deps.kept?.replace(session.data.id, session.epoch, events, deps.idleMs())) === false) return true
+      if (hasEvents && (await deps.kept?.replace(session.data.id, session.epoch, events, lifetimeMs())) === false) return true
       // Given back only under the epoch that it was owned by.
       await ownership.release(session)
       return true
@@ -251,7 +251,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     keepStream(session, streamId) {
       const { data } = session
       spilled.add(session)
-      void deps.kept?.keep(data.id, eventsOf(data.id, deps.events, streamId), deps.idleMs(), deps.keptBounds()).catch(() => undefined)
+      void deps.kept?.keep(data.id, eventsOf(data.id, deps.events, streamId), lifetimeMs(), deps.keptBounds()).catch(() => undefined)
     },
     end,
     async handOver(session, untilTicks) {
