@@ -13,6 +13,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
+import { waitForStore } from '../gateway/store-wait.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { ask } from '../upstream/request.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -48,15 +49,16 @@ export async function answerInitialize(context: GatewayContext, exchange: Exchan
   }
   const revision = negotiateLegacy(params.value.protocolVersion)
   const profile = await endpointProfile(context, exchange.endpoint, revision, 'legacy')
-  const session = await context.sessions.open(principal, {
+  const opening = context.sessions.open(principal, {
     endpoint: exchange.endpoint,
     revision,
     clientInfo: JSON.stringify(params.value.clientInfo),
     clientCapabilities: JSON.stringify(params.value.capabilities),
     withHandle: exchange.transport === 'http',
   })
+  const session = await waitForStore(context, exchange, opening)
   if (exchange.outcome !== undefined) {
-    // The client went away meanwhile: nobody will ever name this session.
+    // The client went away meanwhile, or was told to come again: nobody will ever name this session.
     await context.sessions.end(session)
     return { kind: 'disconnected' }
   }
@@ -226,7 +228,7 @@ export async function answerTaskList(context: GatewayContext, exchange: Exchange
   const own = ownLeft.slice(0, snapshot.pageSize)
   const held = heldLeft.slice(0, snapshot.pageSize - own.length)
   const room = snapshot.pageSize - own.length - held.length
-  const owned = await ownedPage(context, exchange, principal.ownerKey, ownedAfter, room)
+  const owned = await waitForStore(context, exchange, ownedPage(context, exchange, principal.ownerKey, ownedAfter, room))
   const last = owned.at(-1)
   const isMore = ownLeft.length + heldLeft.length > snapshot.pageSize || (last !== undefined && owned.length === room)
   const next = [endpoint, 'tasks', Number(at) + own.length, held.at(-1)?.order ?? after, last === undefined ? ownedAfter : pageMark(last)].join('|')

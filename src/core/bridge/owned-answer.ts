@@ -6,6 +6,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
+import { waitForStore } from '../gateway/store-wait.ts'
 import type { StoredTask } from '../task/stored-task.ts'
 import { answerLegacyOwned } from './owned-for-legacy.ts'
 import type { OwnedTasks } from './owned-tasks.ts'
@@ -23,7 +24,9 @@ export async function answerOwnedTask(context: GatewayContext, exchange: Exchang
   if (owned === undefined) throw new PortolanError('task_not_found')
   if (exchange.era === 'legacy') return answerLegacyOwned(context, owned, exchange, id)
   const { ownerKey } = partyOf(exchange).principal
-  const task = message.method === 'tasks/update' ? await update(owned, exchange, ownerKey, id) : await sought(owned, ownerKey, id, message.method === 'tasks/cancel')
+  const looking = message.method === 'tasks/update' ? update(owned, exchange, ownerKey, id) : sought(owned, ownerKey, id, message.method === 'tasks/cancel')
+  const task = await waitForStore(context, exchange, looking)
+  if (exchange.outcome !== undefined) return exchange.outcome
   const members = message.method === 'tasks/get' ? detailedTexts(context, exchange, task) : {}
   return { kind: 'answered', text: resultText(message.idText, objectText(Object.entries({ resultType: '"complete"', ...members }))), status: 200, failed: false }
 }

@@ -17,6 +17,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange, Route } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import type { ToolTasks } from '../gateway/snapshot.ts'
+import { waitForStore } from '../gateway/store-wait.ts'
 import type { NewTask } from '../task/task-store.ts'
 import type { StoredTask, TaskIdempotency, TaskOrigin } from '../task/stored-task.ts'
 import { canonicalJson } from './canonical-json.ts'
@@ -178,7 +179,9 @@ type Beginning = 'sent' | 'begun' | 'waiting'
 
 async function make(call: OwnCall, beginning: Beginning): Promise<Making> {
   const task = await newTask(call, beginning)
-  return call.owned.tasks.make(task).catch((error: unknown) => {
+  const making = call.owned.tasks.make(task)
+  // Of a call in flight nobody waits for its task.
+  return (beginning === 'sent' ? making : waitForStore(call.context, call.exchange, making)).catch((error: unknown) => {
     withdraw(call, task)
     throw error
   })

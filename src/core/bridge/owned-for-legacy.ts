@@ -21,6 +21,7 @@ import type { GatewayContext } from '../gateway/context.ts'
 import type { Exchange } from '../gateway/exchange.ts'
 import type { Outcome } from '../gateway/outcome.ts'
 import { resultText } from '../gateway/render.ts'
+import { waitForStore } from '../gateway/store-wait.ts'
 import type { LiveSession } from '../session/live-session.ts'
 import { STATUS_OF, isOverPhase } from '../task/stored-task.ts'
 import type { StoredTask } from '../task/stored-task.ts'
@@ -38,9 +39,11 @@ export async function answerLegacyOwned(context: GatewayContext, owned: OwnedTas
   const { message, session } = exchange
   if (message === undefined || session === undefined) throw new PortolanError('internal')
   const { ownerKey } = partyOf(exchange).principal
-  const task = await sought(owned, ownerKey, id, false)
+  const task = await waitForStore(context, exchange, sought(owned, ownerKey, id, false))
+  if (exchange.outcome !== undefined) return exchange.outcome
   if (message.method === 'tasks/result') return awaitOwned(context, owned, exchange, session, task)
-  const shown = message.method === 'tasks/cancel' ? await cancelled(owned, task) : task
+  const shown = message.method === 'tasks/cancel' ? await waitForStore(context, exchange, cancelled(owned, task)) : task
+  if (exchange.outcome !== undefined) return exchange.outcome
   return { kind: 'answered', text: resultText(message.idText, asciiJson(legacyTask(context, exchange, shown))), status: 200, failed: false }
 }
 

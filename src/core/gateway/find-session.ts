@@ -9,6 +9,7 @@ import type { Found } from '../session/sessions.ts'
 import type { GatewayContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
+import { waitForStore } from './store-wait.ts'
 
 /** Nothing once the session is the exchange's, or once another replica has answered it. */
 export function findSession(context: GatewayContext, exchange: Exchange): undefined | Promise<undefined> {
@@ -26,9 +27,11 @@ export function findSession(context: GatewayContext, exchange: Exchange): undefi
   const isBrought = exchange.carried !== undefined && !context.sessions.isHere(handle)
   const found = isBrought ? context.sessions.findAgain(principal, exchange.endpoint, handle) : context.sessions.find(principal, exchange.endpoint, handle)
   if (!(found instanceof Promise)) return take(exchange, found)
-  return found.then((located) => {
+  const sinceTicks = context.deps.clock.ticksMs()
+  return waitForStore(context, exchange, found).then((located) => {
+    if (exchange.outcome !== undefined) return undefined
     if (located === undefined || !('replicaId' in located)) return take(exchange, located)
-    return carry(context, exchange, located.replicaId, () => context.sessions.findAgain(principal, exchange.endpoint, handle))
+    return carry(context, exchange, located.replicaId, sinceTicks, () => context.sessions.findAgain(principal, exchange.endpoint, handle))
   })
 }
 
@@ -36,14 +39,14 @@ export function findSession(context: GatewayContext, exchange: Exchange): undefi
 const PATIENCE_MS = 4_500
 const PAUSE_MS = 100
 
-async function carry(context: GatewayContext, exchange: Exchange, firstId: string, findAgain: () => Promise<Found>): Promise<undefined> {
+async function carry(context: GatewayContext, exchange: Exchange, firstId: string, sinceTicks: number, findAgain: () => Promise<Found>): Promise<undefined> {
   const { clock } = context.deps
   if (exchange.carried !== undefined) return sendBack(context, exchange)
-  const untilTicks = clock.ticksMs() + PATIENCE_MS
+  const untilTicks = sinceTicks + PATIENCE_MS
   for (let replicaId = firstId; ; ) {
     if ((await carryExchange(context, exchange, replicaId)) === 'done' || exchange.outcome !== undefined) return undefined
     await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve))
-    const found = await findAgain()
+    const found = await waitForStore(context, exchange, findAgain())
     if (exchange.outcome !== undefined) return undefined
     if (found === undefined || !('replicaId' in found)) return take(exchange, found)
     if (clock.ticksMs() > untilTicks) throw new PortolanError('owner_unreachable', { retryAfterSec: 1 })

@@ -23,6 +23,7 @@ import { createHttpReply } from './http-reply.ts'
 import { openGetStream } from './get-stream.ts'
 import { createSseEntry } from './sse-entry.ts'
 import { authenticateOnly, identify, runStages } from './stages.ts'
+import { waitForStore } from './store-wait.ts'
 
 export interface HttpEntry extends HttpHandler {
   /** What another replica was asked, and this one has to answer. */
@@ -204,6 +205,6 @@ async function remove(context: GatewayContext, exchange: Exchange): Promise<void
     finish(context, exchange, stopped ?? refusalOf(context, new PortolanError('session_not_found')))
     return
   }
-  await context.sessions.end(session)
+  await waitForStore(context, exchange, context.sessions.end(session))
   finish(context, exchange, { kind: 'accepted', status: 200 })
 }

@@ -78,6 +78,8 @@ const SAVE_AFTER_FRACTION = 0.25
 const LOCAL = 'local:'
 const RECHECKS_AT_ONCE = 32
 const GIVE_BACK_PAUSE_MS = 100
+/** A change that is not stored by then is stored later, as one that could not be (design §7.9: nobody hangs for 5 s). */
+const CHANGED_MS = 4_500
 /** Of sessions that are served elsewhere, where: a wrong one costs a way, so that it need not be looked up each time. */
 const KNOWN_ELSEWHERE = 10_000
 
@@ -246,7 +248,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     isHere: (handle) => live.has(handle),
     findAgain,
     async changed(session) {
-      if (!session.ended) await save(session)
+      if (session.ended) return
+      // One may be on its way before it: a client does not wait for both to the end.
+      await new Promise<void>((resolve) => {
+        const stopTimer = clock.after(CHANGED_MS, resolve)
+        void save(session).finally(() => (stopTimer(), resolve()))
+      })
     },
     keepStream(session, streamId) {
       const { data } = session
