@@ -16,7 +16,7 @@ import { testKeyStore } from './contracts/key-store.contract.ts'
 import { testLeaseStore } from './contracts/lease-store.contract.ts'
 import { testReplayGuard } from './contracts/replay-guard.contract.ts'
 import { testReplicaStore } from './contracts/replica-store.contract.ts'
-import { testSessionStore } from './contracts/session-store.contract.ts'
+import { sessionNamed, testSessionStore } from './contracts/session-store.contract.ts'
 import { testSnapshotStore } from './contracts/snapshot-store.contract.ts'
 import { postgresRig, sqliteProcessRig, sqliteRig } from './contracts/state-rig.ts'
 import type { OpenRig } from './contracts/state-rig.ts'
@@ -96,6 +96,22 @@ describe.skipIf(openPostgresRig === undefined)('on PostgreSQL', () => {
     await renewed
     expect(await sweepExpired(databases, NEVER)).toEqual({ removed: 0, isMore: false })
     expect(await guard.firstUse('b', 1)).toBe(false)
+  })
+
+  it('is not given to whoever takes it, nor waited for, while a transaction stores it anew', async () => {
+    const { store: databases, second, pass } = await openPostgresRig((opened) => opened)()
+    const sessions = createSessionStore(databases.cache)
+    for (const id of ['a', 'b', 'c']) await sessions.save(sessionNamed(id), 60_000)
+    await pass(61_000)
+    const renew = { sql: `UPDATE portolan_session SET expires_at_ms = portolan_now_ms() + 60000 WHERE id = 'b' RETURNING id`, values: [] }
+    const hold = { sql: 'SELECT pg_sleep(1) AS held', values: [] }
+    const renewed = (await second()).cache.writeAll([renew, hold]).then(() => 'renewed')
+    const asleep = `SELECT COUNT(*) AS asleep FROM pg_stat_activity WHERE query = $1 AND state = 'active' AND datname = current_database()`
+    await expect.poll(async () => (await databases.cache.read(asleep, [hold.sql]))[0], { interval: 10 }).toEqual({ asleep: 1 })
+    const taken = await Promise.race([sessions.takeExpired(10, 0), renewed])
+    expect(Array.isArray(taken) ? taken.map(({ id }) => id).toSorted() : taken).toEqual(['a', 'c'])
+    await renewed
+    expect([await sessions.takeExpired(10, 0), (await sessions.find('b'))?.session.id]).toEqual([[], 'b'])
   })
   testStores('PostgreSQL', openPostgresRig)
 })

@@ -4,7 +4,7 @@ import type { Session } from '../../src/core/session/session.ts'
 import type { SessionStore } from '../../src/core/session/session-store.ts'
 import type { StoreRig } from './store-rig.ts'
 
-function session(id: string, more: Partial<Session> = {}): Session {
+export function sessionNamed(id: string, more: Partial<Session> = {}): Session {
   return {
     id,
     bindingKey: 'binding-alice',
@@ -25,11 +25,13 @@ function session(id: string, more: Partial<Session> = {}): Session {
   }
 }
 
+const session = sessionNamed
+
 export function testSessionStore(name: string, open: () => Promise<StoreRig<SessionStore>>): void {
   describe(`SessionStore contract: ${name}`, () => {
     it('finds what was saved, whole, from everywhere', async () => {
       const { store, second } = await open()
-      const saved = session('s1', {
+      const saved = sessionNamed('s1', {
         initialized: true,
         logLevel: 'debug',
         subscriptions: { up: ['file:///a', 'file:///b'], __proto__x: [] },
@@ -44,7 +46,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('finds nothing that never was, or was deleted', async () => {
       const { store } = await open()
-      await store.save(session('s1'), 1_000)
+      await store.save(sessionNamed('s1'), 1_000)
       await store.delete('s1')
       await store.delete('never')
       expect(await store.find('s1')).toBeUndefined()
@@ -53,8 +55,8 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('forgets a session that was not saved again within its lifetime', async () => {
       const { store, pass } = await open()
-      await store.save(session('short'), 400)
-      await store.save(session('long'), 60_000)
+      await store.save(sessionNamed('short'), 400)
+      await store.save(sessionNamed('long'), 60_000)
       expect(await store.find('short')).toBeDefined()
       await pass(500)
       expect(await store.find('short')).toBeUndefined()
@@ -63,10 +65,10 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('counts the lifetime from the last save, and not from a find', async () => {
       const { store, pass } = await open()
-      await store.save(session('s1'), 1_000)
-      await store.save(session('s2'), 1_000)
+      await store.save(sessionNamed('s1'), 1_000)
+      await store.save(sessionNamed('s2'), 1_000)
       await pass(600)
-      await store.save(session('s1'), 1_000)
+      await store.save(sessionNamed('s1'), 1_000)
       await store.find('s2')
       await pass(600)
       expect(await store.find('s1')).toBeDefined()
@@ -75,7 +77,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('keeps a copy: what changes outside counts once it is saved', async () => {
       const { store } = await open()
-      const mine = session('s1', { subscriptions: { up: ['a'] } })
+      const mine = sessionNamed('s1', { subscriptions: { up: ['a'] } })
       await store.save(mine, 60_000)
       mine.logLevel = 'error'
       mine.subscriptions['up']?.push('b')
@@ -89,11 +91,11 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('counts the live sessions of each owner', async () => {
       const { store, pass } = await open()
-      await store.save(session('a1'), 400)
-      await store.save(session('a2'), 60_000)
-      await store.save(session('a2'), 60_000)
-      await store.save(session('a3'), 60_000)
-      await store.save(session('b1', { ownerKey: 'bob' }), 60_000)
+      await store.save(sessionNamed('a1'), 400)
+      await store.save(sessionNamed('a2'), 60_000)
+      await store.save(sessionNamed('a2'), 60_000)
+      await store.save(sessionNamed('a3'), 60_000)
+      await store.save(sessionNamed('b1', { ownerKey: 'bob' }), 60_000)
       await store.delete('a3')
       expect(await store.count('alice')).toBe(2)
       expect(await store.count('bob')).toBe(1)
@@ -105,22 +107,22 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
     it('gives each save a version, and replaces only what the saver has seen', async () => {
       const { store, second } = await open()
       const other = await second()
-      await store.save(session('s1'), 60_000)
-      expect(await other.save(session('s1', { logLevel: 'info' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: true, value: { version: 2 } })
-      expect(await store.save(session('s1', { logLevel: 'error' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      await store.save(sessionNamed('s1'), 60_000)
+      expect(await other.save(sessionNamed('s1', { logLevel: 'info' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: true, value: { version: 2 } })
+      expect(await store.save(sessionNamed('s1', { logLevel: 'error' }), 60_000, { epoch: 0, version: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
       expect(await store.find('s1')).toMatchObject({ version: 2, session: { logLevel: 'info' } })
-      expect(await store.save(session('s1', { logLevel: 'error' }), 60_000, { epoch: 0 })).toMatchObject({ ok: true })
+      expect(await store.save(sessionNamed('s1', { logLevel: 'error' }), 60_000, { epoch: 0 })).toMatchObject({ ok: true })
       expect(await store.find('s1')).toMatchObject({ version: 3, session: { logLevel: 'error' } })
     })
 
     it('does not bring back by a renewal what was deleted or has expired', async () => {
       const { store, pass } = await open()
-      await store.save(session('deleted'), 60_000)
-      await store.save(session('expired'), 400)
+      await store.save(sessionNamed('deleted'), 60_000)
+      await store.save(sessionNamed('expired'), 400)
       await store.delete('deleted')
       await pass(500)
       for (const id of ['deleted', 'expired', 'never']) {
-        expect(await store.save(session(id), 60_000, { epoch: 0 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+        expect(await store.save(sessionNamed(id), 60_000, { epoch: 0 })).toEqual({ ok: false, fault: { reason: 'stale' } })
         expect(await store.find(id)).toBeUndefined()
       }
       expect(await store.count('alice')).toBe(0)
@@ -129,23 +131,23 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
     it('gives a session to the first who claims it, and fences whoever owned it before', async () => {
       const { store, second } = await open()
       const other = await second()
-      await store.save(session('s1'), 60_000)
+      await store.save(sessionNamed('s1'), 60_000)
       const claims = await Promise.all([store.claim('s1', 'a', 0), other.claim('s1', 'b', 0), store.claim('s1', 'c', 0)])
       expect(claims.filter((claim) => claim !== undefined)).toEqual([{ epoch: 1 }])
       const owner = ['a', 'b', 'c'][claims.findIndex((claim) => claim !== undefined)] ?? ''
       expect(await other.find('s1')).toMatchObject({ owner, epoch: 1 })
-      expect(await store.save(session('s1'), 60_000, { epoch: 1 })).toMatchObject({ ok: true })
+      expect(await store.save(sessionNamed('s1'), 60_000, { epoch: 1 })).toMatchObject({ ok: true })
       expect(await other.claim('s1', 'next', 1)).toEqual({ epoch: 2 })
-      expect(await store.save(session('s1', { logLevel: 'late' }), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      expect(await store.save(sessionNamed('s1', { logLevel: 'late' }), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
       expect(await store.release('s1', owner, 1)).toBe(false)
       expect(await store.find('s1')).toMatchObject({ owner: 'next', epoch: 2, session: { logLevel: '' } })
     })
 
     it('keeps owner and epoch over saves of others, and the epoch over a release', async () => {
       const { store } = await open()
-      await store.save(session('s1'), 60_000)
+      await store.save(sessionNamed('s1'), 60_000)
       await store.claim('s1', 'a', 0)
-      await store.save(session('s1', { logLevel: 'info' }), 60_000)
+      await store.save(sessionNamed('s1', { logLevel: 'info' }), 60_000)
       expect(await store.find('s1')).toMatchObject({ owner: 'a', epoch: 1, version: 2 })
       expect(await store.release('s1', 'b', 1)).toBe(false)
       expect(await store.release('s1', 'a', 0)).toBe(false)
@@ -159,7 +161,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
     it('lets nobody claim what is not there, and a claim lengthens no life', async () => {
       const { store, pass } = await open()
       expect(await store.claim('never', 'a', 0)).toBeUndefined()
-      await store.save(session('s1'), 500)
+      await store.save(sessionNamed('s1'), 500)
       await pass(300)
       expect(await store.claim('s1', 'a', 0)).toEqual({ epoch: 1 })
       await pass(300)
@@ -171,10 +173,10 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('gives what has expired, whole, to whoever takes it first, and once', async () => {
       const { store, second, pass } = await open()
-      const expired = session('expired', { atServers: { up: 'sealed' }, tasks: { up: ['t1'] }, subscriptions: { up: ['a'] } })
+      const expired = sessionNamed('expired', { atServers: { up: 'sealed' }, tasks: { up: ['t1'] }, subscriptions: { up: ['a'] } })
       await store.save(expired, 400)
-      await store.save(session('long'), 60_000)
-      await store.save(session('deleted'), 400)
+      await store.save(sessionNamed('long'), 60_000)
+      await store.save(sessionNamed('deleted'), 400)
       expect(await store.takeExpired(10, 0)).toEqual([])
       await pass(500)
       await store.delete('deleted')
@@ -185,7 +187,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('leaves to its owner what has expired just now', async () => {
       const { store, pass } = await open()
-      await store.save(session('s1'), 400)
+      await store.save(sessionNamed('s1'), 400)
       await pass(1_000)
       expect(await store.takeExpired(10, 60_000)).toEqual([])
       await pass(60_000)
@@ -194,10 +196,10 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('gives nobody what was saved again after it had expired', async () => {
       const { store, pass } = await open()
-      await store.save(session('s1'), 400)
+      await store.save(sessionNamed('s1'), 400)
       await pass(500)
       expect(await store.find('s1')).toBeUndefined()
-      await store.save(session('s1'), 60_000)
+      await store.save(sessionNamed('s1'), 60_000)
       expect(await store.takeExpired(10, 0)).toEqual([])
       expect(await store.find('s1')).toBeDefined()
       expect(await store.count('alice')).toBe(1)
@@ -207,7 +209,7 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
       const { store, second, pass } = await open()
       const other = await second()
       const ids = Array.from({ length: 30 }, (_, at) => `s${at}`)
-      await Promise.all(ids.map((id) => store.save(session(id), 400)))
+      await Promise.all(ids.map((id) => store.save(sessionNamed(id), 400)))
       await pass(500)
       const taken: string[] = []
       for (let rounds = 0; rounds < 10 && taken.length < ids.length; rounds += 1) {
@@ -221,13 +223,13 @@ export function testSessionStore(name: string, open: () => Promise<StoreRig<Sess
 
     it('lets nobody claim or renew what is taken, and stores it anew for whoever saves it as new', async () => {
       const { store, pass } = await open()
-      await store.save(session('s1'), 400)
+      await store.save(sessionNamed('s1'), 400)
       await store.claim('s1', 'a', 0)
       await pass(500)
       const [claimed, taken] = await Promise.all([store.claim('s1', 'b', 1), store.takeExpired(10, 0)])
       expect([claimed, taken.length]).toEqual([undefined, 1])
-      expect(await store.save(session('s1'), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
-      await store.save(session('s1'), 60_000)
+      expect(await store.save(sessionNamed('s1'), 60_000, { epoch: 1 })).toEqual({ ok: false, fault: { reason: 'stale' } })
+      await store.save(sessionNamed('s1'), 60_000)
       expect(await store.find('s1')).toMatchObject({ owner: undefined, epoch: 0, version: 1 })
     })
   })
