@@ -40,7 +40,7 @@ import type { Metrics } from './metrics.ts'
 import { metricsText } from './metrics-text.ts'
 import { openOperations } from './operations.ts'
 import type { Operations, OperationsSource } from './operations.ts'
-import { REPLICA_FILE, dismiss, takePlace } from './predecessor.ts'
+import { REPLICA_FILE, dismiss, takePlace, tellOfShared } from './predecessor.ts'
 import { reload } from './reload.ts'
 import type { ReplicaLinks, ReplicaLinksOptions } from './replica-links.ts'
 import { replicaPlaceOf } from './replica-place.ts'
@@ -252,8 +252,10 @@ async function listen(opened: Opened, condition: Condition, source: OperationsSo
 /** Before this replica owns anything that its successor would have to know of. */
 function succeed({ data, settings, state, links, worker, log }: Opened): void {
   if (links === undefined) return
-  const before = worker === undefined ? takePlace({ path: data.file(REPLICA_FILE), socketPath: settings.operations.socketPath, replicaId: links.self.id, log }) : worker.predecessorId
-  if (before !== undefined) void dismiss(state.stores.replicas, before, log)
+  const { replicas } = state.stores
+  const onShared = (other: string): void => void tellOfShared({ replicas, clock: createSystemClock(), log }, other)
+  const before = worker === undefined ? takePlace({ path: data.file(REPLICA_FILE), socketPath: settings.operations.socketPath, replicaId: links.self.id, log, onShared }) : worker.predecessorId
+  if (before !== undefined) void dismiss(replicas, before, log)
 }
 
 function bannerOf({ config, settings, token }: Opened, condition: Condition): string {

@@ -2,8 +2,10 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createManualClock } from '../../adapters/memory/clock.ts'
+import { createReplicaStore } from '../../adapters/memory/replica-store.ts'
 import { createLog } from './log.ts'
-import { takePlace } from './predecessor.ts'
+import { takePlace, tellOfShared } from './predecessor.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -73,5 +75,41 @@ describe('the replica whose place a process takes', () => {
     symlinkSync(join(path, 'nowhere'), path)
     expect(take('r1')).toBeUndefined()
     expect(lines.join()).toContain('Which replica this is cannot be written down')
+  })
+})
+
+describe('a data folder that another replica uses, too', () => {
+  function sharedWith(run: (take: ReturnType<typeof rig>['take'], scene: ReturnType<typeof rig>) => void): string[] {
+    const scene = rig()
+    const told: string[] = []
+    const take: typeof scene.take = (replicaId, other = {}) => takePlace({ path: scene.path, socketPath: join(scene.folder, 'o.sock'), boot: 'b1', replicaId, log: createLog({ level: 'info', human: false, colour: false, write: () => undefined }), onShared: (id) => void told.push(id), ...other })
+    run(take, scene)
+    return told
+  }
+
+  it('is seen where another host mounts it, or the other one\'s socket is elsewhere, and not in a copy, nor in who had the place before', () => {
+    expect(sharedWith((take) => [take('r1'), take('r2', { boot: 'b2' })])).toEqual(['r1'])
+    expect(sharedWith((take, { folder }) => [take('r1'), take('r2', { socketPath: join(folder, 'other.sock') })])).toEqual(['r1'])
+    expect(sharedWith((take) => [take('r1'), take('r2')])).toEqual([])
+    expect(sharedWith((take, { path, folder }) => {
+      take('r1')
+      cpSync(path, join(folder, 'copy'))
+      take('r2', { path: join(folder, 'copy'), boot: 'b2' })
+    })).toEqual([])
+  })
+
+  it('is told of where that one lives on, and not where it has crashed', async () => {
+    const { lines } = rig()
+    const clock = createManualClock()
+    const log = createLog({ level: 'info', human: false, colour: false, write: (text: string) => void lines.push(text) })
+    const replicas = createReplicaStore(clock)
+    for (const id of ['lives', 'crashed']) await replicas.announce({ id, address: 'tls://10.0.0.7:7401', version: '0.1.0' }, 3_000)
+    const told = ['lives', 'crashed'].map((id) => tellOfShared({ replicas, clock, log }, id))
+    clock.advance(2_000)
+    await replicas.announce({ id: 'lives', address: 'tls://10.0.0.7:7401', version: '0.1.0' }, 3_000)
+    clock.advance(2_000)
+    await Promise.all(told)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toMatch(/"peer":"lives","peerAddress":"tls:\/\/10\.0\.0\.7:7401".*Another replica runs over the same data folder/)
   })
 })

@@ -6,6 +6,8 @@
 
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Clock } from '../../core/clock.ts'
+import { LIFETIME_MS } from '../../core/replica/membership.ts'
 import type { ReplicaStore } from '../../core/replica/replica-store.ts'
 import type { Log } from './log.ts'
 
@@ -32,10 +34,12 @@ export interface TakePlaceOptions {
   readonly replicaId: string
   readonly log: Log
   readonly boot?: string
+  /** Told who had this very folder at another place: on another host that mounts it, or with its socket elsewhere. It may run. */
+  readonly onShared?: (replicaId: string) => void
 }
 
 /** Who had this place before; undefined where nobody had, or it is not certain that nobody has. Writes down who has it now. */
-export function takePlace({ path, socketPath, replicaId, log, boot = readBoot() }: TakePlaceOptions): string | undefined {
+export function takePlace({ path, socketPath, replicaId, log, boot = readBoot(), onShared = () => undefined }: TakePlaceOptions): string | undefined {
   try {
     const file = openSync(path, 'a+', 0o600)
     try {
@@ -45,7 +49,10 @@ export function takePlace({ path, socketPath, replicaId, log, boot = readBoot() 
       const before = readRecord(readFileSync(file, 'utf8'))
       ftruncateSync(file)
       writeSync(file, `${JSON.stringify({ replicaId, ...place })}\n`)
-      return before !== undefined && boot !== '' && isSame(before, place) ? before.replicaId : undefined
+      if (before === undefined || boot === '') return undefined
+      if (isSame(before, place)) return before.replicaId
+      if (before.inode === inode) onShared(before.replicaId)
+      return undefined
     } finally {
       closeSync(file)
     }
@@ -77,6 +84,13 @@ function readBoot(): string {
   } catch {
     return ''
   }
+}
+
+/** Nothing refuses a folder that two hosts mount: the socket of one is nobody's to the other. Whoever crashed is not alive by then. */
+export async function tellOfShared({ replicas, clock, log }: { readonly replicas: Pick<ReplicaStore, 'find'>; readonly clock: Clock; readonly log: Log }, replicaId: string): Promise<void> {
+  await new Promise<void>((resolve) => clock.after(LIFETIME_MS + 1_000, resolve))
+  const other = await replicas.find(replicaId).catch(() => undefined)
+  if (other !== undefined) log.warn({ peer: replicaId, peerAddress: other.address }, 'Another replica runs over the same data folder: records of both ledgers are mixed there. Give each a folder of its own with --data')
 }
 
 /** Takes it out for the others. Where the store does not answer, its lifetime does the same. */
