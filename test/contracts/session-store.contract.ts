@@ -25,8 +25,6 @@ export function sessionNamed(id: string, more: Partial<Session> = {}): Session {
   }
 }
 
-const session = sessionNamed
-
 export function testSessionStore(name: string, open: () => Promise<StoreRig<SessionStore>>): void {
   describe(`SessionStore contract: ${name}`, () => {
     it('finds what was saved, whole, from everywhere', async () => {
