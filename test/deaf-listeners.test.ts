@@ -1,14 +1,15 @@
 /** Who listens hears its server once that can be heard, though nobody calls. */
+import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { createSnapshotSource } from '../src/adapters/memory/snapshot-source.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
 import type { Snapshot } from '../src/core/gateway/snapshot.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Actor } from './fixtures/upstream/actor.ts'
-import { configOf, http, sendJson, sleep, startHttp, until } from './fixtures/upstream/support.ts'
+import { configOf, event, http, sendJson, sleep, sse, startHttp, until } from './fixtures/upstream/support.ts'
 import type { TestServer } from './fixtures/upstream/support.ts'
 import { closeAfter, startRig } from './gateway-rig.ts'
-import { getRequest, legacy, modernRequest, openSession, openStream } from './mcp-client.ts'
+import { getRequest, legacy, modern, modernRequest, openSession, openStream } from './mcp-client.ts'
 import type { Stream } from './mcp-client.ts'
 
 type Json = Record<string, unknown>
@@ -122,4 +123,42 @@ it('a subscription at a server that a reload replaced goes on at its successor',
   await until(() => times(stream, UPDATED) > 0)
   await until(() => second.streamCount > 1)
   await hears(stream, UPDATED, () => second.announce(UPDATED, { uri: ONE }))
+})
+
+it('a client that opens its stream while its own session is on its way hears the server also where that cannot be opened', async () => {
+  const holding: (() => void)[] = []
+  const gets: ServerResponse[] = []
+  const server = closeAfter(await startHttp(({ method, json }, response) => {
+    if (method === 'GET') {
+      sse(response)
+      return void gets.push(response)
+    }
+    if (json.id === undefined) return void response.writeHead(202).end()
+    if (json.method !== 'initialize') return sendJson(response, { jsonrpc: '2.0', id: json.id, error: { code: -32_600, message: 'not this' } }, 400)
+    const result = { protocolVersion: '2025-11-25', capabilities: { tools: { listChanged: true } }, serverInfo: { name: 's', version: '1' } }
+    // The client's own session declares what the client does.
+    if (JSON.stringify(json.params?.['capabilities']).includes('roots')) holding.push(() => response.writeHead(503).end())
+    else sendJson(response, { jsonrpc: '2.0', id: json.id, result }, 200, { 'mcp-session-id': 's' })
+  }))
+  const rig = await startRig({ servers: { a: http(server.url) } })
+  const session = await openSession(rig.port, { capabilities: { roots: {} } })
+  const calling = legacy(rig.port, session, 'tools/list')
+  await until(() => holding.length > 0)
+  const stream = closeAfter(await openStream(rig.port, getRequest(session)))
+  await until(() => stream.events.length > 0)
+  for (const fail of holding) fail()
+  await calling
+  await until(() => gets.length > 0)
+  await hears(stream, TOOLS, () => gets.forEach((get) => event(get, { jsonrpc: '2.0', method: TOOLS })))
+})
+
+it('a client whose listen a known modern server refused at first is told, once it is heard, that all may have changed', async () => {
+  const actor = closeAfter(await startActor(['modern']))
+  const rig = await startRig({ servers: { a: http(actor.url) } })
+  await modern(rig.port, 'tools/list')
+  actor.refuse(true)
+  const stream = closeAfter(await openStream(rig.port, modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } })))
+  await until(() => actor.requests.some(({ json }) => json.method === 'subscriptions/listen'))
+  actor.refuse(false)
+  await until(() => times(stream, TOOLS) > 0)
 })

@@ -86,8 +86,8 @@ function keepOpen(context: GatewayContext, exchange: Exchange, session: LiveSess
   response.onGone(() => finish(context, exchange, { kind: 'disconnected' }))
   return upstreamsAt(context, session.data.endpoint).map((upstream) => {
     // Bridge-rulings §3: the upstream's own stream is needed from now on, because somebody listens.
-    const own = session.own.get(upstream.id)?.then(({ channel }) => channel.openStream())
-    return own?.catch(() => undefined) ?? ensureLists(context, partyOf(exchange), upstream)
+    const listed = (): Promise<unknown> => ensureLists(context, partyOf(exchange), upstream)
+    return session.own.get(upstream.id)?.then(({ channel }) => channel.openStream(), listed) ?? listed()
   })
 }
 
