@@ -17,13 +17,13 @@ const CALL = { name: 'test_simple_text', arguments: {} }
 const SAID = { content: [{ type: 'text' }] }
 
 describe.skipIf(postgres === undefined)('Portolan whose database', () => {
-  it.each(['cut', 'silence', 'abandon'] as const)('is away (%s) serves what it has, refuses new sessions for a moment, and heals by itself', async (how) => {
+  it.each([['cut', '127.0.0.1:1,'], ['silence', ''], ['abandon', '']] as const)('is away (%s) serves what it has, refuses new sessions for a moment, and heals by itself', async (how, deadHosts) => {
     const network = await startNetwork(postgres?.port ?? 0)
     const url = new URL((await postgres?.newDatabase()) ?? '')
     url.port = String(network.port)
     const dataPath = mkdtempSync(join(tmpdir(), 'portolan-away-'))
     closers.push(() => rmSync(dataPath, { recursive: true, force: true }), () => network.close())
-    const portolan = await startPortolan(dataPath, ['--database-url', url.href])
+    const portolan = await startPortolan(dataPath, ['--database-url', url.href.replace(url.host, `${deadHosts}${url.host}`)])
     closers.push(() => stopPortolan(portolan))
     const at = { url: portolan.baseUrl, token: portolan.token }
     const { client, close } = await connectSdk1(httpTransport(at, '/reference/mcp'))

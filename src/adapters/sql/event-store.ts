@@ -19,11 +19,15 @@ const TRIM = `
   )`
 const DROP = 'DELETE FROM portolan_event WHERE session_id = $1'
 /** Takes the row's lock, so that nobody claims or ends the session before the transaction is over. */
-const HOLD = 'UPDATE portolan_session SET epoch = epoch WHERE id = $1 AND epoch = $2 RETURNING epoch'
+const holdWhere = (more: string): string => `UPDATE portolan_session SET epoch = epoch WHERE id = $1 AND epoch = $2${more} RETURNING epoch`
+const HOLD = holdWhere('')
 const isHeld = (epoch: string): string => `EXISTS (SELECT 1 FROM portolan_session WHERE id = $1 AND epoch = ${epoch})`
 /** Of those who change one session's events at once each waits here: rows are found in one order, made in another, and trimmed in a third. */
 const ALONE = 'SELECT pg_advisory_xact_lock(706162660, hashtext($1))'
-const DROP_ALONE = `WITH alone AS MATERIALIZED (${ALONE}) ${DROP} AND EXISTS (SELECT 1 FROM alone)`
+const WITH_ALONE = `WITH alone AS MATERIALIZED (${ALONE})`
+const IS_ALONE = ' AND EXISTS (SELECT 1 FROM alone)'
+const DROP_ALONE = `${WITH_ALONE} ${DROP}${IS_ALONE}`
+const HOLD_ALONE = `${WITH_ALONE} ${holdWhere(IS_ALONE)}`
 const DROP_HELD = `${DROP} AND ${isHeld('$2')}`
 
 /** Events of one statement: both databases bound the number of parameters. */
@@ -39,9 +43,8 @@ export function createEventStore(database: SqlDatabase): EventStore {
     },
     async replace(sessionId, epoch, events, lifetimeMs) {
       const seen = [sessionId, epoch]
-      const before = alone(sessionId)
-      const rows = await database.writeAll([...before, { sql: HOLD, values: seen }, { sql: DROP_HELD, values: seen }, ...keepStatements(sessionId, events, lifetimeMs, epoch)])
-      return rows[before.length]?.length === 1
+      const [held] = await database.writeAll([{ sql: isShared ? HOLD_ALONE : HOLD, values: seen }, { sql: DROP_HELD, values: seen }, ...keepStatements(sessionId, events, lifetimeMs, epoch)])
+      return held?.length === 1
     },
     async load(sessionId) {
       const rows = await database.read(LOAD, [sessionId])
