@@ -41,6 +41,27 @@ describe.each([['legacy'], ['modern']] as const)('a client that listens before a
   })
 })
 
+it.each([['legacy'], ['modern']] as const)('clients of both eras that listen before a %s server is there share one stream of it', async (era) => {
+  const actor = closeAfter(await startActor([era]))
+  const rig = await startRig({ servers: { a: http(actor.url) } })
+  actor.refuse(true)
+  const streams = [
+    closeAfter(await openStream(rig.port, modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }))),
+    closeAfter(await openStream(rig.port, getRequest(await openSession(rig.port)))),
+  ]
+  await streams[0]?.count(1)
+  actor.refuse(false)
+  await until(() => streams.every((stream) => times(stream, TOOLS) > 0))
+  await until(() => actor.streamCount > 0)
+  await sleep(300)
+  expect(actor.streamCount).toBe(1)
+  const before = streams.map((stream) => times(stream, TOOLS))
+  actor.announce(TOOLS)
+  await until(() => streams.every((stream, index) => times(stream, TOOLS) > (before[index] ?? 0)))
+  await sleep(50)
+  expect(streams.map((stream, index) => times(stream, TOOLS) - (before[index] ?? 0))).toEqual([1, 1])
+})
+
 describe('a legacy server that answers 404 to who asks for a stream', () => {
   interface Session {
     readonly sessionId: string
