@@ -188,7 +188,8 @@ describe.skipIf(postgres === undefined)('PostgreSQL', () => {
     const insert = (name: string) => ({ sql: 'INSERT INTO portolan_once (name) VALUES ($1)', values: [name] })
     const startedAtMs = performance.now()
     await expect(other.durable.writeAll(['a', 'b', 'c', 'd'].map(insert))).rejects.toMatchObject({ code: 'state_unavailable' })
-    expect(performance.now() - startedAtMs).toBeLessThan(5_000)
+    // 4.5 s, and what a busy machine adds.
+    expect(performance.now() - startedAtMs).toBeLessThan(6_000)
     network.heal()
     await other.durable.write(insert('e').sql, ['e'])
     expect(await one.durable.read('SELECT name FROM portolan_once', [])).toEqual([{ name: 'e' }])
