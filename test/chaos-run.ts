@@ -1,8 +1,9 @@
 /** The workload of chaos.ts on three replicas that are killed, stopped and restarted at random. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { HANG_MS, actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
+import { HANG_MS, actsOf, choiceOf, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from './chaos.ts'
 import type { Choice, Executions, Quiet, Tally } from './chaos.ts'
+import { startAnnouncer, startListener } from './chaos-listener.ts'
 import { startCluster } from './cluster.ts'
 import type { Cluster, Member } from './cluster.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
@@ -60,6 +61,7 @@ export interface ChaosResult {
   readonly longestMs: number
   /** `faults`: what was done meanwhile, as `kill 0 from -57 to 1204 ms`. */
   readonly longestQuiet: { readonly ms: number; readonly what: string; readonly faults: readonly string[] }
+  readonly news: Tally['news']
   readonly wrong: readonly string[]
 }
 
@@ -75,17 +77,23 @@ export async function runChaos({ databaseUrl, args, seconds, seed }: { readonly 
     const work = { cluster, tally, choice: choiceOf(seed), isOver: () => isOver }
     // Before anything is lost: what is tried is that they stay.
     const sessions = await Promise.all(Array.from({ length: 6 }, (_, index) => openSession(`l${index}`, work)))
+    let isTold = false
+    const listeners = sessions.map((session, index) => startListener(`l${index}`, session, work, () => isTold))
     const legacy = sessions.map((session, index) => legacyWorker(`l${index}`, session, work))
+    const announcer = startAnnouncer(actor)
     const modern = Array.from({ length: 2 }, (_, index) => modernWorker(`m${index}`, work))
     await sleep(1_000)
     const faults = await wreak(cluster, choiceOf(seed + 1), performance.now() + seconds * 1_000)
     await sleep(1_000)
     isOver = true
-    await Promise.all(modern)
-    await judgeAnnouncements(tally, actor, await Promise.all(legacy))
+    await Promise.all([...modern, ...legacy])
+    await announcer.judge(tally, listeners)
+    isTold = true
+    await Promise.all(listeners.map(({ done }) => done))
     judgeExecutions(tally, executions)
-    const { ended, codes, longestMs, longestQuiet, wrong } = tally
-    return { seed, faults: faults.map(({ name }) => name), ended, refused: Object.fromEntries(codes), longestMs: Math.round(longestMs), longestQuiet: explained(longestQuiet, faults), wrong }
+    if (tally.wrong.length > 0) tally.wrong.push(`faults: ${faults.map(({ name, fromMs, toMs }) => `${name} at ${Math.round(fromMs)}-${Math.round(toMs)}`).join(', ')}`)
+    const { ended, codes, longestMs, longestQuiet, wrong, news } = tally
+    return { seed, faults: faults.map(({ name }) => name), ended, refused: Object.fromEntries(codes), longestMs: Math.round(longestMs), longestQuiet: explained(longestQuiet, faults), news, wrong }
   } finally {
     await cluster.close()
     await actor.close()

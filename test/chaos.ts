@@ -18,6 +18,8 @@ export interface Tally {
   readonly codes: Map<number, number>
   /** Everything that must not be, in words. */
   readonly wrong: string[]
+  /** What was announced, by listeners: `told` each by itself, `twice` once more, or by `mayHaveChanged` all at once. */
+  readonly news: { announced: number; told: number; twice: number; mayHaveChanged: number }
   /** The longest call, with all that its client did for its answer: resumed, and answered what it was asked. */
   longestMs: number
   /** The longest that one request, or one open stream, was without an answer, a message or an end. */
@@ -32,6 +34,8 @@ export interface Quiet {
 }
 
 export const PATH = '/actor/mcp'
+/** The resource that all legacy clients have subscribed to. */
+export const WATCHED = 'test://one'
 /** Nobody hangs for longer (design §7.9). */
 export const LIMIT_MS = 5_000
 /** And what a busy machine adds to it. */
@@ -70,14 +74,8 @@ export interface Choice {
   pick<T>(among: readonly T[]): T
 }
 
-/** A client that listens: it opens its stream anew when that ends, as official clients do. */
-export interface Listener {
-  readonly streams: Stream[]
-  open(): Promise<void>
-}
-
-/** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. It listens at the end. */
-export async function legacyWorker(name: string, session: string, work: Work): Promise<Listener> {
+/** One legacy client: its session lives for as long as the workload does, whatever becomes of the replicas. */
+export async function legacyWorker(name: string, session: string, work: Work): Promise<void> {
   const { cluster, tally, isOver } = work
   for (let count = 0; !isOver(); count += 1) {
     const key = `${name}-${count}`
@@ -90,38 +88,7 @@ export async function legacyWorker(name: string, session: string, work: Work): P
   }
   const alive = await exchange(work, legacyRequest(session, 'ping', {}, { path: PATH, token: cluster.token }))
   if (alive?.status !== 200) tally.wrong.push(`the session of ${name} is gone: ${alive?.status}`)
-  const streams: Stream[] = []
-  const open = async (): Promise<void> => {
-    for (let tries = 0; tries < 20; tries += 1) {
-      const stream = await connect(work, getRequest(session, { authorization: `Bearer ${cluster.token}` }, PATH))
-      if (stream?.status === 200) return void streams.push(stream)
-      await sleep(100)
-    }
-  }
-  await open()
-  return { streams, open }
 }
-
-/** What the server announces now is told on each of these, as was asked for when the sessions began, and once. */
-export async function judgeAnnouncements(tally: Tally, actor: Actor, listeners: readonly Listener[]): Promise<void> {
-  // That what is watched may have changed is told of itself, whenever its session has moved.
-  const heard = (): string[][] =>
-    listeners.map(({ streams }) => streams.flatMap((stream) => stream.messages()).flatMap(({ method, params }) => (method === UPDATED && (params as Json)['uri'] !== WATCHED ? [String((params as Json)['uri'])] : [])))
-  // The way from the server stands some time after the stream.
-  for (let tries = 0; tries < 40 && heard().some((uris) => uris.length === 0); tries += 1) {
-    for (const { streams, open } of listeners) if (streams.at(-1)?.ended !== false) await open()
-    actor.announce(UPDATED, { uri: `${WATCHED}/${tries}` })
-    await sleep(500)
-  }
-  for (const [at, uris] of heard().entries()) {
-    if (uris.length > 0 && new Set(uris).size === uris.length) continue
-    tally.wrong.push(`announcements were heard so, on ${listeners[at]?.streams.length} streams, with ${actor.streamCount} to the server: ${uris.join(' ')}`)
-  }
-  for (const { streams } of listeners) for (const stream of streams) stream.drop()
-}
-
-const UPDATED = 'notifications/resources/updated'
-const WATCHED = 'test://one'
 
 export async function modernWorker(name: string, work: Work): Promise<void> {
   const { cluster, tally, isOver } = work
@@ -280,7 +247,7 @@ function answered(stream: Stream): Answered {
 }
 
 /** As a balancer: where nobody accepts, the next one is asked; what was sent is not sent again. */
-async function connect({ cluster: { members }, choice, tally }: Work, request: WireRequest): Promise<Answered | undefined> {
+export async function connect({ cluster: { members }, choice, tally }: Work, request: WireRequest): Promise<Answered | undefined> {
   const first = choice.pick(members)
   for (const member of [first, ...members.filter((one) => one !== first)]) {
     const silence = startSilence(tally, `${whatOf(request)} at replica ${members.indexOf(member)}`)
@@ -300,7 +267,7 @@ function whatOf({ verb, body }: WireRequest): string {
 }
 
 export function newTally(): Tally {
-  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], longestMs: 0, longestQuiet: { sinceMs: 0, ms: 0, what: '' } }
+  return { ended: { answered: 0, unknown: 0, refused: 0, cut: 0 }, codes: new Map(), wrong: [], news: { announced: 0, told: 0, twice: 0, mayHaveChanged: 0 }, longestMs: 0, longestQuiet: { sinceMs: 0, ms: 0, what: '' } }
 }
 
 export function choiceOf(seed: number): Choice {

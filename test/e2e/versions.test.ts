@@ -4,8 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PATH, actsOf, choiceOf, judgeAnnouncements, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from '../chaos.ts'
+import { PATH, actsOf, choiceOf, judgeExecutions, legacyWorker, modernWorker, newTally, openSession } from '../chaos.ts'
 import type { Executions, Work } from '../chaos.ts'
+import { startAnnouncer, startListener } from '../chaos-listener.ts'
+import type { Listener } from '../chaos-listener.ts'
 import { startCluster } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
 import { startActor } from '../fixtures/upstream/actor.ts'
@@ -61,10 +63,14 @@ describe.skipIf(postgres === undefined)('replicas of versions that follow each o
     let isOver = false
     const work: Work = { cluster, tally, choice, isOver: () => isOver }
     const legacy: ReturnType<typeof legacyWorker>[] = []
+    const listeners: Listener[] = []
+    let isTold = false
+    const announcer = startAnnouncer(actor)
     const tasks: MadeTask[] = []
     /** Of this moment: each goes on until the end, under every version that comes. */
     const begin = async (name: string): Promise<void> => {
       const session = await openSession(name, work)
+      listeners.push(startListener(name, session, work, () => isTold))
       legacy.push(legacyWorker(name, session, work))
       for (const [index, { port }] of cluster.members.entries()) tasks.push(await makeTask(cluster, port, `${name}-task-${index}`))
     }
@@ -90,11 +96,13 @@ describe.skipIf(postgres === undefined)('replicas of versions that follow each o
       await seeTasks(step)
     }
     isOver = true
-    await modernWork
-    await judgeAnnouncements(tally, actor, await Promise.all(legacy))
+    await Promise.all([modernWork, ...legacy])
+    await announcer.judge(tally, listeners)
+    isTold = true
+    await Promise.all(listeners.map(({ done }) => done))
     judgeExecutions(tally, executions)
     const { ended, codes, longestMs } = tally
-    console.info(`${restarts} restarts, ${legacy.length} sessions, ${tasks.length} tasks: ${JSON.stringify(ended)}; refused ${JSON.stringify([...codes])}; longest ${Math.round(longestMs)} ms`)
+    console.info(`${restarts} restarts, ${legacy.length} sessions, ${tasks.length} tasks: ${JSON.stringify(ended)}; refused ${JSON.stringify([...codes])}; news ${JSON.stringify(tally.news)}; longest ${Math.round(longestMs)} ms`)
     expect(tally.wrong).toEqual([])
     expect([ended.unknown, ended.refused]).toEqual([0, 0])
     // A connection that the kernel had accepted when its replica stopped: docs/operate.md.

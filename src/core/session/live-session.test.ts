@@ -138,6 +138,17 @@ describe('a server\'s message that belongs to no call', () => {
     deliverOfNoCall(session, 'c')
     expect([gone, heard, stream.written]).toEqual([[], ['b'], ['a', 'c']])
   })
+
+  it('waits for the next stream of a client whose last one broke, whatever call of it is heard', () => {
+    const session = createSession()
+    const remove = addStream(session, createStream())
+    const heard = addCall(session, '1')
+    remove()
+    deliverOfNoCall(session, 'a')
+    const next = createStream()
+    addStream(session, next)
+    expect([heard, next.written]).toEqual([[], ['a']])
+  })
 })
 
 describe('streams that have ended', () => {

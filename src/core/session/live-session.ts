@@ -58,6 +58,8 @@ export interface LiveSession {
   readonly answered: Map<string, IdText>
   /** Newest last. */
   readonly streams: SessionStream[]
+  /** There was one: its client opens another when that breaks. */
+  hasListened: boolean
   readonly own: LiveMap<string, Promise<OwnChannel>>
   /** Those of `own` that are open: used without waiting. */
   readonly opened: LiveMap<string, OwnChannel>
@@ -107,6 +109,7 @@ export function createLiveSession(data: Session, handle: string, owned: Pick<Liv
     replies: new LiveMap(),
     answered: new Map(),
     streams: [],
+    hasListened: false,
     own: new LiveMap(),
     opened: new LiveMap(),
     lost: new Set(),
@@ -165,6 +168,7 @@ export function deliver(session: LiveSession, text: WireText): boolean {
 
 /** Makes `stream` the newest, and sends what waited for one. Returns a function that takes it away again. */
 export function addStream(session: LiveSession, stream: SessionStream): () => void {
+  session.hasListened = true
   session.streams.push(stream)
   for (const text of session.backlog.splice(0)) stream.write(text)
   return () => {
@@ -185,11 +189,11 @@ export function deliverUnattributed(session: LiveSession, text: WireText): boole
 }
 
 /**
- * What belongs to no call: on the session's stream; where there is none, on that of a call that somebody hears, else it waits for one. Kept for a call
- * whose client went away, it would be for nobody who does not come back for just that call.
+ * What belongs to no call: on the session's stream, or waiting for the next one of a client that listens. On that of a call that somebody hears only
+ * where the client never had another. Kept for a call whose client went away, it would be for nobody who does not come back for just that call.
  */
 export function deliverOfNoCall(session: LiveSession, text: WireText): boolean {
-  const call = session.streams.length === 0 ? callsOf(session).heard.at(-1) : undefined
+  const call = session.streams.length === 0 && !session.hasListened ? callsOf(session).heard.at(-1) : undefined
   return call === undefined ? deliver(session, text) : call.reply.send(text)
 }
 
