@@ -41,7 +41,7 @@ export interface LiveSession {
   /** What the client holds: the sealed id. '' on stdio. */
   readonly handle: string
   /** Under which this replica owns it; 0 where there are no others. */
-  readonly epoch: number
+  epoch: number
   /** Of the membership when the ownership was seen last. */
   generation: number
   /** Another replica, or an earlier process, had it before: what is not known here may have been there. */

@@ -19,9 +19,10 @@ function newSession(): Session {
 }
 
 /** Each its own idea of who else lives. */
-function replica(store: SessionStore, id: string, alive: readonly string[]): Ownership {
+function replica(store: SessionStore, id: string, alive: readonly string[] | Membership['isAlive']): Ownership {
+  const isAlive = typeof alive === 'function' ? alive : async (other: string) => alive.includes(other)
   const membership: Membership = {
-    id, isCertain: () => true, generation: () => 1, confirm: async () => true, another: async () => undefined, isAlive: async (other: string) => alive.includes(other),
+    id, isCertain: () => true, generation: () => 1, confirm: async () => true, another: async () => undefined, isAlive,
     unreachableSinceTicks: () => undefined, leave: async () => undefined,
   }
   return shareOwnership(store, membership, () => false)
@@ -58,6 +59,48 @@ describe('a replica whose session another one has claimed', () => {
     expect(await first?.recheck(session)).toBe(false)
     expect(await first?.locate('s1', () => true)).toMatchObject({ epoch: 3 })
     expect(await first?.recheck(session)).toBe(false)
+  })
+})
+
+describe('a replica that was taken for dead, and is not', () => {
+  it('has one claim with who looked before its heartbeat and claims after it: the session is never at both', async () => {
+    const looked = Promise.withResolvers<void>()
+    const mayGoOn = Promise.withResolvers<void>()
+    let isFirstLook = true
+    const isAlive = async (): Promise<boolean> => {
+      if (!isFirstLook) return true
+      isFirstLook = false
+      looked.resolve()
+      await mayGoOn.promise
+      return false
+    }
+    const other = replica(store, 'r2', isAlive)
+    const located = other.locate('s1', () => true)
+    await looked.promise
+    expect(await first?.recheck(session)).toBe(true)
+    mayGoOn.resolve()
+    expect(await located).toEqual({ replicaId: 'r1' })
+    expect([await first?.save(session, LIFETIME_MS), await store.find('s1')]).toMatchObject([true, { owner: 'r1', epoch: 2 }])
+  })
+
+  it('goes on with a session that is looked for twice at once, and saved meanwhile', async () => {
+    expect(await Promise.all([first?.recheck(session), first?.save(session, LIFETIME_MS), first?.recheck(session), first?.save(session, LIFETIME_MS)])).toEqual([true, true, true, true])
+    expect([session.epoch, await first?.save(session, LIFETIME_MS)]).toEqual([2, true])
+  })
+
+  it('knows its own claim again whose answer it did not get', async () => {
+    await store.claim('s1', 'r1', 1)
+    expect([await first?.recheck(session), session.epoch]).toEqual([true, 2])
+  })
+
+  it('gives back at once what it left while it looked', async () => {
+    const claim: SessionStore['claim'] = async (...asked) => {
+      const claimed = await store.claim(...asked)
+      session.ended = true
+      return claimed
+    }
+    expect(await replica({ ...store, claim }, 'r1', []).recheck(session)).toBe(false)
+    expect((await store.find('s1'))?.owner).toBeUndefined()
   })
 })
 

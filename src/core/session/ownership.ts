@@ -4,6 +4,9 @@
  *
  *   nobody's ──claim──▶ owned ──release (drain)──▶ nobody's
  *                         └──the owner is dead──claim by another──▶ owned, with a higher epoch
+ *
+ * Whoever was taken for dead and is not claims what it has once more: between another's look and its claim a heartbeat may come,
+ * and of the two claims the store lets one win.
  */
 
 import { PortolanError } from '../../protocol/error.ts'
@@ -78,19 +81,37 @@ export function shareOwnership(store: SessionStore, membership: Membership, isDr
   }
   const isOthers = async ({ owner }: StoredSession): Promise<boolean> => owner !== undefined && owner !== self && (await membership.isAlive(owner))
 
+  /** What an earlier try stored whose answer was lost counts. */
+  const claimAnew = async ({ data: { id }, epoch }: LiveSession): Promise<number | undefined> => {
+    const claimed = await store.claim(id, self, epoch)
+    if (claimed !== undefined) return claimed.epoch
+    const stored = await store.find(id)
+    return stored?.owner === self && stored.epoch === epoch + 1 ? stored.epoch : undefined
+  }
+  const rechecking = new WeakMap<LiveSession, Promise<boolean>>()
+  const recheck = async (session: LiveSession): Promise<boolean> => {
+    try {
+      if (!(await membership.confirm())) return true
+      const generation = membership.generation()
+      if (session.ended) return false
+      const epoch = await claimAnew(session)
+      if (epoch === undefined) return false
+      session.epoch = epoch
+      session.generation = generation
+      // Given back meanwhile, for another to claim.
+      if (session.ended) await store.release(session.data.id, self, epoch)
+      return !session.ended
+    } catch {
+      return true
+    }
+  }
+
   return {
     isCertain: ({ generation }) => generation === membership.generation() && membership.isCertain(),
-    async recheck(session) {
-      try {
-        if (!(await membership.confirm())) return true
-        const generation = membership.generation()
-        const stored = await store.find(session.data.id)
-        if (stored === undefined || stored.owner !== self || stored.epoch !== session.epoch) return false
-        session.generation = generation
-        return true
-      } catch {
-        return true
-      }
+    recheck(session) {
+      const begun = rechecking.get(session) ?? recheck(session).finally(() => rechecking.delete(session))
+      rechecking.set(session, begun)
+      return begun
     },
     async open(session, lifetimeMs) {
       const generation = await confirm()
@@ -100,7 +121,12 @@ export function shareOwnership(store: SessionStore, membership: Membership, isDr
       return { epoch: claimed.epoch, generation }
     },
     async save(session, lifetimeMs) {
-      return (await store.save(session.data, lifetimeMs, { epoch: session.epoch })).ok
+      const { epoch } = session
+      const { ok } = await store.save(session.data, lifetimeMs, { epoch })
+      if (ok) return true
+      // It was claimed anew meanwhile, by us.
+      await rechecking.get(session)
+      return session.epoch !== epoch && (await store.save(session.data, lifetimeMs, { epoch: session.epoch })).ok
     },
     async locate(id, mayBe) {
       for (let tries = 0; tries < MAX_TRIES; tries += 1) {
