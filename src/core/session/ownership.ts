@@ -28,7 +28,7 @@ export interface Owned {
 export interface Ownership {
   /** False where another may have claimed it: `recheck` before anything is done for it. No round trip. */
   isCertain(session: LiveSession): boolean
-  /** False where it is another's by now. A store that does not answer gives it to nobody else: what is live here goes on. */
+  /** Claims it once more; false where it is another's by now. A store that does not answer gives it to nobody else: what is live here goes on. */
   recheck(session: LiveSession): Promise<boolean>
   /** Stores a new session as this replica's. Rejects with `state_unavailable`. */
   open(session: Session, lifetimeMs: number): Promise<Owned>
