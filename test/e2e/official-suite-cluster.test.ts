@@ -19,6 +19,12 @@ const nats = await findNats()
 const hints: [string, readonly string[]][] = [['LISTEN and NOTIFY', []]]
 if (nats !== undefined) hints.push(['NATS', ['--nats-url', `nats://${nats.host}:${nats.port}`]])
 
+/**
+ * What a client misses that does not listen anew when the replica that it listened to has left and closed its stream: this suite does not
+ * (docs/explanation/replicas.md). Each is a SHOULD of the server.
+ */
+const WHILE_LISTENERS_MOVE = ['sep-2575-server-sends-prompts-list-changed-on-subscription', 'sep-2575-server-sends-tools-list-changed-on-subscription']
+
 describe.skipIf(postgres === undefined || nginx === undefined).each(hints)('the official server suite through three replicas with hints over %s', (_wire, wireArgs) => {
   let server: ReferenceServerProcess
   let cluster: Cluster
@@ -40,16 +46,24 @@ describe.skipIf(postgres === undefined || nginx === undefined).each(hints)('the 
 
   it.each(OFFICIAL_SERVER_BARS)('passes $passed checks at $revision, none failed', { timeout: 200_000 }, async ({ args, passed }) => {
     const result = await runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
-    expect(result, result.output.slice(-4000)).toMatchObject({ passed, failed: 0 })
+    expect(result, result.complaints.join('\n')).toMatchObject({ passed, failed: 0 })
   })
 
   it.each(OFFICIAL_SERVER_BARS)('passes them at $revision while the replicas restart one after the other', { timeout: 200_000 }, async ({ args, passed }) => {
-    const running = runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
-    for (const member of cluster.members) {
-      expect(await member.end('SIGTERM')).toBe(0)
-      await member.start()
+    let isDone = false
+    const restarting = restartEach(cluster.members).finally(() => (isDone = true))
+    while (!isDone) {
+      const result = await runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
+      expect(result, result.complaints.join('\n')).toMatchObject({ passed: passed - result.warned.length, failed: 0 })
+      expect(WHILE_LISTENERS_MOVE, result.complaints.join('\n')).toEqual(expect.arrayContaining([...result.warned]))
     }
-    const result = await running
-    expect(result, result.output.slice(-4000)).toMatchObject({ passed, failed: 0 })
+    await restarting
   })
 })
+
+async function restartEach(members: Cluster['members']): Promise<void> {
+  for (const member of members) {
+    expect(await member.end('SIGTERM')).toBe(0)
+    await member.start()
+  }
+}
