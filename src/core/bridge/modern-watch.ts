@@ -30,7 +30,10 @@ interface Listen {
 
 /** How long a replaced listen still counts: what it already sent may be on its way. */
 const OVERLAP_MS = 250
-const RECONNECT_MS = 1_000
+const FIRST_RETRY_MS = 1_000
+const MAX_RETRY_MS = 30_000
+/** One that stood for so long did not fail at once: its successor is opened soon. */
+const STABLE_MS = 10_000
 const ACK_TIMEOUT_MS = 5_000
 
 export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
@@ -39,11 +42,19 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
   let wanted: ReadonlySet<string> = new Set()
   let closed = false
   let isBroken = false
+  /** In a row. */
+  let failures = 0
   const overlap = createOverlap()
 
   const announceOnce = (listen: object, message: Message): void => {
     const uri = readString(message.text, member(message.body, 'uri')) ?? ''
     if (overlap.isNews(listen, `${message.method} ${uri}`)) deps.announce(message)
+  }
+
+  const retry = (): void => {
+    const delayMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures, 10))
+    failures += 1
+    clock.after(delayMs, () => void (current === undefined && relisten()))
   }
 
   const open = async (uris: ReadonlySet<string>): Promise<Listen> => {
@@ -58,6 +69,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
     let acknowledge: (uris: ReadonlySet<string> | undefined) => void = () => {}
     const acknowledged = new Promise<ReadonlySet<string> | undefined>((resolve) => (acknowledge = resolve))
     const cancelTimeout = clock.after(ACK_TIMEOUT_MS, () => acknowledge(undefined))
+    let stoodAtTicks = Number.POSITIVE_INFINITY
     const lost = (): void => {
       acknowledge(undefined)
       cancelTimeout()
@@ -66,7 +78,8 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
       void current?.then((listen) => {
         if (listen.control !== control) return
         current = undefined
-        clock.after(RECONNECT_MS, () => void relisten())
+        if (clock.ticksMs() - stoodAtTicks >= STABLE_MS) failures = 0
+        retry()
       })
     }
     const control: CallControl = channel.send({
@@ -81,6 +94,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
           else {
             cancelTimeout()
             overlap.restart()
+            stoodAtTicks = clock.ticksMs()
             acknowledge(acknowledgedUris(message))
             if (isBroken) deps.onMissed()
             isBroken = false
@@ -102,7 +116,7 @@ export function createModernWatch(deps: ModernWatchDeps): UpstreamWatch {
     opening.catch(() => {
       isBroken = true
       if (current === opening) current = undefined
-      if (!closed) clock.after(RECONNECT_MS, () => void (current === undefined && relisten()))
+      if (!closed) retry()
     })
     const old = await before?.catch(() => undefined)
     if (old === undefined) return
