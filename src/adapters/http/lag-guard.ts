@@ -9,17 +9,35 @@ export interface LagGuard {
   close(): void
 }
 
-const SAMPLE_MS = 250
+export interface LagGuardDeps {
+  readonly clock: Clock
+  /** Processor time of this process so far. */
+  readonly busyMs: () => number
+  /** 0 turns it off. */
+  readonly maxLagMs: number
+}
 
-/** `maxLagMs` 0 turns it off. */
-export function createLagGuard(clock: Clock, maxLagMs: number): LagGuard {
+const SAMPLE_MS = 250
+/** Of the time by which it was late: below that the process did not work, it stood still. */
+const BUSY_SHARE = 0.5
+
+/**
+ * A process that was stopped, with its machine as a rule (SIGSTOP, a virtual machine that moves, a laptop that sleeps), is late once without
+ * having had anything to do, and goes on at once. One that gets too little of the processor is late again.
+ */
+export function createLagGuard({ clock, busyMs, maxLagMs }: LagGuardDeps): LagGuard {
   let overloaded = false
+  let wasLate = false
   let cancel: () => void = () => {}
 
   function sample(): void {
     const dueAtMs = clock.ticksMs() + SAMPLE_MS
+    const busyBeforeMs = busyMs()
     cancel = clock.after(SAMPLE_MS, () => {
-      overloaded = clock.ticksMs() - dueAtMs > maxLagMs
+      const lateMs = clock.ticksMs() - dueAtMs
+      const isLate = lateMs > maxLagMs
+      overloaded = isLate && (wasLate || busyMs() - busyBeforeMs >= lateMs * BUSY_SHARE)
+      wasLate = isLate
       sample()
     })
   }

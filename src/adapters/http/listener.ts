@@ -81,6 +81,11 @@ export interface HttpListener {
 
 const RETRY_AFTER_SEC = 1
 
+function busyMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
 /** Throws TypeError for options that cannot work or are not safe. */
 export function createHttpListener(options: HttpListenerOptions, parts: HttpListenerParts): HttpListener {
   refuseUnsafe(options)
@@ -94,7 +99,7 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
   let servers: Server[] = []
   let tls: TlsContext | undefined
   const connections = createConnections(() => closing)
-  const lag = createLagGuard(clock, options.maxLagMs ?? 1_000)
+  const lag = createLagGuard({ clock, busyMs, maxLagMs: options.maxLagMs ?? 1_000 })
   const receive = createReceiver({
     parts,
     connections,
