@@ -6,7 +6,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import type { Server, ServerOptions } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { Server as NetServer, Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Clock } from '../../core/clock.ts'
 import { DEFAULT_LIMITS } from '../../core/gateway/snapshot.ts'
@@ -24,6 +24,7 @@ import { createLagGuard } from './lag-guard.ts'
 import { endAndLinger } from './linger.ts'
 import { createReceiver } from './receiver.ts'
 import type { ReceiverParts } from './receiver.ts'
+import { stopAccepting } from './stop-accepting.ts'
 import { openTlsFiles } from './tls-files.ts'
 import type { TlsContext, TlsFiles } from './tls-files.ts'
 
@@ -175,7 +176,8 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
       closing = true
       draining = !hasOthers
       const endAtMs = clock.ticksMs() + graceMs
-      const left = hasOthers ? await stopAccepting(servers, (run) => clock.after(Math.min(LATE_MS, graceMs), run)) : undefined
+      const left = hasOthers ? await stopAccepting(servers, clock) : undefined
+      if (left !== undefined) await new Promise<void>((resolve) => void clock.after(Math.min(LATE_MS, graceMs), resolve))
       for (const server of servers) server.closeIdleConnections()
       await quiet(clock, connections, graceMs)
       // What was answered may still be on its way to slow readers.
@@ -261,18 +263,6 @@ function setSecureContext(server: object, context: SecureContextOptions): void {
 
 /** How long a request may be under way on a connection that a balancer opened, or took from its pool, before it could know. */
 const LATE_MS = 500
-
-/**
- * Binds nothing any more, and cuts nobody yet: a balancer does not repeat a POST that it has sent. `server.close()` of node:http
- * would cut connections that were accepted and not read yet. Resolves after `late`, with what ends when all connections have.
- * At once, in the signal's own turn: libuv tells of signals after all else that it polled, so that no connection which the kernel
- * made is left to be reset. Any later is worse: a turn of the loop later, three of five rolling restarts under load lost a call.
- */
-async function stopAccepting(servers: readonly Server[], late: (run: () => void) => void): Promise<Promise<void>[]> {
-  const left = servers.map((server) => new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve())))
-  await new Promise<void>(late)
-  return left
-}
 
 /** Resolves when no answer is due, or after `graceMs`. */
 function quiet(clock: Clock, connections: Connections, graceMs: number): Promise<void> {

@@ -42,6 +42,27 @@ function client(port: number): { readonly socket: Socket; readonly pid: Promise<
 }
 
 describe('connections that are dealt to workers', () => {
+  it('are taken before it closes, those that it has accepted, where it waits for that', async () => {
+    const { dealer, port } = await open()
+    await startWorker(dealer)
+    const clients = Array.from({ length: 20 }, () => client(port))
+    await Promise.all(clients.map(({ socket }) => once(socket, 'connect')))
+    const [first] = clients
+    await first?.pid
+    await dealer.settled(10_000)
+    dealer.close()
+    expect((await Promise.all(clients.map(({ pid }) => pid))).filter((pid) => pid === 0)).toEqual([])
+  })
+
+  it('are waited for by nobody who closes where no worker can take them', async () => {
+    const { dealer, port } = await open()
+    const { socket, pid } = client(port)
+    await once(socket, 'connect')
+    await dealer.settled(60_000)
+    dealer.close()
+    expect(await pid).toBe(0)
+  })
+
   it('go to each in turn, and are the worker\'s alone from then on', async () => {
     const { dealer, port } = await open()
     const workers = [await startWorker(dealer), await startWorker(dealer)]

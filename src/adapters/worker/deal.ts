@@ -20,6 +20,8 @@ export interface Dealer {
   open(): Server
   /** A worker that serves. Returns what takes it out, when it has ended and all that it said was read. */
   join(channel: DealChannel): () => void
+  /** Resolves when a worker took all that was accepted, when none can, or after `limitMs`. */
+  settled(limitMs: number): Promise<void>
   /** Accepts nothing more; what nobody took yet is closed. */
   close(): void
 }
@@ -41,6 +43,7 @@ interface Member {
 /** Connections that no worker could take yet; further ones are closed at once, and so is one that waited for too long: for a worker, or for its answer. */
 const MAX_WAITING = 4_096
 const WAIT_MS = 5_000
+const LOOK_MS = 10
 
 export const DEAL = 'connection'
 /** Any other answer than a refusal. */
@@ -109,6 +112,10 @@ export function createDealer(clock: Clock): Dealer {
     deal()
   }
 
+  function isSettled(): boolean {
+    return members.every(({ isLeaving }) => isLeaving) || (waiting.size === 0 && members.every(({ dealt }) => dealt === undefined))
+  }
+
   return {
     open() {
       // The worker reads the first byte.
@@ -129,6 +136,16 @@ export function createDealer(clock: Clock): Dealer {
         dealt?.stopTimer()
         if (dealt !== undefined) take(dealt.socket)
       }
+    },
+    settled(limitMs) {
+      const endAtMs = clock.ticksMs() + limitMs
+      return new Promise((resolve) => {
+        const look = (): void => {
+          if (isSettled() || clock.ticksMs() >= endAtMs) resolve()
+          else clock.after(LOOK_MS, look)
+        }
+        look()
+      })
     },
     close() {
       isClosed = true

@@ -7,8 +7,9 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
+import type { Server } from 'node:net'
 import { bind } from '../../adapters/http/bind.ts'
-import type { Address } from '../../adapters/http/bind.ts'
+import { stopAccepting } from '../../adapters/http/stop-accepting.ts'
 import { createSystemClock } from '../../adapters/node/clock.ts'
 import { createSystemRandom } from '../../adapters/node/random.ts'
 import { createDealer } from '../../adapters/worker/deal.ts'
@@ -74,18 +75,18 @@ export async function supervise(options: SuperviseOptions): Promise<Supervisor> 
   const front = createFront({ slots, folder, startedAtMs, isStopping: () => isStopping })
   const dealer = createDealer(createSystemClock())
   let operations: Operations | undefined
-  let addresses: readonly Address[]
+  let bound: Awaited<ReturnType<typeof bind>>
   try {
     // First: it refuses a data folder that another Portolan uses.
     operations = await openOperationsListener([{ socketPath }, ...(tcp === undefined ? [] : [tcp])], front)
     makeRoom(folder)
-    addresses = (await bind(settings.listener.listen, dealer.open)).addresses
+    bound = await bind(settings.listener.listen, dealer.open)
   } catch (error) {
     await operations?.close()
     throw explained(error, socketPath)
   }
   const opened = operations
-  const pack = startPack({ ...options, drainDelayMs, slots, dealer, place: { folder, listen: settings.listener.listen, addresses } })
+  const pack = startPack({ ...options, drainDelayMs, slots, dealer, servers: bound.servers, place: { folder, listen: settings.listener.listen, addresses: bound.addresses } })
   return {
     signal: pack.signal,
     stop() {
@@ -115,12 +116,17 @@ function makeRoom(folder: string): void {
 interface PackOptions extends SuperviseOptions {
   readonly slots: readonly Slot[]
   readonly dealer: Dealer
+  /** With which it accepts. */
+  readonly servers: readonly Server[]
   readonly drainDelayMs: number
   readonly place: Omit<WorkerPlace, 'number'>
 }
 
+/** For so long a worker may take what was accepted before all are told to end. */
+const TAKE_MS = 1_000
+
 /** All workers, as one thing that starts and ends. */
-function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }: PackOptions): Supervisor {
+function startPack({ slots, dealer, servers, drainDelayMs, place, log, graceMs, onReady }: PackOptions): Supervisor {
   const clock = createSystemClock()
   const random = createSystemRandom()
   const hub = createHintHub(random.id())
@@ -188,14 +194,16 @@ function startPack({ slots, dealer, drainDelayMs, place, log, graceMs, onReady }
     if (isStopping) return
     isStopping = true
     for (const slot of slots) slot.cancelStart()
-    if (drainDelayMs === 0 || slots.every(({ running }) => running === undefined) || !hasBegun) return endAll()
+    if (drainDelayMs === 0 || slots.every(({ running }) => running === undefined) || !hasBegun) return void endAll()
     log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
     for (const { running } of slots) running?.leave()
-    // A turn of its own: what the kernel has accepted by now was taken.
-    setTimeout(() => setImmediate(endAll), drainDelayMs)
+    setTimeout(endAll, drainDelayMs)
   }
 
-  function endAll(): void {
+  async function endAll(): Promise<void> {
+    // Workers that drain take none: what was accepted goes to them before.
+    await stopAccepting(servers, clock)
+    await dealer.settled(TAKE_MS)
     dealer.close()
     if (slots.every(({ running }) => running === undefined)) return end(exitCode)
     tell('SIGTERM')
