@@ -274,7 +274,7 @@ describe('HTTP listener: shutting down and overload', () => {
     kept.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
     await expect.poll(() => waiting.length).toBe(2)
     const drained = listener.drain(5_000, true)
-    await expect.poll(() => send(port).catch((error: Error) => error.message)).toMatch(/ECONNREFUSED/)
+    await expect.poll(() => send(port).catch((error: Error) => error.message), { timeout: 10_000 }).toMatch(/ECONNREFUSED/)
     kept.write('GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n')
     for (const response of waiting) response.answer(200, {}, 'done')
     expect(await slow).toMatchObject({ status: 200, text: 'done', headers: { connection: 'close' } })
