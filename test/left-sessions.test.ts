@@ -9,9 +9,10 @@ import { createSessionStore } from '../src/adapters/sql/session-store.ts'
 import { openSqlite } from '../src/adapters/sqlite/database.ts'
 import type { GatewayDeps } from '../src/core/gateway/context.ts'
 import { DEFAULT_LIMITS } from '../src/core/gateway/snapshot.ts'
+import type { SessionStore } from '../src/core/session/session-store.ts'
 import { startActor } from './fixtures/upstream/actor.ts'
 import type { Actor } from './fixtures/upstream/actor.ts'
-import { http, until } from './fixtures/upstream/support.ts'
+import { http, sleep, until } from './fixtures/upstream/support.ts'
 import { startLegacyTasks } from './fixtures/upstream/task-actor.ts'
 import { clientOf, kept, lastOf, newStore, phaseIs } from './adopted-task-rig.ts'
 import { closeAfter, openRig } from './gateway-rig.ts'
@@ -34,6 +35,7 @@ afterEach(async () => {
 
 interface Place {
   readonly clock: PassingClock
+  readonly sessions: SessionStore
   start(options?: RigOptions): Promise<OpenRig>
   /** How many rows there are, expired or not. */
   rows(): Promise<unknown>
@@ -48,6 +50,7 @@ function place(actor: Pick<Actor, 'url'>): Place {
   const stores = { sessions: createSessionStore(databases.cache), keptEvents: createEventStore(databases.cache) }
   return {
     clock,
+    sessions: stores.sessions,
     rows: async () => (await databases.cache.read('SELECT COUNT(*) AS sessions FROM portolan_session', []))[0]?.['sessions'],
     start: (options = {}) => openRig({ servers: { actor: http(actor.url) }, ...options, deps: { clock, ...stores, ...options.deps } }),
   }
@@ -87,6 +90,16 @@ describe('a session at an HTTP server that nobody comes back to', () => {
     const actor = closeAfter(await startActor(['legacy'], {}))
     const scene = place(actor)
     await leave(scene)
+    await comeBack(scene)
+    await until(() => ended(actor).length > 0)
+    expect(ended(actor)).toEqual(used(actor))
+  })
+
+  it('is ended, too, where it was begun in the moment in which its process ended', async () => {
+    const actor = closeAfter(await startActor(['legacy'], {}))
+    const scene = place(actor)
+    const { sessions } = scene
+    await leave(scene, ['alice'], { deps: { sessions: { ...sessions, save: (...args) => sleep(50).then(() => sessions.save(...args)) } } })
     await comeBack(scene)
     await until(() => ended(actor).length > 0)
     expect(ended(actor)).toEqual(used(actor))

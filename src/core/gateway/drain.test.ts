@@ -12,13 +12,14 @@ function createScene() {
   const here = new Set([session])
   const tries: number[] = []
   const logged: LogEvent[] = []
-  const scene = { clock, session, here, tries, handOver: (): Promise<void> => Promise.resolve() }
+  const scene = { clock, session, here, tries, handOver: (): Promise<void> => Promise.resolve(), saved: (): Promise<void> => Promise.resolve() }
   const sessions = {
     all: () => here.values(),
     get count() {
       return here.size
     },
     handOver: () => (tries.push(clock.ticksMs()), scene.handOver()),
+    saved: () => scene.saved(),
   }
   const context = { draining: false, deps: { clock, log: (event: LogEvent) => void logged.push(event) }, inFlight: new Map(), upstreams: { all: () => [] }, membership: {}, sessions } as unknown as GatewayContext
   const end = drain(context, 1_000)
@@ -85,5 +86,16 @@ describe('a drain', () => {
     await drain(context, 0)
     await pass(20_000)
     expect(tries.length).toBe(begun)
+  })
+
+  it('ends 2 s after its time, however long a change of a session takes to be stored, and waits for it no second time', async () => {
+    const { clock, scene, here, context, end, pass } = createScene()
+    scene.handOver = async () => void here.clear()
+    scene.saved = () => new Promise((resolve) => void clock.after(20_000, resolve))
+    let endedTicks = Number.POSITIVE_INFINITY
+    void end.then(() => (endedTicks = clock.ticksMs()))
+    await pass(3_200)
+    expect([endedTicks >= 3_000, endedTicks <= 3_100]).toEqual([true, true])
+    await drain(context, 0)
   })
 })

@@ -39,7 +39,10 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   // The messages of a batch first: it ends with the last of them, and says what became of each.
   for (const isMessage of [true, false]) for (const exchange of context.inFlight.values()) if ((exchange.message !== undefined) === isMessage) cutOff(context, exchange)
   handovers.begin()
-  await Promise.all([handovers.ended(), ...placed, attemptsEnded])
+  const leftMs = Math.max(0, deadlineTicks - clock.ticksMs()) + LAST_MS
+  // Whoever goes on with a session goes on with what is stored of it.
+  const saved = isAgain ? undefined : within(clock, leftMs, context.sessions.saved())
+  await Promise.all([handovers.ended(), saved, ...placed, attemptsEnded])
 }
 
 function hasCalls({ inFlight }: GatewayContext): boolean {

@@ -6,7 +6,7 @@ describe('saves of one thing', () => {
     const order: string[] = []
     const ends: (() => void)[] = []
     const what = { value: 1 }
-    const save = createSerialSaves(async ({ value }: { value: number }) => {
+    const { save } = createSerialSaves(async ({ value }: { value: number }) => {
       order.push(`begin ${value}`)
       await new Promise<void>((resolve) => ends.push(resolve))
       order.push(`end ${value}`)
@@ -27,12 +27,28 @@ describe('saves of one thing', () => {
 
   it('of another wait for none of them', () => {
     let count = 0
-    const save = createSerialSaves(() => {
+    const { save } = createSerialSaves(() => {
       count += 1
       return new Promise<void>(() => undefined)
     })
     void save({})
     void save({})
     expect(count).toBe(2)
+  })
+
+  it('are settled when the last one that waits is done', async () => {
+    const ends: (() => void)[] = []
+    const saves = createSerialSaves(() => new Promise<void>((resolve) => ends.push(resolve)))
+    await saves.settled()
+    const what = {}
+    void saves.save(what)
+    void saves.save(what)
+    let isSettled = false
+    const settled = saves.settled().then(() => (isSettled = true))
+    ends.shift()?.()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([isSettled, ends.length]).toEqual([false, 1])
+    ends.shift()?.()
+    await settled
   })
 })

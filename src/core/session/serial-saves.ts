@@ -3,9 +3,15 @@
  * for while one is on its way is one more after it, however often.
  */
 
-export function createSerialSaves<T extends object, Saved>(run: (what: T) => Promise<Saved>): (what: T) => Promise<Saved> {
-  const running = new WeakMap<T, Promise<Saved>>()
-  const waiting = new WeakMap<T, Promise<Saved>>()
+export interface SerialSaves<T extends object, Saved> {
+  save(what: T): Promise<Saved>
+  /** Resolves when none is on its way, and none waits for one that is. */
+  settled(): Promise<void>
+}
+
+export function createSerialSaves<T extends object, Saved>(run: (what: T) => Promise<Saved>): SerialSaves<T, Saved> {
+  const running = new Map<T, Promise<Saved>>()
+  const waiting = new Map<T, Promise<Saved>>()
 
   const start = (what: T): Promise<Saved> => {
     const done = run(what).finally(() => {
@@ -14,16 +20,22 @@ export function createSerialSaves<T extends object, Saved>(run: (what: T) => Pro
     running.set(what, done)
     return done
   }
-  return (what) => {
-    const current = running.get(what)
-    if (current === undefined) return start(what)
-    const known = waiting.get(what)
-    if (known !== undefined) return known
-    const next = current.then(() => {
-      waiting.delete(what)
-      return start(what)
-    })
-    waiting.set(what, next)
-    return next
+  return {
+    save(what) {
+      const current = running.get(what)
+      if (current === undefined) return start(what)
+      const known = waiting.get(what)
+      if (known !== undefined) return known
+      const begin = (): Promise<Saved> => {
+        waiting.delete(what)
+        return start(what)
+      }
+      const next = current.then(begin, begin)
+      waiting.set(what, next)
+      return next
+    },
+    async settled() {
+      while (running.size > 0 || waiting.size > 0) await Promise.allSettled([...running.values(), ...waiting.values()])
+    },
   }
 }

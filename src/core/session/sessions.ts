@@ -29,6 +29,8 @@ export interface Sessions {
   findAgain(principal: Principal, endpoint: string, handle: string): Promise<Found>
   /** What another replica would go on with has changed. Resolves when it is stored, or cannot be. */
   changed(session: LiveSession): Promise<void>
+  /** Resolves when all that has changed is stored, or cannot be. */
+  saved(): Promise<void>
   /** Its client was not there to hear its end: kept where that does not depend on this replica. */
   keepStream(session: LiveSession, streamId: string): void
   end(session: LiveSession): Promise<void>
@@ -121,7 +123,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     deps.events.dropSession(session.data.id)
   }
   /** A store that fails costs other replicas the session, not this one: the next use tries again. `lost`: it is another's. */
-  const save = createSerialSaves(async (session: LiveSession): Promise<'saved' | 'lost' | 'failed'> => {
+  const { save, settled } = createSerialSaves(async (session: LiveSession): Promise<'saved' | 'lost' | 'failed'> => {
     if (forgotten.has(session)) return 'lost'
     savedAt.set(session, now())
     try {
@@ -255,6 +257,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         void save(session).finally(() => (stopTimer(), resolve()))
       })
     },
+    saved: settled,
     keepStream(session, streamId) {
       const { data } = session
       spilled.add(session)
