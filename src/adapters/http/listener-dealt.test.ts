@@ -77,7 +77,7 @@ describe('a listener to which connections are dealt', () => {
     const open = exchange(request('x'))
     await asked
     let isDrained = false
-    const drained = listener.drain(5_000, true).then(() => void (isDrained = true))
+    const drained = listener.leave().then(() => listener.drain(5_000)).then(() => void (isDrained = true))
     expect(await exchange(request('y'))).toBe('')
     expect(refused()).toBe(1)
     expect(isDrained).toBe(false)

@@ -68,10 +68,12 @@ export interface HttpListener {
   /** Rejects with ListenError; nothing is bound then. */
   listen(): Promise<Address[]>
   /**
-   * New requests are refused as `draining`; resolves when the open ones were answered, or cut after `graceMs`. `hasOthers`: others
-   * take new connections, so that none is accepted from now on, and what still comes on open ones is answered as ever.
+   * Others take new connections from now on. Resolves when none is accepted any more, within half a second; none is cut, and what still
+   * comes on open ones is answered as ever, also in the drain that follows.
    */
-  drain(graceMs: number, hasOthers?: boolean): Promise<void>
+  leave(): Promise<void>
+  /** New requests are refused as `draining`; resolves when the open ones were answered, or cut after `graceMs`. */
+  drain(graceMs: number): Promise<void>
   /** Cuts everything. */
   close(): Promise<void>
   /** Looks at the certificate files now. False without TLS, or where nothing new and usable is there. */
@@ -98,6 +100,8 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
   /** Each answer is the last one on its connection. */
   let closing = false
   let servers: Server[] = []
+  /** What ends when all connections have, once none is accepted. */
+  let left: Promise<void>[] | undefined
   let tls: TlsContext | undefined
   const connections = createConnections(() => closing)
   const lag = createLagGuard({ clock, busyMs, maxLagMs: options.maxLagMs ?? 1_000 })
@@ -172,11 +176,14 @@ export function createHttpListener(options: HttpListenerOptions, parts: HttpList
     async listen() {
       return options.dealt === undefined ? bindAll(options.listen) : listenDealt(options.dealt)
     },
-    async drain(graceMs, hasOthers = false) {
+    async leave() {
       closing = true
-      draining = !hasOthers
+      left = await stopAccepting(servers, clock)
+    },
+    async drain(graceMs) {
+      closing = true
+      draining = left === undefined
       const endAtMs = clock.ticksMs() + graceMs
-      const left = hasOthers ? await stopAccepting(servers, clock) : undefined
       if (left !== undefined) await new Promise<void>((resolve) => void clock.after(Math.min(LATE_MS, graceMs), resolve))
       for (const server of servers) server.closeIdleConnections()
       await quiet(clock, connections, graceMs)

@@ -3,7 +3,7 @@
  * all in order. Everything outside is opened here and closed here.
  */
 
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { healthRoute, readyRoute } from '../../adapters/http/control-route.ts'
 import type { ControlRoute } from '../../adapters/http/control-route.ts'
 import type { ListenTarget } from '../../adapters/http/bind.ts'
@@ -300,11 +300,10 @@ async function stop({ door, listener, gateway, state, links, drift, tokens, ledg
   if (drainDelayMs > 0) {
     log.info({ drainDelayMs }, 'Not ready any more: serving until balancers have noticed')
     await sleep(drainDelayMs)
-    // A turn of its own: what the kernel has accepted by now was taken.
-    await nextTurn()
   }
-  // Before anything else: what the kernel accepts until the listener is closed, and nobody takes, it resets.
-  const drained = Promise.all([listener.drain(graceMs, links !== undefined), gateway.drain(graceMs)])
+  // Streams that end come again at once: not here.
+  if (links !== undefined) await listener.leave()
+  const drained = Promise.all([listener.drain(graceMs), gateway.drain(graceMs)])
   log.info({ graceMs, answersDue: listener.openCount }, 'Stopping')
   door.close()
   await drained
