@@ -52,12 +52,15 @@ describe.skipIf(postgres === undefined || nginx === undefined).each(hints)('the 
   it.each(OFFICIAL_SERVER_BARS)('passes them at $revision while the replicas restart one after the other', { timeout: 200_000 }, async ({ args, passed }) => {
     let isDone = false
     const restarting = restartEach(cluster.members).finally(() => (isDone = true))
-    while (!isDone) {
-      const result = await runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
-      expect(result, result.complaints.join('\n')).toMatchObject({ passed: passed - result.warned.length, failed: 0 })
-      expect(WHILE_LISTENERS_MOVE, result.complaints.join('\n')).toEqual(expect.arrayContaining([...result.warned]))
+    try {
+      while (!isDone) {
+        const result = await runOfficialServerSuite({ url: `${cluster.url}/http/mcp`, args, outDir })
+        expect(result, result.complaints.join('\n')).toMatchObject({ passed: passed - result.warned.length, failed: 0 })
+        expect(WHILE_LISTENERS_MOVE, result.complaints.join('\n')).toEqual(expect.arrayContaining([...result.warned]))
+      }
+    } finally {
+      await restarting
     }
-    await restarting
   })
 })
 

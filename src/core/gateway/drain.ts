@@ -42,7 +42,7 @@ export async function drain(context: GatewayContext, graceMs: number): Promise<v
   const leftMs = Math.max(0, deadlineTicks - clock.ticksMs()) + LAST_MS
   // Whoever goes on with a session goes on with what is stored of it.
   const saved = isAgain ? undefined : within(clock, leftMs, context.sessions.saved())
-  await Promise.all([handovers.ended(), saved, ...placed, attemptsEnded])
+  await Promise.all([handovers.ended(leftMs), saved, ...placed, attemptsEnded])
 }
 
 function hasCalls({ inFlight }: GatewayContext): boolean {
@@ -77,7 +77,7 @@ interface Handovers {
   /** Sessions are still here: in use, or in use again, since a peer may bring a call until the end. */
   areLeft(): boolean
   /** Or left to others, who claim it when this replica has gone: it goes on without what its client was not told. */
-  ended(): Promise<unknown>
+  ended(leftMs: number): Promise<unknown>
 }
 
 const NO_HANDOVERS: Handovers = { begin: () => undefined, areLeft: () => false, ended: () => Promise.resolve() }
@@ -103,8 +103,8 @@ function createHandovers({ deps: { clock, log }, membership, sessions }: Gateway
       runs.push(handOver(idle))
     },
     areLeft: () => membership !== undefined && sessions.count > 0,
-    async ended() {
-      await within(clock, Math.max(0, untilTicks - clock.ticksMs()) + LAST_MS, Promise.all(runs))
+    async ended(leftMs) {
+      await within(clock, leftMs, Promise.all(runs))
       if (busy.size > 0) log({ level: 'warn', event: 'sessions_not_handed_over', fields: { sessions: busy.size } })
     },
   }
