@@ -3,6 +3,7 @@
 import { PortolanError } from '../../protocol/error.ts'
 import type { LeftSessions } from '../bridge/left-sessions.ts'
 import type { GatewayContext } from './context.ts'
+import { endStreams } from './drain.ts'
 import type { Exchange } from './exchange.ts'
 import { finish } from './finish.ts'
 
@@ -19,6 +20,8 @@ export function startSweep(context: GatewayContext, left: LeftSessions): () => v
   let cancel = (): void => {}
   const sweep = (): void => {
     const now = clock.ticksMs()
+    // Clients open them again at once, on connections that they have still.
+    if (context.draining) endStreams(context)
     for (const exchange of context.inFlight.values()) sweepExchange(context, exchange, now)
     if (now >= keepAliveAt) {
       keepAliveAt = now + KEEP_ALIVE_MS
